@@ -1,0 +1,26 @@
+"""Speech features for the motion model: waveform -> one vector per video frame."""
+
+from __future__ import annotations
+
+from vasa_core.audio.features import SpeechEncoder, features, stream_features
+from vasa_core.config import InputError
+from vasa_core.registry import resolve
+
+__all__ = ["SpeechEncoder", "features", "open_encoder", "stream_features"]
+
+
+def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
+    """The speech encoder of that name: "moonshine", or "wav2vec2:<folder or hub name>".
+
+    Raises InputError for another name, MissingModelError if its weights are not on this machine.
+    """
+    kind, _, source = name.partition(":")
+    if kind == "moonshine" and not source:
+        from vasa_core.audio.moonshine import MoonshineEncoder
+
+        return MoonshineEncoder(resolve("speech_encoder"), threads)
+    if kind == "wav2vec2" and source:
+        from vasa_core.audio.wav2vec2 import Wav2Vec2Encoder
+
+        return Wav2Vec2Encoder(source)
+    raise InputError(f"speech encoder is {name!r}; expected 'moonshine' or 'wav2vec2:<folder or hub name>'.")

@@ -1,0 +1,113 @@
+"""Checkpoints: a folder of model.safetensors and config.json, written atomically and read strictly.
+
+Weights are stored in half precision and loaded in single precision; config.json holds the architecture and the
+sha256 of the weights beside it, so that a mismatched pair is an error and never a silently wrong model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vasa_core.config import InputError
+from vasa_core.registry import file_sha256
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+_HASH = "weights_sha256"
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds: the config (without the hash) and the tensors, floats in float32."""
+
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def save_checkpoint(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], half: bool = True
+) -> None:
+    """Write a checkpoint folder; an old one there stays whole until the new files are complete.
+
+    half: store floating-point tensors as float16. Raises ValueError if a value does not fit in float16.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = {name: _half(name, value) if half else value for name, value in tensors.items()}
+    weights = folder / f".{WEIGHTS}.{os.getpid()}.part"
+    save_file({name: value.detach().cpu().contiguous() for name, value in stored.items()}, weights)
+    text = json.dumps({**config, _HASH: file_sha256(weights)}, indent=2) + "\n"
+    part = folder / f".{CONFIG}.{os.getpid()}.part"
+    part.write_text(text)
+    weights.replace(folder / WEIGHTS)
+    part.replace(folder / CONFIG)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint folder. Raises InputError if a file is missing, damaged or not the config's partner."""
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing; expected a checkpoint folder with {CONFIG} and {WEIGHTS}.")
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / CONFIG} is not JSON ({error}); expected a checkpoint's config.") from error
+    expected = config.pop(_HASH, None)
+    found = file_sha256(folder / WEIGHTS)
+    if found != expected:
+        raise InputError(f"{folder / WEIGHTS} has sha256 {found}; expected {expected} as {CONFIG} beside it says.")
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    return Checkpoint(config, {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()})
+
+
+def config_from(kind: Callable[..., Config], values: Mapping[str, Any]) -> Config:
+    """The dataclass `kind` made of `values`. Raises InputError for unknown keys and for missing ones.
+
+    Lists become tuples, since JSON has no tuples and frozen configs hold no lists.
+    """
+    known = {field.name: field for field in fields(kind)}  # pyright: ignore[reportArgumentType]
+    name = getattr(kind, "__name__", str(kind))
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"{name} has no key {', '.join(unknown)}; expected only {', '.join(known)}.")
+    required = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
+    if missing := sorted(required - set(values)):
+        raise InputError(f"{name} lacks the key {', '.join(missing)}.")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write one safetensors file as it is (no change of precision), by rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Tensors that share memory are refused by the format: clones are independent.
+    save_file({n: v.detach().cpu().clone().contiguous() for n, v in tensors.items()}, part, dict(metadata or {}))
+    part.replace(path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of one safetensors file. Raises InputError if the file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be read ({error}); expected a safetensors file.") from error
+
+
+def _half(name: str, value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    stored = value.to(torch.float16)
+    if not torch.isfinite(stored).all():
+        raise ValueError(f"{name} reaches {value.abs().max().item():g}; expected at most 65504, to fit in float16")
+    return stored

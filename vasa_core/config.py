@@ -1,0 +1,90 @@
+"""Shared constants, error types and the options of one generation. Imports nothing of this package."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+
+class InputError(ValueError):
+    """The user's input cannot be used; the message is one sentence that names the value and what was expected."""
+
+
+class Cancelled(Exception):
+    """The caller asked a running job to stop."""
+
+
+class MissingModelError(RuntimeError):
+    """A third-party model file is not on this machine; the message names it and the command that gets it."""
+
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+
+PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
+MIN_FACE_PX = 64
+MAX_IMAGE_PIXELS = 50_000_000
+MAX_AUDIO_SECONDS = 20 * 60
+MIN_AUDIO_SECONDS = 0.1
+
+GAZE_LIMIT = 30.0  # degrees
+DISTANCE_RANGE = (0.7, 1.5)
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """The controls of one generation.
+
+    gaze_yaw, gaze_pitch: degrees; 0/0 looks into the camera, +yaw to the viewer's right, +pitch up.
+    distance: head-to-camera distance relative to the portrait; 0.7 nearer, 1.5 farther.
+    emotion: a name of EMOTIONS or None; emotion_strength: 0 (off) to 1.
+    guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2).
+    head_motion: amount of generated head motion; 0 freezes the head at the portrait's pose.
+    steps: sampler steps per window. size: output side in px. seed: any 32-bit unsigned integer.
+    """
+
+    gaze_yaw: float = 0.0
+    gaze_pitch: float = 0.0
+    distance: float = 1.0
+    emotion: str | None = None
+    emotion_strength: float = 1.0
+    guidance_audio: float = 0.5
+    guidance_gaze: float = 1.0
+    guidance_emotion: float = 1.0
+    head_motion: float = 1.0
+    steps: int = 10
+    seed: int = 0
+    size: int = PORTRAIT_SIZE
+
+    def validate(self) -> GenerationOptions:
+        """Return self, or raise InputError with a sentence naming the bad value and what was expected."""
+        ranges = {
+            "gaze_yaw": (-GAZE_LIMIT, GAZE_LIMIT),
+            "gaze_pitch": (-GAZE_LIMIT, GAZE_LIMIT),
+            "distance": DISTANCE_RANGE,
+            "emotion_strength": (0.0, 1.0),
+            "guidance_audio": (0.0, 5.0),
+            "guidance_gaze": (0.0, 5.0),
+            "guidance_emotion": (0.0, 5.0),
+            "head_motion": (0.0, 2.0),
+            "steps": (1, 100),
+            "seed": (0, 2**32 - 1),
+        }
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in ranges:
+                low, high = ranges[field.name]
+                if (
+                    isinstance(value, bool)
+                    or not isinstance(value, int | float)
+                    or not math.isfinite(value)
+                    or not low <= value <= high
+                ):
+                    raise InputError(f"{field.name} is {value!r}; expected a number from {low} to {high}.")
+        for name in ("steps", "seed"):
+            if getattr(self, name) != int(getattr(self, name)):
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected a whole number.")
+        if self.emotion is not None and self.emotion not in EMOTIONS:
+            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTIONS)}.")
+        if self.size not in (256, 512):
+            raise InputError(f"size is {self.size!r}; expected 256 or 512.")
+        return self

@@ -1,0 +1,178 @@
+"""Linear face basis in canonical space: identity, facial dynamics, lids and gaze, each closed-form both ways.
+
+z_dyn = [gaze yaw, gaze pitch (rad, in the head), opening of the image-left and image-right eye (1 = this person's
+open rest, 0 = closed), K coefficients of the dynamics basis in units of their standard deviation].
+Lids and irises are kept out of the basis on purpose: a lid closes exactly and an iris turns by an exact angle on
+any face, which no shared linear displacement does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from vasa_core.face.pose import fit_similarity, to_pose, unproject
+from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, STABLE
+from vasa_core.types import Motion
+
+GAZE = slice(0, 2)
+LIDS = slice(2, 4)
+EXPRESSION = slice(4, None)
+
+LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
+CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
+CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
+MAX_SINE = 0.9
+
+Shape = Float[np.ndarray, "points 3"]
+Shapes = Float[np.ndarray, "n points 3"]
+
+
+def eye_gap(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n 2"]:
+    """Opening of each eye in canonical units: mean distance of its central lid pairs."""
+    gaps = [
+        np.linalg.norm(shape[..., eye.upper[CENTRAL_PAIRS], :] - shape[..., eye.lower[CENTRAL_PAIRS], :], axis=-1)
+        for eye in EYES
+    ]
+    return np.stack([gap.mean(-1) for gap in gaps], -1)
+
+
+def iris_offset(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n 2 2"]:
+    """(x, y) of each iris centre from the middle of its eye's corners, canonical units: (..., eye, xy)."""
+    offsets = [shape[..., eye.iris[0], :2] - shape[..., list(eye.corners), :2].mean(-2) for eye in EYES]
+    return np.stack(offsets, -2)
+
+
+@dataclass(frozen=True)
+class FaceBasis:
+    """mean: canonical face. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
+    around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
+    eyeball_radius: canonical units. lid_floor: measured opening of a closed eye. noise: landmark noise, canonical."""
+
+    mean: Float[np.ndarray, "478 3"]
+    identity: Float[np.ndarray, "identities 478 3"]
+    dynamics: Float[np.ndarray, "components 478 3"]
+    lids: Float[np.ndarray, "2 478 3"]
+    iris_rest: Float[np.ndarray, "2 2"]
+    mirror_index: Int[np.ndarray, " 478"]
+    eyeball_radius: float
+    lid_floor: float
+    noise: float
+
+    @property
+    def dimensions(self) -> int:
+        """Length of z_dyn."""
+        return 4 + len(self.dynamics)
+
+    def align(
+        self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], neutral: Shape | None = None
+    ) -> tuple[Shapes, Float[np.ndarray, "n 6"]]:
+        """Landmarks in px of an image of `size` -> canonical shapes and poses, fitted on the stable points."""
+        reference = self.mean if neutral is None else neutral
+        stable = list(STABLE)
+        points = landmarks.astype(np.float64)
+        rotation, scale, translation = fit_similarity(reference[stable], points[:, stable])
+        return unproject(points, rotation, scale, translation), to_pose(rotation, scale, translation, size)
+
+    def neutral(self, shapes: Shapes) -> Shape:
+        """This person's face at rest (z_dyn = 0, open eyes), from one or more canonical shapes of theirs.
+
+        One ridge solve for identity and dynamics of the mean shape (a Gaussian MAP estimate); what the dynamics
+        explain is taken off, everything else belongs to the person.
+        """
+        mean = shapes.mean(0)
+        rows = self._expression_points
+        design = np.concatenate([self.identity[:, rows], self.dynamics[:, rows]]).reshape(-1, 3 * len(rows)).T
+        gram = design.T @ design + self._ridge * np.eye(design.shape[1])
+        solution = np.linalg.solve(gram, design.T @ (mean - self.mean)[rows].ravel())
+        return mean - np.tensordot(solution[len(self.identity) :], self.dynamics, 1)
+
+    def encode(
+        self, shapes: Shapes, neutral: Shape, open_gap: Float[np.ndarray, " 2"]
+    ) -> Float[np.ndarray, "n dynamics"]:
+        """Canonical shapes -> z_dyn. open_gap: this person's `eye_gap` at rest."""
+        lids = np.clip((eye_gap(shapes) / open_gap - self.lid_floor) / (1 - self.lid_floor), 0, 2)
+        rows = self._expression_points
+        difference = (shapes - neutral - np.tensordot(1 - lids, self.lids, 1))[:, rows].reshape(len(shapes), -1)
+        design = self.dynamics[:, rows].reshape(len(self.dynamics), -1).T
+        gram = design.T @ design + self._ridge * np.eye(design.shape[1])
+        expression = np.linalg.solve(gram, design.T @ difference.T).T
+        return np.concatenate([self.gaze(shapes), lids, expression], 1)
+
+    def gaze(self, shapes: Shapes) -> Float[np.ndarray, "n 2"]:
+        """Gaze (yaw, pitch) in the head, rad, from the iris centres of both eyes."""
+        offset = (iris_offset(shapes) - self.iris_rest).mean(1) / self.eyeball_radius  # (n, xy)
+        return np.arcsin(np.clip(offset * [1, -1], -MAX_SINE, MAX_SINE))
+
+    def decode(self, dynamics: Float[np.ndarray, "n dynamics"], rest: Shape, rest_dynamics: np.ndarray) -> Shapes:
+        """z_dyn -> canonical shapes of the face whose photographed shape is `rest` with z_dyn `rest_dynamics`.
+
+        dynamics == rest_dynamics gives back `rest`. Lids meet exactly at opening 0, and lips never cross.
+        """
+        expression = dynamics[:, EXPRESSION] - rest_dynamics[EXPRESSION]
+        closing = rest_dynamics[LIDS] - dynamics[:, LIDS]  # (n, eye)
+        shapes = rest + np.tensordot(expression, self.dynamics, 1) + np.tensordot(closing, self.lids, 1)
+        self._place_lids(shapes, rest, dynamics[:, LIDS], np.maximum(rest_dynamics[LIDS], 0.2))
+        self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
+        _separate_lips(shapes, rest)
+        return shapes
+
+    def mirror(self, motion: Motion) -> Motion:
+        """The same motion seen in a mirror (left and right exchanged)."""
+        pose = motion.pose * [1, -1, -1, -1, 1, 1]
+        flipped = self.dynamics[:, self.mirror_index] * [-1, 1, 1]
+        rows = self._expression_points
+        design = self.dynamics[:, rows].reshape(len(self.dynamics), -1)
+        matrix = np.linalg.lstsq(design.T, flipped[:, rows].reshape(len(flipped), -1).T, rcond=None)[0]
+        gaze, lids = motion.dynamics[:, GAZE] * [-1, 1], motion.dynamics[:, LIDS][:, ::-1]
+        return Motion(pose, np.concatenate([gaze, lids, motion.dynamics[:, EXPRESSION] @ matrix.T], 1))
+
+    @property
+    def _ridge(self) -> float:
+        return self.noise**2
+
+    @property
+    def _expression_points(self) -> Int[np.ndarray, " points"]:
+        """Points that the dynamics are fitted on: all but irises and the lids' edges."""
+        lids = {point for eye in EYES for point in (*eye.upper, *eye.lower)}
+        return np.array([point for point in range(468) if point not in lids])
+
+    def _place_lids(self, shapes: Shapes, rest: Shape, opening: np.ndarray, rest_opening: np.ndarray) -> None:
+        """Set the lids' edges so that their gap is opening / rest_opening of the photographed gap."""
+        for index, eye in enumerate(EYES):
+            upper, lower = list(eye.upper), list(eye.lower)
+            share = np.maximum(opening[:, index] / rest_opening[index], 0)[:, None, None]
+            moved = shapes[:, upper + lower] - rest[upper + lower]  # expression's own shift of this eye
+            shift = (moved[:, : len(upper)] + moved[:, len(upper) :]) / 2
+            meeting = rest[upper] + LID_MEETING * (rest[lower] - rest[upper])
+            shapes[:, upper] = meeting + share * (rest[upper] - meeting) + shift
+            shapes[:, lower] = meeting + share * (rest[lower] - meeting) + shift
+
+    def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
+        turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * self.eyeball_radius  # (n, xy)
+        for index, eye in enumerate(EYES):
+            iris = list(eye.iris)
+            middle = shapes[:, list(eye.corners), :2].mean(1)
+            centre = middle + iris_offset(rest)[index] + turned  # (n, xy)
+            depth = shapes[:, list(eye.corners), 2].mean(1)
+            rim = rest[iris] - rest[iris[0]]
+            shapes[:, iris, :2] = centre[:, None] + rim[:, :2]
+            shapes[:, iris, 2] = depth[:, None]
+
+
+def _separate_lips(shapes: Shapes, rest: Shape) -> None:
+    """Lips that would cross meet in the middle instead; a gap under CLOSED_LIPS closes to what the photo shows closed."""
+    upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
+    gap = shapes[:, lower, 1] - shapes[:, upper, 1]  # (n, pairs), positive when open
+    rest_gap = rest[lower, 1] - rest[upper, 1]
+    closed = np.where(rest_gap < CLOSED_LIPS, rest_gap, 0)
+    wanted = np.where(gap < CLOSED_LIPS, np.maximum(closed, 2 * gap - CLOSED_LIPS), gap)
+    shapes[:, lower, 1] += (wanted - gap) / 2
+    shapes[:, upper, 1] -= (wanted - gap) / 2
+
+
+def lip_opening(shapes: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n"]:
+    """Inner-lip gap at the middle, canonical units."""
+    return np.linalg.norm(shapes[..., LIPS_INNER[5], :] - shapes[..., LIPS_INNER[15], :], axis=-1)

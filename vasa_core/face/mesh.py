@@ -1,0 +1,193 @@
+"""The mesh face model: the photo's own pixels on a 3D face mesh are the appearance volume (VASA-1 section 3.1's role).
+
+encode_portrait lifts a photo once; decode poses and deforms the mesh, rasterises a dense backward flow and warps the
+photo with it, then draws the irises and paints the inside of the mouth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+
+from vasa_core.checkpoint import load_checkpoint, save_checkpoint
+from vasa_core.face.basis import FaceBasis, eye_gap
+from vasa_core.face.eyes import Irises, draw_irises, lift_irises
+from vasa_core.face.mouth import MouthPainter, MouthSource
+from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
+from vasa_core.face.raster import backward_flow, backward_flow_torch
+from vasa_core.face.skull import RADII, ring_vertices
+from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, eye_fans, mouth_fan, ring_triangles
+from vasa_core.types import Motion, TrackedImage
+
+_ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
+_NUMBERS = ("eyeball_radius", "lid_floor", "noise")
+
+
+def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:
+    """Write the basis and the face's own triangles as a checkpoint."""
+    arrays = {name: getattr(basis, name) for name in _ARRAYS}
+    tensors = {name: torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else None) for name, a in arrays.items()}
+    config = {"face_model": "mesh", **{name: getattr(basis, name) for name in _NUMBERS}}
+    save_checkpoint(folder, config, {**tensors, "triangles": torch.tensor(triangles)}, half=False)
+
+
+def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
+    """The basis and the face's triangles of a checkpoint folder. Raises InputError if it is not one."""
+    checkpoint = load_checkpoint(folder)
+    arrays = {name: checkpoint.tensors[name].numpy() for name in _ARRAYS}
+    arrays = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    numbers = {name: float(checkpoint.config[name]) for name in _NUMBERS}
+    return FaceBasis(**arrays, **numbers), checkpoint.tensors["triangles"].numpy()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose face it is: the canonical shape at rest and the eyes' gap at rest (canonical units)."""
+
+    neutral: Float[np.ndarray, "478 3"]
+    open_gap: Float[np.ndarray, " 2"]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
+
+    blank: the photo without irises. landmarks: px. rest: the photographed face in canonical space. motion: its own
+    pose and dynamics, one frame. rings: skull vertices in canonical space; ring_photo: in the photo, px;
+    ring_weights: their rigid weights.
+    """
+
+    photo: UInt8[np.ndarray, "height width 3"]
+    blank: UInt8[np.ndarray, "height width 3"]
+    landmarks: Float[np.ndarray, "478 3"]
+    identity: Identity
+    rest: Float[np.ndarray, "478 3"]
+    depth_offset: float
+    motion: Motion
+    rings: Float[np.ndarray, "rings 3"]
+    ring_photo: Float[np.ndarray, "rings 3"]
+    ring_weights: Float[np.ndarray, " rings"]
+    irises: Irises
+    mouth: MouthSource
+
+
+class MeshFaceModel:
+    """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
+
+    def __init__(
+        self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], painter: MouthPainter, device: str = "cpu"
+    ) -> None:
+        self.basis = basis
+        self.face_triangles = triangles
+        self.painter = painter
+        self.device = torch.device(device)
+        fans = np.concatenate([mouth_fan(), eye_fans()])
+        self.triangles = np.concatenate([triangles, fans, ring_triangles(N_FACE, len(RADII))])
+
+    @classmethod
+    def load(cls, checkpoints: Path, device: str = "cpu") -> MeshFaceModel:
+        """From a folder with the checkpoints `mesh` and `mouth`. Raises InputError if one is missing or damaged."""
+        basis, triangles = load_basis(checkpoints / "mesh")
+        return cls(basis, triangles, MouthPainter.load(checkpoints / "mouth", device), device)
+
+    def encode_landmarks(
+        self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], identity: Identity | None = None
+    ) -> tuple[Identity, Motion]:
+        """Landmarks in px of images of `size` (height, width), all of one person -> who, and how they move.
+
+        The eyes' rest is the median opening over the frames; with one frame, that frame.
+        """
+        shapes, pose = self.basis.align(landmarks, size, identity.neutral if identity else None)
+        if identity is None:
+            neutral = self.basis.neutral(shapes)
+            shapes, pose = self.basis.align(landmarks, size, neutral)
+            identity = Identity(neutral, np.median(eye_gap(shapes), 0))
+        return identity, Motion(pose, self.basis.encode(shapes, identity.neutral, identity.open_gap))
+
+    def encode_motion(self, tracked: TrackedImage, identity: Identity | None = None) -> Motion:
+        """Pose and facial dynamics of one image."""
+        return self.encode_landmarks(tracked.landmarks[None], tracked.image.shape[:2], identity)[1]
+
+    def encode_portrait(self, tracked: TrackedImage) -> Portrait:
+        """Make a photo ready to be animated."""
+        photo, landmarks = tracked.image, tracked.landmarks.astype(np.float64)
+        identity, motion = self.encode_landmarks(landmarks[None], photo.shape[:2])
+        stable = list(STABLE)
+        similarity = fit_similarity(identity.neutral[stable], landmarks[None, stable])
+        width = float(np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT]))
+        rings, weights = ring_vertices(landmarks, width)
+        blank, irises = lift_irises(photo, landmarks)
+        return Portrait(
+            photo=photo,
+            blank=blank,
+            landmarks=landmarks,
+            identity=identity,
+            rest=unproject(landmarks[None], *similarity)[0],
+            depth_offset=float(similarity[2][0, 2]),
+            motion=motion,
+            rings=unproject(rings[None], *similarity)[0],
+            ring_photo=rings,
+            ring_weights=weights,
+            irises=irises,
+            mouth=self.painter.prepare(photo, landmarks, self.face_triangles),
+        )
+
+    def landmarks(self, portrait: Portrait, motion: Motion) -> Float[np.ndarray, "n 478 3"]:
+        """Where the landmarks are drawn, px of the portrait's crop."""
+        shapes = self.basis.decode(motion.dynamics, portrait.rest, portrait.motion.dynamics[0])
+        points = project(shapes, motion.pose, portrait.photo.shape[:2])
+        points[..., 2] += portrait.depth_offset
+        return points
+
+    def decode(self, portrait: Portrait, motion: Motion, zoom: float = 1.0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Frames of the portrait moving so, at the portrait's own size.
+
+        zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone.
+        """
+        points = self.landmarks(portrait, motion)
+        size = portrait.photo.shape[:2]
+        rigid = project(np.repeat(portrait.rings[None], len(motion), 0), motion.pose, size)
+        rigid[..., 2] += portrait.depth_offset
+        weights = portrait.ring_weights[:, None]
+        rings = portrait.ring_photo + weights * (rigid - portrait.ring_photo)  # (n, rings, 3)
+        for index in range(len(motion)):
+            yield self._draw(portrait, points[index], rings[index], motion.pose[index], zoom)
+
+    def _draw(
+        self, portrait: Portrait, landmarks: np.ndarray, rings: np.ndarray, pose: np.ndarray, zoom: float
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        size = portrait.photo.shape[:2]
+        centre = portrait.landmarks[:N_FACE, :2].mean(0)
+        landmarks = _zoomed(landmarks, centre, zoom)
+        vertices = np.concatenate([landmarks[:N_FACE], _zoomed(rings, centre, zoom)])
+        source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
+        flow = self._flow(vertices, source, size, centre, zoom)
+        frame = cv2.remap(portrait.blank, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        rest = portrait.motion.pose[0]
+        scale = zoom * float(np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE]))
+        squeeze = (float(np.cos(pose[YAW]) / np.cos(rest[YAW])), float(np.cos(pose[PITCH]) / np.cos(rest[PITCH])))
+        draw_irises(frame, portrait.irises, landmarks, scale, squeeze)
+        return self.painter.paint(frame, landmarks, portrait.mouth)
+
+    def _flow(
+        self, vertices: np.ndarray, source: np.ndarray, size: tuple[int, int], centre: np.ndarray, zoom: float
+    ) -> Float[np.ndarray, "h w 2"]:
+        if self.device.type == "cpu":
+            flow, covered = backward_flow(vertices, source, self.triangles, size)
+        else:
+            arguments = (torch.tensor(values, device=self.device) for values in (vertices, source, self.triangles))
+            flow, covered = (result.cpu().numpy() for result in backward_flow_torch(*arguments, size))
+        if zoom != 1:
+            flow[~covered] = (flow[~covered] - centre) / zoom + centre
+        return flow
+
+
+def _zoomed(points: Float[np.ndarray, "n 3"], centre: Float[np.ndarray, " 2"], zoom: float) -> np.ndarray:
+    """Points scaled about `centre` in the picture, depth with them."""
+    return (points - [*centre, 0]) * zoom + [*centre, 0]

@@ -1,0 +1,111 @@
+"""Z-buffered rasterisation of a deformed mesh into a dense backward flow, on the CPU (numba) and on any torch device.
+
+The flow says, for each pixel of the picture to be drawn, which point of the photo it shows. Both versions give the
+same flow: same edge rule, and of two triangles at equal depth the one with the lower index wins.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int
+from torch import Tensor
+
+EDGE = -1e-4  # barycentric tolerance: shared edges leave no cracks
+FAR = 1e9
+MIN_AREA = 1e-6  # px^2; thinner triangles draw nothing
+
+
+@numba.njit(cache=True, nogil=True)
+def _rasterize(
+    vertices: np.ndarray, source: np.ndarray, triangles: np.ndarray, flow: np.ndarray, depth: np.ndarray
+) -> None:
+    height, width = depth.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0, x1, y1 = vertices[a, 0], vertices[a, 1], vertices[b, 0], vertices[b, 1]
+        x2, y2 = vertices[c, 0], vertices[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(area) < MIN_AREA:
+            continue
+        inverse = 1.0 / area
+        left, right = max(0, int(np.ceil(min(x0, x1, x2)))), min(width - 1, int(np.floor(max(x0, x1, x2))))
+        top, bottom = max(0, int(np.ceil(min(y0, y1, y2)))), min(height - 1, int(np.floor(max(y0, y1, y2))))
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
+                w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
+                w0 = 1.0 - w1 - w2
+                if w0 >= EDGE and w1 >= EDGE and w2 >= EDGE:
+                    z = w0 * vertices[a, 2] + w1 * vertices[b, 2] + w2 * vertices[c, 2]
+                    if z < depth[y, x]:
+                        depth[y, x] = z
+                        flow[y, x, 0] = w0 * source[a, 0] + w1 * source[b, 0] + w2 * source[c, 0]
+                        flow[y, x, 1] = w0 * source[a, 1] + w1 * source[b, 1] + w2 * source[c, 1]
+
+
+def backward_flow(
+    vertices: Float[np.ndarray, "vertices 3"],
+    source: Float[np.ndarray, "vertices 2"],
+    triangles: Int[np.ndarray, "triangles 3"],
+    size: tuple[int, int],
+) -> tuple[Float32[np.ndarray, "height width 2"], Bool[np.ndarray, "height width"]]:
+    """Flow (x, y in px of the photo) of a picture of `size` (height, width), and where the mesh covers it.
+
+    vertices: where each vertex is drawn, px, with depth (smaller = nearer). source: where it is in the photo, px.
+    Uncovered pixels show themselves (identity flow).
+    """
+    flow = identity_flow(size).copy()
+    depth = np.full(size, FAR)
+    _rasterize(vertices.astype(np.float64), source.astype(np.float64), triangles, flow, depth)
+    return flow, depth < FAR
+
+
+def identity_flow(size: tuple[int, int]) -> Float32[np.ndarray, "height width 2"]:
+    """Flow in which each pixel shows itself."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    return np.stack([x, y], -1).astype(np.float32)
+
+
+def backward_flow_torch(
+    vertices: Float[Tensor, "vertices 3"],
+    source: Float[Tensor, "vertices 2"],
+    triangles: Int[Tensor, "triangles 3"],
+    size: tuple[int, int],
+) -> tuple[Float[Tensor, "height width 2"], Bool[Tensor, "height width"]]:
+    """`backward_flow` on the tensors' device: every (triangle, pixel of its box) pair at once, then a z-test."""
+    height, width = size
+    corners, photo = vertices.double()[triangles], source.double()[triangles]  # (T, 3, 3), (T, 3, 2)
+    low = corners[..., :2].amin(1).ceil().clamp_min(0).long()
+    high = corners[..., :2].amax(1).floor().long().minimum(torch.tensor([width - 1, height - 1], device=low.device))
+    sides = (high - low + 1).clamp_min(0)  # (T, xy)
+    counts = sides[:, 0] * sides[:, 1]
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)  # (pairs,)
+    inside = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner]
+    x = low[owner, 0] + inside % sides[owner, 0]
+    y = low[owner, 1] + inside // sides[owner, 0]
+    p0, p1, p2 = (corners[owner, k, :2] for k in range(3))
+    area = _cross(p1 - p0, p2 - p0)
+    point = torch.stack([x, y], -1).double()
+    w1, w2 = _cross(point - p0, p2 - p0) / area, _cross(p1 - p0, point - p0) / area
+    weights = torch.stack([1 - w1 - w2, w1, w2], -1)  # (pairs, 3)
+    keep = (weights >= EDGE).all(-1) & (area.abs() >= MIN_AREA)
+    owner, weights, pixel = owner[keep], weights[keep], (y * width + x)[keep]
+    z = (weights * corners[owner, :, 2]).sum(-1)
+    depth = torch.full((height * width,), FAR, dtype=z.dtype, device=z.device)
+    depth = depth.scatter_reduce(0, pixel, z, "amin")
+    front = z == depth[pixel]
+    owner, weights, pixel = owner[front], weights[front], pixel[front]
+    first = torch.full_like(depth, len(counts), dtype=torch.long).scatter_reduce(0, pixel, owner, "amin")
+    won = owner == first[pixel]
+    grid_y, grid_x = torch.meshgrid(
+        torch.arange(height, device=z.device), torch.arange(width, device=z.device), indexing="ij"
+    )
+    flow = torch.stack([grid_x, grid_y], -1).double().reshape(-1, 2)
+    flow[pixel[won]] = (weights[won][..., None] * photo[owner[won]]).sum(1)
+    return flow.reshape(height, width, 2).float(), (depth < FAR).reshape(height, width)
+
+
+def _cross(a: Float[Tensor, "n 2"], b: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
+    return a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]

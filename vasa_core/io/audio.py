@@ -1,0 +1,83 @@
+"""Speech files in: any audio or video file that ffmpeg reads, as 16 kHz mono, in bounded memory."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from vasa_core.config import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, InputError
+from vasa_core.io.ffmpeg import input_arguments, quiet_command
+from vasa_core.rates import SAMPLE_RATE
+
+_BYTES_PER_SAMPLE = 4
+_COUNTING_BLOCK = 1 << 16  # samples
+
+# Sample 0 is the file's time 0 and gaps are silence, so that sound stays in step with the same file's pictures.
+TIMELINE_FILTER = "async=1:first_pts=0"
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """An audio (or video) file that has been decoded once and found good; `samples` counts 16 kHz mono samples."""
+
+    path: Path
+    samples: int
+
+    @classmethod
+    def open(cls, path: Path) -> AudioFile:
+        """Check a file by decoding it once in bounded memory.
+
+        Raises InputError if it is missing, not audio, silent in the sense of having no samples, shorter than
+        MIN_AUDIO_SECONDS or longer than MAX_AUDIO_SECONDS.
+        """
+        if not path.is_file():
+            raise InputError(f"{path} does not exist; expected an audio file.")
+        samples = sum(len(chunk) for chunk in _decode(path, _COUNTING_BLOCK))
+        if not samples:
+            raise InputError(f"{path.name} holds no sound that can be read; expected an audio file such as WAV or MP3.")
+        if samples < MIN_AUDIO_SECONDS * SAMPLE_RATE:
+            raise InputError(
+                f"{path.name} is {samples / SAMPLE_RATE:.2f} s long; expected at least {MIN_AUDIO_SECONDS} s of audio."
+            )
+        if samples > MAX_AUDIO_SECONDS * SAMPLE_RATE:
+            raise InputError(
+                f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected at most that much audio."
+            )
+        return cls(path, samples)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound."""
+        return self.samples / SAMPLE_RATE
+
+    def chunks(self, samples_per_chunk: int = SAMPLE_RATE) -> Iterator[Float32[np.ndarray, " samples"]]:
+        """The sound in order, 16 kHz mono in [-1, 1], in chunks of the given length (the last may be shorter)."""
+        return _decode(self.path, samples_per_chunk)
+
+
+def read_audio(path: Path) -> Float32[np.ndarray, " samples"]:
+    """The whole sound of a file, 16 kHz mono in [-1, 1]. Raises InputError as `AudioFile.open` does."""
+    return np.concatenate(list(AudioFile.open(path).chunks()))
+
+
+def _decode(path: Path, samples_per_chunk: int) -> Iterator[Float32[np.ndarray, " samples"]]:
+    """Decoded chunks; ends silently where the file stops being readable, and one second after the longest length."""
+    command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-t", str(MAX_AUDIO_SECONDS + 1)]
+    command += ["-af", f"aresample={SAMPLE_RATE}:{TIMELINE_FILTER}", "-ac", "1", "-f", "f32le", "pipe:1"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 16
+    )
+    assert process.stdout is not None
+    try:
+        while data := process.stdout.read(samples_per_chunk * _BYTES_PER_SAMPLE):
+            whole = len(data) - len(data) % _BYTES_PER_SAMPLE
+            yield np.nan_to_num(np.frombuffer(data[:whole], "<f4")).clip(-1, 1).astype(np.float32, copy=False)
+    finally:
+        process.stdout.close()
+        process.kill()
+        process.wait()

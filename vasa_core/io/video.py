@@ -1,0 +1,172 @@
+"""Video files in (any that ffmpeg reads) and out (H.264 + AAC, written beside the target and renamed)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+from jaxtyping import UInt8
+
+from vasa_core.config import InputError
+from vasa_core.io.audio import TIMELINE_FILTER
+from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
+from vasa_core.rates import FPS, exact_div
+
+Frame = UInt8[np.ndarray, "height width 3"]
+
+_AUDIO_RATE = 48_000  # Hz, of the written file
+_AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
+
+
+def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
+    """Frames of a video at `fps` frames a second from its time 0, RGB, turned upright, in bounded memory.
+
+    Raises InputError if the file is missing or has no readable video.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a video file.")
+    command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", f"fps={fps}:start_time=0"]
+    command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
+    )
+    assert process.stdout is not None
+    try:
+        frame = _read_ppm(process.stdout)
+        if frame is None:
+            raise InputError(f"{path.name} is not a video that can be read; expected a video file such as MP4.")
+        while frame is not None:
+            yield frame
+            frame = _read_ppm(process.stdout)
+    finally:
+        process.stdout.close()
+        process.kill()
+        process.wait()
+
+
+def _read_ppm(stream: IO[bytes]) -> Frame | None:
+    """The next frame of a stream of PPM pictures as ffmpeg writes them, or None at its end."""
+    header = [stream.readline() for _ in range(3)]  # "P6", "width height", "255"
+    if not header[2]:
+        return None
+    width, height = map(int, header[1].split())
+    data = stream.read(width * height * 3)
+    return np.frombuffer(data, np.uint8).reshape(height, width, 3) if len(data) == width * height * 3 else None
+
+
+class VideoWriter:
+    """Writes frames, and the sound of a file beside them, as an MP4 that appears only when it is whole.
+
+    A context manager. Frames are encoded as they come into a hidden part file beside the target; on a clean exit
+    the sound is added, cut or filled with silence to exactly the frames' length, and the file takes the target's
+    name. After an exception nothing is left.
+    """
+
+    def __init__(
+        self, target: Path, size: tuple[int, int], audio: Path | None = None, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """size: height, width in px (even). audio: a file with sound. metadata: tags of the container.
+
+        Raises InputError if the target is no .mp4 path in a writable folder.
+        """
+        self.frames = 0
+        self._target, self._size, self._audio, self._metadata = target, size, audio, dict(metadata or {})
+        stem = f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
+        self._pictures = target.with_name(f"{stem}.pictures.part.mp4")
+        self._part = target.with_name(f"{stem}.part.mp4")
+        _check_target(target, self._pictures)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _remove_parts
+        self._encoder = subprocess.Popen(
+            self._picture_command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
+        )
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._remove_parts()
+
+    def write(self, frame: Frame) -> None:
+        """Append one RGB frame of the writer's size. Raises OSError if the encoder has stopped."""
+        if frame.shape != (*self._size, 3):
+            raise ValueError(f"frame has shape {frame.shape}; expected {(*self._size, 3)}")
+        assert self._encoder.stdin is not None
+        try:
+            self._encoder.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError as error:
+            self._encoder.wait()
+            raise self._failure() from error
+        self.frames += 1
+
+    def _picture_command(self) -> list[str]:
+        height, width = self._size
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0"]
+        encode = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", "-c:v", "libx264"]
+        encode += ["-preset", "veryfast", "-crf", "18", "-threads", "2"]
+        colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+        return [*quiet_command(), *raw, *encode, *colour, "-f", "mp4", "-y", file_argument(self._pictures)]
+
+    def _mux_command(self) -> list[str]:
+        samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
+        command = [*quiet_command(), "-i", file_argument(self._pictures)]
+        if self._audio is not None:
+            timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
+            exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
+            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0"]
+            command += ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}"]
+            command += ["-c:a", "aac", "-b:a", "128k"]
+        command += ["-c:v", "copy", "-map_metadata", "-1"]
+        for key, value in self._metadata.items():
+            command += ["-metadata", f"{key}={value}"]
+        return [*command, "-movflags", "+faststart", "-f", "mp4", "-y", file_argument(self._part)]
+
+    def _finish(self) -> None:
+        assert self._encoder.stdin is not None
+        self._encoder.stdin.close()
+        if self._encoder.wait():
+            raise self._failure()
+        if not self.frames:
+            raise ValueError("no frame was written")
+        if subprocess.run(self._mux_command(), stdin=subprocess.DEVNULL, stderr=self._errors, check=False).returncode:
+            raise self._failure()
+        self._part.replace(self._target)
+
+    def _failure(self) -> OSError:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return OSError(f"{self._target} could not be written: {lines[-1] if lines else 'ffmpeg stopped'}")
+
+    def _remove_parts(self) -> None:
+        self._encoder.kill()
+        self._encoder.wait()
+        if self._encoder.stdin is not None and not self._encoder.stdin.closed:
+            os.close(self._encoder.stdin.fileno())
+        self._errors.close()
+        self._pictures.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+
+
+def _check_target(target: Path, part: Path) -> None:
+    if target.suffix.lower() != ".mp4":
+        raise InputError(f"{target} is the output; expected a name that ends in .mp4.")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent} is not a folder; expected an existing folder for the output.")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is not a file; expected a path where a video may be written.")
+    try:
+        part.touch()
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error

@@ -1,0 +1,53 @@
+"""MediaPipe's face landmarker: 478 landmarks and the 4x4 face transform of one face in an image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+os.environ.setdefault("GLOG_minloglevel", "2")
+
+
+class Landmarker:
+    """Finds the one face of an image. Holds native resources: use as a context manager or call `close`."""
+
+    def __init__(self, model: Path) -> None:
+        """model: the `face_landmarker.task` file."""
+        from mediapipe.tasks.python import vision
+        from mediapipe.tasks.python.core.base_options import BaseOptions
+
+        self._landmarker = vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                base_options=BaseOptions(model_asset_path=str(model)),
+                running_mode=vision.RunningMode.IMAGE,
+                output_facial_transformation_matrixes=True,
+                num_faces=1,
+            )
+        )
+
+    def __enter__(self) -> Landmarker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the native resources."""
+        self._landmarker.close()
+
+    def __call__(
+        self, image: UInt8[np.ndarray, "height width 3"]
+    ) -> tuple[Float[np.ndarray, "478 3"], Float[np.ndarray, "4 4"]] | None:
+        """Landmarks (x, y in px; z in the same unit, negative towards the camera) and transform, or None."""
+        import mediapipe as mp
+
+        found = self._landmarker.detect(mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(image)))
+        if not found.face_landmarks:
+            return None
+        height, width = image.shape[:2]
+        points = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]], np.float32)
+        points *= np.array([width, height, width], np.float32)
+        return points, np.asarray(found.facial_transformation_matrixes[0], np.float32)

@@ -1,0 +1,136 @@
+"""Track every clip of a folder once: landmarks, face transforms and emotion per frame, cached as npz files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from vasa_core.io.video import read_frames
+from vasa_core.preprocess.emotion import EmotionClassifier
+from vasa_core.preprocess.landmarker import Landmarker
+from vasa_core.registry import resolve
+
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
+EMOTION_EVERY = 5  # frames between two emotion readings
+MIN_TRACKED_SHARE = 0.8  # of a clip's frames
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video of a training folder."""
+
+    path: Path
+    identity: str
+    split: str  # "train" or "val"
+
+
+@dataclass(frozen=True)
+class TrackedClip:
+    """A clip's tracking; frames where no face was found are filled from their neighbours and marked invalid."""
+
+    clip: Clip
+    landmarks: Float[np.ndarray, "n 478 3"]
+    transforms: Float[np.ndarray, "n 4 4"]
+    valid: Bool[np.ndarray, " n"]
+    emotion: Float[np.ndarray, " 7"]
+    size: tuple[int, int]  # height, width in px
+
+
+def find_clips(folder: Path) -> list[Clip]:
+    """Clips of a folder and its subfolders.
+
+    A `manifest.csv` beside the clips may give `file,split,identity`; without one, a clip's identity is its file
+    name and every tenth clip (by a hash of its name) is held out as "val".
+    """
+    clips = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES):
+        row = _manifest(path.parent).get(path.name)
+        if row:
+            clips.append(Clip(path, row["identity"], row["split"]))
+        else:
+            held_out = hashlib.sha256(path.stem.encode()).digest()[0] < 26  # a tenth of 256
+            clips.append(Clip(path, path.stem, "val" if held_out else "train"))
+    return clips
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, str]]:
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="") as stream:
+        return {row["file"]: row for row in csv.DictReader(stream)}
+
+
+def cache_file(clip: Clip, cache: Path) -> Path:
+    """Where a clip's tracking is cached: a name from its path, size and time of change."""
+    stat = clip.path.stat()
+    key = hashlib.sha256(f"{clip.path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:16]
+    return cache / f"{clip.path.stem}-{key}.npz"
+
+
+def track_clips(clips: list[Clip], cache: Path, workers: int = 2) -> list[TrackedClip]:
+    """Tracking of every clip in which a face was found, from the cache or made now by `workers` processes."""
+    from tqdm import tqdm
+
+    cache.mkdir(parents=True, exist_ok=True)
+    missing = [clip for clip in clips if not cache_file(clip, cache).is_file()]
+    if missing:
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = pool.map(_track, missing, [cache] * len(missing))
+            for _ in tqdm(jobs, "tracking clips", len(missing)):
+                pass
+    tracked = [_load(clip, cache_file(clip, cache)) for clip in clips]
+    return [t for t in tracked if len(t.valid) and t.valid.mean() >= MIN_TRACKED_SHARE]
+
+
+def _load(clip: Clip, path: Path) -> TrackedClip:
+    data = np.load(path, allow_pickle=False)
+    return TrackedClip(
+        clip, data["landmarks"], data["transforms"], data["valid"], data["emotion"], tuple(data["size"].tolist())
+    )
+
+
+def _track(clip: Clip, cache: Path) -> None:
+    landmarks, transforms, valid, emotions = [], [], [], []
+    size = (0, 0)
+    classify = EmotionClassifier(resolve("emotion_classifier"))
+    with Landmarker(resolve("face_landmarker")) as landmarker:
+        for index, frame in enumerate(read_frames(clip.path)):
+            size = frame.shape[:2]
+            found = landmarker(frame)
+            valid.append(found is not None)
+            points, transform = found or (np.full((478, 3), np.nan, np.float32), np.full((4, 4), np.nan, np.float32))
+            landmarks.append(points)
+            transforms.append(transform)
+            if found and index % EMOTION_EVERY == 0:
+                emotions.append(classify(frame, points))
+    target = cache_file(clip, cache)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            landmarks=_filled(np.array(landmarks, np.float32).reshape(-1, 478, 3)),
+            transforms=_filled(np.array(transforms, np.float32).reshape(-1, 4, 4)),
+            valid=np.array(valid, bool),
+            emotion=np.mean(emotions, 0) if emotions else np.zeros(7, np.float32),
+            size=np.array(size),
+        )
+    part.replace(target)
+
+
+def _filled(values: Float[np.ndarray, "n a b"]) -> Float[np.ndarray, "n a b"]:
+    """NaN frames interpolated in time from the frames around them."""
+    good = ~np.isnan(values[:, 0, 0]) if len(values) else np.zeros(0, bool)
+    if not good.any() or good.all():
+        return values
+    flat = values.reshape(len(values), -1)
+    index = np.arange(len(values))
+    filled = np.stack([np.interp(index, index[good], column[good]) for column in flat.T], 1)
+    return filled.reshape(values.shape).astype(np.float32)
