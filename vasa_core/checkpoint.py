@@ -24,6 +24,7 @@ from vasa_core.registry import file_sha256
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 _HASH = "weights_sha256"
+_MODE = 0o644  # the format's writer makes files that only their owner can read
 
 Config = TypeVar("Config")
 
@@ -36,9 +37,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
-def save_checkpoint(
-    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], half: bool = True
-) -> None:
+def save_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], half: bool = True) -> None:
     """Write a checkpoint folder; an old one there stays whole until the new files are complete.
 
     half: store floating-point tensors as float16. Raises ValueError if a value does not fit in float16.
@@ -47,6 +46,7 @@ def save_checkpoint(
     stored = {name: _half(name, value) if half else value for name, value in tensors.items()}
     weights = folder / f".{WEIGHTS}.{os.getpid()}.part"
     save_file({name: value.detach().cpu().contiguous() for name, value in stored.items()}, weights)
+    weights.chmod(_MODE)
     text = json.dumps({**config, _HASH: file_sha256(weights)}, indent=2) + "\n"
     part = folder / f".{CONFIG}.{os.getpid()}.part"
     part.write_text(text)

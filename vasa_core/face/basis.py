@@ -25,6 +25,7 @@ LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: t
 CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
+MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
 
 Shape = Float[np.ndarray, "points 3"]
 Shapes = Float[np.ndarray, "n points 3"]
@@ -49,7 +50,8 @@ def iris_offset(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*
 class FaceBasis:
     """mean: canonical face. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
     around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
-    eyeball_radius: canonical units. lid_floor: measured opening of a closed eye. noise: landmark noise, canonical."""
+    eyeball_radius: canonical units. lid_floor: measured opening of a closed eye. lid_follow: how much the
+    opening grows per sine of upward gaze. noise: landmark noise, canonical."""
 
     mean: Float[np.ndarray, "478 3"]
     identity: Float[np.ndarray, "identities 478 3"]
@@ -59,6 +61,7 @@ class FaceBasis:
     mirror_index: Int[np.ndarray, " 478"]
     eyeball_radius: float
     lid_floor: float
+    lid_follow: float
     noise: float
 
     @property
@@ -93,13 +96,15 @@ class FaceBasis:
         self, shapes: Shapes, neutral: Shape, open_gap: Float[np.ndarray, " 2"]
     ) -> Float[np.ndarray, "n dynamics"]:
         """Canonical shapes -> z_dyn. open_gap: this person's `eye_gap` at rest."""
-        lids = np.clip((eye_gap(shapes) / open_gap - self.lid_floor) / (1 - self.lid_floor), 0, 2)
+        gaze = self.gaze(shapes)
+        share = eye_gap(shapes) / open_gap / self._lid_factor(gaze)[:, None]
+        lids = np.clip((share - self.lid_floor) / (1 - self.lid_floor), 0, 2)
         rows = self._expression_points
         difference = (shapes - neutral - np.tensordot(1 - lids, self.lids, 1))[:, rows].reshape(len(shapes), -1)
         design = self.dynamics[:, rows].reshape(len(self.dynamics), -1).T
         gram = design.T @ design + self._ridge * np.eye(design.shape[1])
         expression = np.linalg.solve(gram, design.T @ difference.T).T
-        return np.concatenate([self.gaze(shapes), lids, expression], 1)
+        return np.concatenate([gaze, lids, expression], 1)
 
     def gaze(self, shapes: Shapes) -> Float[np.ndarray, "n 2"]:
         """Gaze (yaw, pitch) in the head, rad, from the iris centres of both eyes."""
@@ -114,7 +119,9 @@ class FaceBasis:
         expression = dynamics[:, EXPRESSION] - rest_dynamics[EXPRESSION]
         closing = rest_dynamics[LIDS] - dynamics[:, LIDS]  # (n, eye)
         shapes = rest + np.tensordot(expression, self.dynamics, 1) + np.tensordot(closing, self.lids, 1)
-        self._place_lids(shapes, rest, dynamics[:, LIDS], np.maximum(rest_dynamics[LIDS], 0.2))
+        factor = self._lid_factor(dynamics[:, GAZE]) / self._lid_factor(rest_dynamics[None, GAZE])
+        opening = dynamics[:, LIDS] * factor[:, None] / np.maximum(rest_dynamics[LIDS], MIN_REST_OPENING)
+        _place_lids(shapes, rest, opening)
         self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
         _separate_lips(shapes, rest)
         return shapes
@@ -139,16 +146,9 @@ class FaceBasis:
         lids = {point for eye in EYES for point in (*eye.upper, *eye.lower)}
         return np.array([point for point in range(468) if point not in lids])
 
-    def _place_lids(self, shapes: Shapes, rest: Shape, opening: np.ndarray, rest_opening: np.ndarray) -> None:
-        """Set the lids' edges so that their gap is opening / rest_opening of the photographed gap."""
-        for index, eye in enumerate(EYES):
-            upper, lower = list(eye.upper), list(eye.lower)
-            share = np.maximum(opening[:, index] / rest_opening[index], 0)[:, None, None]
-            moved = shapes[:, upper + lower] - rest[upper + lower]  # expression's own shift of this eye
-            shift = (moved[:, : len(upper)] + moved[:, len(upper) :]) / 2
-            meeting = rest[upper] + LID_MEETING * (rest[lower] - rest[upper])
-            shapes[:, upper] = meeting + share * (rest[upper] - meeting) + shift
-            shapes[:, lower] = meeting + share * (rest[lower] - meeting) + shift
+    def _lid_factor(self, gaze: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+        """The upper lid follows the eye: opening at this gaze over opening when looking straight ahead."""
+        return np.clip(1 + self.lid_follow * np.sin(gaze[:, 1]), 0.5, 1.3)
 
     def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
         turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * self.eyeball_radius  # (n, xy)
@@ -160,6 +160,18 @@ class FaceBasis:
             rim = rest[iris] - rest[iris[0]]
             shapes[:, iris, :2] = centre[:, None] + rim[:, :2]
             shapes[:, iris, 2] = depth[:, None]
+
+
+def _place_lids(shapes: Shapes, rest: Shape, opening: Float[np.ndarray, "n 2"]) -> None:
+    """Set the lids' edges so that each eye's gap is `opening` times the photographed gap."""
+    for index, eye in enumerate(EYES):
+        upper, lower = list(eye.upper), list(eye.lower)
+        share = opening[:, index, None, None]
+        moved = shapes[:, upper + lower] - rest[upper + lower]  # expression's own shift of this eye
+        shift = (moved[:, : len(upper)] + moved[:, len(upper) :]) / 2
+        meeting = rest[upper] + LID_MEETING * (rest[lower] - rest[upper])
+        shapes[:, upper] = meeting + share * (rest[upper] - meeting) + shift
+        shapes[:, lower] = meeting + share * (rest[lower] - meeting) + shift
 
 
 def _separate_lips(shapes: Shapes, rest: Shape) -> None:

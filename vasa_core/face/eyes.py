@@ -10,35 +10,51 @@ from jaxtyping import Float, Float32, UInt8
 
 from vasa_core.face.topology import EYES, Eye
 
-DISC = 48  # px, side of a stored iris picture
+DISC = 56  # px, side of a stored iris picture
 DISC_RADIUS = 20.0  # px, the iris's radius in it
 SUBPIXEL = 4  # bits of sub-pixel position for cv2.fillPoly
-LIMBUS = 1.12  # of the iris's radius: what is lifted off
+RIM = (1.05, 1.3)  # of the iris's radius: the picture of it fades out between these, with the white just around it
+STILL = (0.08, 0.3)  # an iris moved less (in iris radii) stays the photo's, moved more than the second is drawn
+LASH_SHADE = 0.8  # opacity of the lash line of closed lids ...
+LASH_FROM = 0.35  # ... which appears below this opening
+LASH_THICKNESS = 0.05  # of the eye's width
 MIN_SCLERA = 6  # px; with fewer visible the white of the eye is guessed from the iris's surroundings
 
 
 @dataclass(frozen=True)
 class Irises:
-    """The irises of one photo: colour pictures with opacity, complete discs, and their radii in the photo."""
+    """The irises of one photo: complete discs with opacity, their radii in the photo, the photo without them, and
+    the colour of each eye's lashes."""
 
-    discs: tuple[Float32[np.ndarray, "48 48 4"], Float32[np.ndarray, "48 48 4"]]  # RGB, opacity 0..1
+    blank: UInt8[np.ndarray, "height width 3"]
+    discs: tuple[Float32[np.ndarray, "56 56 4"], Float32[np.ndarray, "56 56 4"]]  # RGB, opacity 0..1
     radii: tuple[float, float]  # px
+    lashes: Float[np.ndarray, "2 3"]  # RGB
 
 
 def lift_irises(
     photo: UInt8[np.ndarray, "height width 3"], landmarks: Float[np.ndarray, "478 3"]
-) -> tuple[UInt8[np.ndarray, "height width 3"], Irises]:
-    """The photo with plain whites in both eyes, and the irises taken off it."""
+) -> Irises:
+    """Take the irises off a photo. landmarks: px."""
     blank = photo.copy()
-    discs, radii = [], []
+    discs, radii, lashes = [], [], []
     for eye in EYES:
         centre = landmarks[eye.iris[0], :2]
         radius = max(1.5, float(np.linalg.norm(landmarks[list(eye.iris[1:]), :2] - centre, axis=1).mean()))
         opening = opening_mask(landmarks, eye, photo.shape[:2])
         discs.append(_iris_disc(photo, centre, radius, opening))
         radii.append(radius)
+        lashes.append(_lash_colour(photo, landmarks, eye))
         _whiten(blank, centre, radius, opening)
-    return blank, Irises((discs[0], discs[1]), (radii[0], radii[1]))
+    return Irises(blank, (discs[0], discs[1]), (radii[0], radii[1]), np.array(lashes))
+
+
+def _lash_colour(photo: np.ndarray, landmarks: np.ndarray, eye: Eye) -> Float[np.ndarray, " 3"]:
+    """The darker colours along the upper lid's edge."""
+    points = np.round(landmarks[list(eye.upper), :2]).astype(int)
+    x, y = np.clip(points[:, 0], 0, photo.shape[1] - 1), points[:, 1]
+    rows = np.clip(y[:, None] + [-1, 0, 1], 0, photo.shape[0] - 1)  # (points, 3)
+    return np.percentile(photo[rows, x[:, None]].reshape(-1, 3), 15, axis=0)
 
 
 def opening_mask(
@@ -61,16 +77,21 @@ def _iris_disc(photo: np.ndarray, centre: np.ndarray, radius: float, opening: np
     weight = (seen.astype(np.float32) / 255) ** 2 + 1e-4
     y, x = np.mgrid[:DISC, :DISC] - (DISC - 1) / 2
     distance = np.hypot(x, y)
-    rings = np.clip(distance.round().astype(int), 0, DISC // 2)  # (48, 48) ring index
-    total = np.bincount(rings.ravel(), weight.ravel(), DISC // 2 + 1)
+    rings = np.clip(distance.round().astype(int), 0, DISC // 2)  # (56, 56) ring index
+    total = np.maximum(np.bincount(rings.ravel(), weight.ravel(), DISC // 2 + 1), 1e-6)
     means = np.stack(
         [np.bincount(rings.ravel(), (weight * colour[..., c]).ravel(), DISC // 2 + 1) / total for c in range(3)], -1
     )
-    filled = means[rings]  # (48, 48, 3)
+    filled = means[rings]  # (56, 56, 3)
     visible = np.clip(weight, 0, 1)[..., None]
     disc = colour * visible + filled * (1 - visible)
-    opacity = np.clip((DISC_RADIUS * 1.04 - distance) / (0.16 * DISC_RADIUS) + 0.5, 0, 1)
+    opacity = _fading(distance / DISC_RADIUS)
     return np.concatenate([disc, opacity[..., None]], -1).astype(np.float32)
+
+
+def _fading(distance: np.ndarray) -> np.ndarray:
+    """Opacity of an iris at a distance from its centre, in iris radii."""
+    return np.clip((RIM[1] - distance) / (RIM[1] - RIM[0]), 0, 1)
 
 
 def _whiten(photo: np.ndarray, centre: np.ndarray, radius: float, opening: np.ndarray) -> None:
@@ -84,7 +105,7 @@ def _whiten(photo: np.ndarray, centre: np.ndarray, radius: float, opening: np.nd
     distance = np.hypot(x - centre[0], y - centre[1])
     inside = opening[top:bottom, left:right].astype(np.float32) / 255
     safe = cv2.erode(inside, np.ones((3, 3), np.uint8))
-    known = np.where(distance > LIMBUS * radius * 1.1, safe, 0).astype(np.float32)
+    known = np.where(distance > RIM[1] * radius, safe, 0).astype(np.float32)
     if known.sum() < MIN_SCLERA:
         white = np.percentile(window[inside > 0.5], 90, axis=0) if (inside > 0.5).any() else window.mean((0, 1))
         plain = np.broadcast_to(white.astype(np.float32), window.shape)
@@ -94,36 +115,74 @@ def _whiten(photo: np.ndarray, centre: np.ndarray, radius: float, opening: np.nd
         spread = cv2.GaussianBlur(window * known[..., None], (0, 0), sigma)
         spread += 1e-3 * cv2.GaussianBlur(window * known[..., None], (0, 0), 4 * sigma)
         plain = spread / total[..., None]
-    lifted = np.clip((LIMBUS * radius - distance) / (0.15 * radius) + 1, 0, 1) * inside
+    lifted = _fading(distance / radius) * inside
     photo[top:bottom, left:right] = (window + (plain - window) * lifted[..., None]).round().clip(0, 255)
 
 
-def draw_irises(
+def draw_eyes(
     frame: UInt8[np.ndarray, "height width 3"],
+    flow: Float32[np.ndarray, "height width 2"],
     irises: Irises,
     landmarks: Float[np.ndarray, "478 3"],
-    scale: float,
-    squeeze: tuple[float, float],
+    rest: Float[np.ndarray, "478 3"],
+    opening: Float[np.ndarray, " 2"],
+    zoom: tuple[float, float],
 ) -> None:
-    """Draw both irises into `frame`, in place, where the landmarks put them, under the lids.
+    """Move the irises of the warped photo `frame`, in place, to where `landmarks` put them, under the lids.
 
-    scale: of the face against the photo. squeeze: (x, y) foreshortening against the photo.
+    flow: what warped the photo. rest: where the landmarks would be with the photo's own gaze. opening: of each eye
+    against the photo's. zoom: (x, y) size of an iris against the photo's. An iris that has hardly moved, under lids
+    that have hardly closed, stays the photo's own.
     """
     height, width = frame.shape[:2]
-    for eye, disc, radius in zip(EYES, irises.discs, irises.radii, strict=True):
+    for eye, disc, radius, opened in zip(EYES, irises.discs, irises.radii, opening, strict=True):
         points = landmarks[list(eye.contour), :2]
-        low = np.maximum(np.floor(points.min(0)).astype(int) - 1, 0)
-        high = np.minimum(np.ceil(points.max(0)).astype(int) + 2, [width, height])
+        low = np.maximum(np.floor(points.min(0)).astype(int) - 2, 0)
+        high = np.minimum(np.ceil(points.max(0)).astype(int) + 3, [width, height])
         if (high - low < 2).any():
             continue
-        shape = (int(high[1] - low[1]), int(high[0] - low[0]))
-        opening = opening_mask(landmarks, eye, shape, (float(low[0]), float(low[1])))
-        size = radius * scale / DISC_RADIUS
-        sx, sy = size * squeeze[0], size * squeeze[1]
-        x, y = landmarks[eye.iris[0], :2] - low
-        middle = (DISC - 1) / 2
-        matrix = np.array([[sx, 0, x - sx * middle], [0, sy, y - sy * middle]])
-        drawn = cv2.warpAffine(disc, matrix, (shape[1], shape[0]), flags=cv2.INTER_AREA)
-        opacity = drawn[..., 3:] * (opening[..., None].astype(np.float32) / 255)
+        moved = np.linalg.norm(landmarks[eye.iris[0], :2] - rest[eye.iris[0], :2]) / (radius * zoom[0])
+        moved = max(moved, abs(1 - opened))
+        share = float(np.clip((moved - STILL[0]) / (STILL[1] - STILL[0]), 0, 1))
         window = frame[low[1] : high[1], low[0] : high[0]]
-        window[:] = (window + (drawn[..., :3] - window) * opacity).round().clip(0, 255)
+        if share > 0:
+            mask = opening_mask(landmarks, eye, window.shape[:2], (float(low[0]), float(low[1])))
+            patch = flow[low[1] : high[1], low[0] : high[0]]
+            drawn = cv2.remap(irises.blank, patch, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            drawn = _with_iris(drawn.astype(np.float32), disc, landmarks[eye.iris[0], :2] - low, radius, zoom)
+            opacity = share * cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
+            window[:] = (window + (drawn - window) * opacity).round().clip(0, 255)
+
+
+def _with_iris(
+    picture: np.ndarray, disc: np.ndarray, centre: np.ndarray, radius: float, zoom: tuple[float, float]
+) -> np.ndarray:
+    sx, sy = radius * zoom[0] / DISC_RADIUS, radius * zoom[1] / DISC_RADIUS
+    middle = (DISC - 1) / 2
+    matrix = np.array([[sx, 0, centre[0] - sx * middle], [0, sy, centre[1] - sy * middle]])
+    layer = cv2.warpAffine(disc, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_AREA)
+    return picture + (layer[..., :3] - picture) * layer[..., 3:]
+
+
+def draw_lashes(
+    frame: UInt8[np.ndarray, "height width 3"],
+    landmarks: Float[np.ndarray, "478 3"],
+    opening: Float[np.ndarray, " 2"],
+    colours: Float[np.ndarray, "2 3"],
+) -> None:
+    """Draw the dark line where closing lids meet, in place. opening: of each eye, 0..1; colours: RGB of the lashes."""
+    for eye, share, colour in zip(EYES, opening, colours, strict=True):
+        opacity = LASH_SHADE * float(np.clip((LASH_FROM - share) / LASH_FROM, 0, 1))
+        if opacity == 0:
+            continue
+        line = landmarks[[eye.corners[0], *eye.upper, eye.corners[1]], :2]
+        low, high = np.floor(line.min(0)).astype(int) - 4, np.ceil(line.max(0)).astype(int) + 5
+        if (low < 0).any() or (high > [frame.shape[1], frame.shape[0]]).any():
+            continue
+        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+        thickness = max(1, round(float(np.linalg.norm(line[-1] - line[0])) * LASH_THICKNESS))
+        points = np.round((line - low) * 2**SUBPIXEL).astype(np.int32)
+        cv2.polylines(mask, [points], False, 255, thickness, cv2.LINE_AA, SUBPIXEL)
+        soft = opacity * cv2.GaussianBlur(mask, (0, 0), 0.8)[..., None].astype(np.float32) / 255
+        window = frame[low[1] : high[1], low[0] : high[0]]
+        window[:] = (window + (colour - window) * soft).round().clip(0, 255)

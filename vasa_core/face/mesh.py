@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
-from vasa_core.face.basis import FaceBasis, eye_gap
-from vasa_core.face.eyes import Irises, draw_irises, lift_irises
+from vasa_core.face.basis import GAZE, LIDS, FaceBasis, eye_gap
+from vasa_core.face.eyes import Irises, draw_eyes, draw_lashes, lift_irises
 from vasa_core.face.mouth import MouthPainter, MouthSource
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
 from vasa_core.face.raster import backward_flow, backward_flow_torch
@@ -26,7 +26,7 @@ from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, eye
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
-_NUMBERS = ("eyeball_radius", "lid_floor", "noise")
+_NUMBERS = ("eyeball_radius", "lid_floor", "lid_follow", "noise")
 
 
 def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:
@@ -58,13 +58,12 @@ class Identity:
 class Portrait:
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    blank: the photo without irises. landmarks: px. rest: the photographed face in canonical space. motion: its own
+    landmarks: px. rest: the photographed face in canonical space. motion: its own
     pose and dynamics, one frame. rings: skull vertices in canonical space; ring_photo: in the photo, px;
     ring_weights: their rigid weights.
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
-    blank: UInt8[np.ndarray, "height width 3"]
     landmarks: Float[np.ndarray, "478 3"]
     identity: Identity
     rest: Float[np.ndarray, "478 3"]
@@ -122,10 +121,8 @@ class MeshFaceModel:
         similarity = fit_similarity(identity.neutral[stable], landmarks[None, stable])
         width = float(np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT]))
         rings, weights = ring_vertices(landmarks, width)
-        blank, irises = lift_irises(photo, landmarks)
         return Portrait(
             photo=photo,
-            blank=blank,
             landmarks=landmarks,
             identity=identity,
             rest=unproject(landmarks[None], *similarity)[0],
@@ -134,7 +131,7 @@ class MeshFaceModel:
             rings=unproject(rings[None], *similarity)[0],
             ring_photo=rings,
             ring_weights=weights,
-            irises=irises,
+            irises=lift_irises(photo, landmarks),
             mouth=self.painter.prepare(photo, landmarks, self.face_triangles),
         )
 
@@ -151,32 +148,44 @@ class MeshFaceModel:
         zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone.
         """
         points = self.landmarks(portrait, motion)
+        still = motion.dynamics.copy()
+        still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
+        unturned = self.landmarks(portrait, Motion(motion.pose, still))
         size = portrait.photo.shape[:2]
         rigid = project(np.repeat(portrait.rings[None], len(motion), 0), motion.pose, size)
         rigid[..., 2] += portrait.depth_offset
         weights = portrait.ring_weights[:, None]
         rings = portrait.ring_photo + weights * (rigid - portrait.ring_photo)  # (n, rings, 3)
+        centre = portrait.landmarks[:N_FACE, :2].mean(0)
         for index in range(len(motion)):
-            yield self._draw(portrait, points[index], rings[index], motion.pose[index], zoom)
+            placed = [_zoomed(values[index], centre, zoom) for values in (points, unturned, rings)]
+            yield self._draw(portrait, *placed, motion.pose[index], motion.dynamics[index], zoom)
 
     def _draw(
-        self, portrait: Portrait, landmarks: np.ndarray, rings: np.ndarray, pose: np.ndarray, zoom: float
+        self,
+        portrait: Portrait,
+        landmarks: Float[np.ndarray, "478 3"],
+        unturned: Float[np.ndarray, "478 3"],
+        rings: Float[np.ndarray, "rings 3"],
+        pose: Float[np.ndarray, " 6"],
+        dynamics: Float[np.ndarray, " dynamics"],
+        zoom: float,
     ) -> UInt8[np.ndarray, "h w 3"]:
-        size = portrait.photo.shape[:2]
-        centre = portrait.landmarks[:N_FACE, :2].mean(0)
-        landmarks = _zoomed(landmarks, centre, zoom)
-        vertices = np.concatenate([landmarks[:N_FACE], _zoomed(rings, centre, zoom)])
+        """One frame. unturned: the landmarks with the photo's own gaze."""
+        vertices = np.concatenate([landmarks[:N_FACE], rings])
         source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
-        flow = self._flow(vertices, source, size, centre, zoom)
-        frame = cv2.remap(portrait.blank, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.landmarks[:N_FACE, :2].mean(0))
+        frame = cv2.remap(portrait.photo, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         rest = portrait.motion.pose[0]
-        scale = zoom * float(np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE]))
-        squeeze = (float(np.cos(pose[YAW]) / np.cos(rest[YAW])), float(np.cos(pose[PITCH]) / np.cos(rest[PITCH])))
-        draw_irises(frame, portrait.irises, landmarks, scale, squeeze)
+        scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
+        squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
+        opening = eye_gap(landmarks) / eye_gap(portrait.landmarks) / scale
+        draw_eyes(frame, flow, portrait.irises, landmarks, unturned, opening, tuple(scale * squeeze))
+        draw_lashes(frame, landmarks, dynamics[LIDS], portrait.irises.lashes)
         return self.painter.paint(frame, landmarks, portrait.mouth)
 
     def _flow(
-        self, vertices: np.ndarray, source: np.ndarray, size: tuple[int, int], centre: np.ndarray, zoom: float
+        self, vertices: np.ndarray, source: np.ndarray, size: tuple[int, int], zoom: float, centre: np.ndarray
     ) -> Float[np.ndarray, "h w 2"]:
         if self.device.type == "cpu":
             flow, covered = backward_flow(vertices, source, self.triangles, size)

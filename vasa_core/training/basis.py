@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
 
 EYEBALL_OF_IRIS = 0.9  # distance from the eyeball's centre to the iris (10.5 mm) over the iris's diameter (11.7 mm)
 LIP_WEIGHT, OVAL_WEIGHT, DEPTH_WEIGHT = 2.0, 0.5, 0.5  # what matters to the eye, against what the landmarker guesses
+AWAKE = 0.6  # of the open gap: below, a lid is blinking
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,10 @@ def fit_basis(
     diameter = np.mean([np.linalg.norm(people[:, e.iris[1]] - people[:, e.iris[3]], axis=-1) for e in EYES])
     rest = np.mean([np.median(iris_offset(c.shapes), 0) for c in clips], 0)
     rest = (rest + rest[::-1] * [-1, 1]) / 2  # (eye, xy)
-    basis = FaceBasis(
-        mean_neutral, identity, dynamics, lids, rest, mirror, float(EYEBALL_OF_IRIS * diameter), floor, noise=1.0
-    )
-    return _with_noise(basis, residual)
+    radius = float(EYEBALL_OF_IRIS * diameter)
+    basis = FaceBasis(mean_neutral, identity, dynamics, lids, rest, mirror, radius, floor, lid_follow=0.0, noise=1.0)
+    noise = _unexplained(basis, residual)
+    return replace(basis, noise=noise, lid_follow=_fit_lid_follow(basis, clips))
 
 
 def _blinks(clip: _AlignedClip) -> bool:
@@ -197,13 +198,25 @@ def _principal(samples: np.ndarray, weights: np.ndarray, count: int) -> Float[np
     return np.einsum("nk,npc->kpc", scores, samples) / len(samples)
 
 
-def _with_noise(basis: FaceBasis, residual: list[np.ndarray]) -> FaceBasis:
-    """The basis with `noise` set to what it leaves unexplained of the training shapes, per coordinate."""
+def _unexplained(basis: FaceBasis, residual: list[np.ndarray]) -> float:
+    """What the dynamics leave of the training shapes: standard deviation per coordinate."""
     stacked = np.concatenate(residual)[::7].reshape(-1, 478 * 3)
     design = basis.dynamics.reshape(len(basis.dynamics), -1).T
     left = stacked - np.linalg.lstsq(design, stacked.T, rcond=None)[0].T @ design.T
-    values = {**basis.__dict__, "noise": float(left.std())}
-    return FaceBasis(**values)
+    return float(left.std())
+
+
+def _fit_lid_follow(basis: FaceBasis, clips: list[_AlignedClip]) -> float:
+    """Slope of the relative eye opening over the sine of vertical gaze, within clips, blinks left out."""
+    moments = np.zeros(2)
+    for clip in clips:
+        opening = (eye_gap(clip.shapes) / clip.open_gap).mean(1)
+        awake = opening > AWAKE
+        if awake.sum() > 10:
+            sine = np.sin(basis.gaze(clip.shapes[awake])[:, 1])
+            sine, opening = sine - sine.mean(), opening[awake] - opening[awake].mean()
+            moments += [sine @ opening, sine @ sine]
+    return float(moments[0] / moments[1])
 
 
 def reconstruction_scores(basis: FaceBasis, clips: list[TrackedClip]) -> dict[str, float]:

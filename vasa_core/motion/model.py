@@ -1,0 +1,92 @@
+"""The motion model: the denoiser with the statistics that normalise motion and audio, as one checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.motion.conditions import Conditions
+from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
+from vasa_core.motion.guidance import guided
+from vasa_core.motion.sampler import sample
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation per channel of the training motion (see `representation`) and audio features."""
+
+    motion_mean: Float[Tensor, " channels"]
+    motion_std: Float[Tensor, " channels"]
+    audio_mean: Float[Tensor, " audio"]
+    audio_std: Float[Tensor, " audio"]
+
+
+class MotionModel(nn.Module):
+    """Samples windows of motion. `audio_encoder` names the speech features it was trained on."""
+
+    motion_mean: Tensor
+    motion_std: Tensor
+    audio_mean: Tensor
+    audio_std: Tensor
+
+    def __init__(self, config: DenoiserConfig, statistics: Statistics, audio_encoder: str) -> None:
+        super().__init__()
+        self.config = config
+        self.audio_encoder = audio_encoder
+        self.denoiser = Denoiser(config)
+        for name, value in vars(statistics).items():
+            self.register_buffer(name, value.float())
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> MotionModel:
+        """From a checkpoint folder. Raises InputError if it is missing, damaged or of another architecture."""
+        checkpoint = load_checkpoint(folder)
+        stored = dict(checkpoint.config)
+        encoder = str(stored.pop("audio_encoder", ""))
+        config = config_from(DenoiserConfig, stored)
+        names = ("motion_mean", "motion_std", "audio_mean", "audio_std")
+        model = cls(config, Statistics(**{name: checkpoint.tensors[name] for name in names}), encoder)
+        model.load_state_dict(checkpoint.tensors, strict=True)
+        return model.to(device).eval()
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write a checkpoint folder, of these weights of the denoiser (an average, say) or of its own."""
+        tensors = dict(self.state_dict())
+        for name, value in (weights or {}).items():
+            tensors[f"denoiser.{name}"] = value
+        save_checkpoint(folder, {**asdict(self.config), "audio_encoder": self.audio_encoder}, tensors)
+
+    @property
+    def device(self) -> torch.device:
+        return self.motion_mean.device
+
+    def normalise(self, x: Float[Tensor, "*shape channels"]) -> Float[Tensor, "*shape channels"]:
+        """Motion in `representation` units -> what the denoiser sees."""
+        return (x - self.motion_mean) / self.motion_std
+
+    def denormalise(self, x: Float[Tensor, "*shape channels"]) -> Float[Tensor, "*shape channels"]:
+        """The inverse of `normalise`."""
+        return x * self.motion_std + self.motion_mean
+
+    def normalise_audio(self, features: Float[Tensor, "*shape audio"]) -> Float[Tensor, "*shape audio"]:
+        """Speech features -> what the denoiser sees."""
+        return (features - self.audio_mean) / self.audio_std
+
+    @torch.inference_mode()
+    def sample_window(
+        self, conditions: Conditions, scales: Mapping[str, float], steps: int, generator: torch.Generator
+    ) -> Float[Tensor, "batch window channels"]:
+        """One window of normalised motion per item of `conditions`; noise is drawn on the generator's device."""
+        denoise = guided(self.denoiser, conditions.to(self.device), scales)
+
+        def on_device(x: Float[Tensor, "batch frames channels"], t: Tensor) -> Float[Tensor, "batch frames channels"]:
+            return denoise(x.to(self.device), t.to(self.device)).to(generator.device)
+
+        shape = (len(conditions), self.config.window, self.config.motion_channels)
+        return sample(on_device, shape, self.denoiser.schedule, steps, generator)
