@@ -1,4 +1,4 @@
-"""Speech features: one vector per video frame, computed in fixed blocks so that streamed equals offline.
+"""Speech features: one vector per video frame, computed in fixed windows so that streamed equals offline.
 
 VASA-1, section 3.2, conditions its motion model on features of a pretrained speech encoder, synchronised to the
 video. Encoders differ (see `moonshine`, `wav2vec2`); this file is what they share: the interface, the alignment of
@@ -15,10 +15,10 @@ from jaxtyping import Float, Float32
 
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, exact_div, frame_count
 
-# A block is BLOCK seconds of output; the encoder sees LEFT seconds before and RIGHT seconds after it as well.
-BLOCK, LEFT, RIGHT = 8 * SAMPLE_RATE, 2 * SAMPLE_RATE, 1 * SAMPLE_RATE  # samples
-_BLOCK_FRAMES = exact_div(BLOCK, SAMPLES_PER_FRAME)
-_LEFT_FRAMES = exact_div(LEFT, SAMPLES_PER_FRAME)
+# The encoder sees windows of WINDOW samples, one every HOP; where two overlap they are cross-faded. An encoder's
+# output depends on where in its window a sound lies: cross-fading halves that, and leaves no seams.
+WINDOW, HOP = 8 * SAMPLE_RATE, 4 * SAMPLE_RATE
+_HOP_FRAMES = exact_div(HOP, SAMPLES_PER_FRAME)
 
 
 class SpeechEncoder(Protocol):
@@ -61,27 +61,33 @@ def window_geometry(kernels: list[int], strides: list[int]) -> tuple[float, int,
 def stream_features(
     encoder: SpeechEncoder, chunks: Iterator[Float32[np.ndarray, " samples"]]
 ) -> Iterator[Float32[np.ndarray, "frames channels"]]:
-    """Features of a waveform that arrives in chunks of any length, in blocks of at most 8 s, in bounded memory.
+    """Features of a waveform that arrives in chunks of any length, in blocks of at most HOP, in bounded memory.
 
-    Blocks start at fixed times of the waveform, so how it is cut into chunks does not change the result.
+    Windows start at fixed times of the waveform, so how it is cut into chunks does not change the result.
     """
-    held = np.zeros(0, np.float32)  # samples from `held_start` on
-    held_start, block_start = 0, 0
+    held = np.zeros(0, np.float32)  # samples from the next window's start on
+    late = np.zeros((0, encoder.channels), np.float32)  # the second half of the window before
     for chunk in chunks:
         held = np.concatenate([held, chunk])
-        while held_start + len(held) >= block_start + BLOCK + RIGHT:
-            yield _block(encoder, held[: block_start + BLOCK + RIGHT - held_start], _BLOCK_FRAMES, block_start > 0)
-            block_start += BLOCK
-            held = held[block_start - LEFT - held_start :]
-            held_start = block_start - LEFT
-    remaining = frame_count(held_start + len(held)) - block_start // SAMPLES_PER_FRAME
-    while remaining > 0:
-        frames = min(remaining, _BLOCK_FRAMES)
-        yield _block(encoder, held[: block_start + BLOCK + RIGHT - held_start], frames, block_start > 0)
-        remaining -= frames
-        block_start += BLOCK
-        held = held[block_start - LEFT - held_start :]
-        held_start = block_start - LEFT
+        while len(held) >= WINDOW:
+            steps = encoder(held[:WINDOW])  # (200, channels)
+            yield _cross_fade(late, steps[:_HOP_FRAMES])
+            late, held = steps[_HOP_FRAMES:], held[HOP:]
+    steps = encoder(held) if len(held) > HOP or not len(late) else late[: frame_count(len(held))]
+    if len(steps):
+        yield _cross_fade(late, steps[:_HOP_FRAMES])
+    if len(steps) > _HOP_FRAMES:
+        yield steps[_HOP_FRAMES:]
+
+
+def _cross_fade(
+    fading_out: Float32[np.ndarray, "before channels"], fading_in: Float32[np.ndarray, "frames channels"]
+) -> Float32[np.ndarray, "frames channels"]:
+    """From one window's features to the next one's over HOP; the first window has none before it."""
+    if not len(fading_out):
+        return fading_in
+    share = np.sin(np.pi / 2 * (np.arange(len(fading_in)) + 0.5) / _HOP_FRAMES)[:, None] ** 2  # (frames, 1)
+    return (fading_out[: len(fading_in)] * (1 - share) + fading_in * share).astype(np.float32)
 
 
 def features(
@@ -90,10 +96,3 @@ def features(
     """Features of a whole waveform, exactly as `stream_features` gives them."""
     blocks = list(stream_features(encoder, iter([waveform])))
     return np.concatenate(blocks) if blocks else np.zeros((0, encoder.channels), np.float32)
-
-
-def _block(
-    encoder: SpeechEncoder, samples: Float32[np.ndarray, " samples"], frames: int, has_left: bool
-) -> Float32[np.ndarray, "{frames} channels"]:
-    start = _LEFT_FRAMES if has_left else 0
-    return encoder(samples)[start : start + frames]

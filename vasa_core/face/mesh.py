@@ -18,11 +18,12 @@ from jaxtyping import Float, Int, UInt8
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.face.basis import GAZE, LIDS, FaceBasis, eye_gap
 from vasa_core.face.eyes import Irises, draw_eyes, draw_lashes, lift_irises
+from vasa_core.face.limits import limited
 from vasa_core.face.mouth import MouthPainter, MouthSource
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
 from vasa_core.face.raster import backward_flow, backward_flow_torch
 from vasa_core.face.skull import RADII, ring_vertices
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, eye_fans, mouth_fan, ring_triangles
+from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
@@ -86,8 +87,7 @@ class MeshFaceModel:
         self.face_triangles = triangles
         self.painter = painter
         self.device = torch.device(device)
-        fans = np.concatenate([mouth_fan(), eye_fans()])
-        self.triangles = np.concatenate([triangles, fans, ring_triangles(N_FACE, len(RADII))])
+        self.triangles = np.concatenate([triangles, ring_triangles(N_FACE, len(RADII))])
 
     @classmethod
     def load(cls, checkpoints: Path, device: str = "cpu") -> MeshFaceModel:
@@ -145,8 +145,10 @@ class MeshFaceModel:
     def decode(self, portrait: Portrait, motion: Motion, zoom: float = 1.0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Frames of the portrait moving so, at the portrait's own size.
 
-        zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone.
+        zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone. Motion beyond
+        what the photo can show is limited smoothly (see `face.limits`).
         """
+        motion = limited(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
         still = motion.dynamics.copy()
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]

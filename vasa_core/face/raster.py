@@ -6,6 +6,8 @@ same flow: same edge rule, and of two triangles at equal depth the one with the 
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import numba
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ MIN_AREA = 1e-6  # px^2; thinner triangles draw nothing
 
 
 @numba.njit(cache=True, nogil=True)
+@no_type_check
 def _rasterize(
     vertices: np.ndarray, source: np.ndarray, triangles: np.ndarray, flow: np.ndarray, depth: np.ndarray
 ) -> None:

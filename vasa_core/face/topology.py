@@ -1,4 +1,7 @@
-"""Which landmark is what, and the triangles: MediaPipe's face mesh, eye and mouth fans, rings of skull around it."""
+"""Which landmark is what, and the triangles: MediaPipe's face mesh and rings of skull around it.
+
+The landmarker's own 898 triangles fill the eye openings and the inner lips too.
+"""
 
 from __future__ import annotations
 
@@ -48,26 +51,12 @@ LIP_PAIRS = (
 )
 
 
-def fan(polygon: tuple[int, ...]) -> Int[np.ndarray, "triangles 3"]:
-    """Triangles from a polygon's first vertex to each of its other edges."""
-    return np.array([(polygon[0], polygon[i], polygon[i + 1]) for i in range(1, len(polygon) - 1)], np.int32)
-
-
 def strip(upper: tuple[int, ...], lower: tuple[int, ...]) -> Int[np.ndarray, "triangles 3"]:
     """Triangles between two rows of vertices; rows may share their end vertices."""
     rows = []
     for i in range(len(upper) - 1):
         rows += [(upper[i], upper[i + 1], lower[i]), (upper[i + 1], lower[i + 1], lower[i])]
     return np.array([row for row in rows if len(set(row)) == 3], np.int32)
-
-
-def eye_fans() -> Int[np.ndarray, "triangles 3"]:
-    """Triangles that fill both eye openings."""
-    strips = []
-    for eye in EYES:
-        first, last = eye.corners
-        strips.append(strip((first, *eye.upper, last), (first, *eye.lower, last)))
-    return np.concatenate(strips)
 
 
 def mouth_fan() -> Int[np.ndarray, "triangles 3"]:

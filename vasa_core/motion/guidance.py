@@ -8,25 +8,26 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vasa_core.motion.conditions import Conditions, concatenated
-from vasa_core.motion.sampler import Denoise, Frames
+from vasa_core.motion.sampler import Denoise
 
-Denoiser = Callable[[Frames, Int[Tensor, " batch"], Conditions], Frames]
+Bind = Callable[[Conditions], Denoise]
 
 
-def guided(denoiser: Denoiser, conditions: Conditions, scales: Mapping[str, float]) -> Denoise:
+def guided(bind: Bind, conditions: Conditions, scales: Mapping[str, float]) -> Denoise:
     """x_t, t -> (1 + sum_c lambda_c) H(x_t, t, C) - sum_c lambda_c H(x_t, t, C | c = null).
 
-    One batched call of the denoiser serves all terms, all from the same x_t. Conditions with scale 0, and those
-    that are absent already (their term would cancel), cost nothing.
+    bind: conditions -> H(., ., conditions). One batched call of the denoiser serves all terms, all from the same x_t.
+    Conditions with scale 0, and those that are absent already (their term would cancel), cost nothing.
     """
     active = {name: scale for name, scale in scales.items() if scale != 0 and conditions.present(name)}
     batch = concatenated([conditions, *(conditions.without(name) for name in active)])
     parts = 1 + len(active)
+    denoiser = bind(batch)
 
     def denoise(
         x: Float[Tensor, "batch frames channels"], t: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch frames channels"]:
-        full, *nulls = denoiser(x.repeat(parts, 1, 1), t.repeat(parts), batch).chunk(parts)
+        full, *nulls = denoiser(x.repeat(parts, 1, 1), t.repeat(parts)).chunk(parts)
         result = (1 + sum(active.values())) * full
         for scale, null in zip(active.values(), nulls, strict=True):
             result = result - scale * null

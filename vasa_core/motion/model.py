@@ -83,7 +83,7 @@ class MotionModel(nn.Module):
         self, conditions: Conditions, scales: Mapping[str, float], steps: int, generator: torch.Generator
     ) -> Float[Tensor, "batch window channels"]:
         """One window of normalised motion per item of `conditions`; noise is drawn on the generator's device."""
-        denoise = guided(self.denoiser, conditions.to(self.device), scales)
+        denoise = guided(self.denoiser.bind, conditions.to(self.device), scales)
 
         def on_device(x: Float[Tensor, "batch frames channels"], t: Tensor) -> Float[Tensor, "batch frames channels"]:
             return denoise(x.to(self.device), t.to(self.device)).to(generator.device)

@@ -1,0 +1,67 @@
+# `make demo`: install, make out/demo.mp4 from the bundled portrait and speech, open the app.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SYSTEM_LIBRARIES := libEGL.so.1 libGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export GRADIO_ANALYTICS_ENABLED := False
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format install install-dev system models clean
+
+help:
+	@echo "make demo      install, make out/demo.mp4, open the app"
+	@echo "make test      lint, types and the quick tests"
+	@echo "make test-all  the same with the slow tests"
+	@echo "make lint      ruff and pyright only"
+
+demo: install models
+	@mkdir -p out
+	$(BIN)/python -m vasa_core generate assets/portrait.jpg assets/speech.wav out/demo.mp4
+	$(BIN)/python app.py
+
+test: install-dev models lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: install-dev models lint
+	$(BIN)/python -m pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+models: install
+	@$(BIN)/python -m vasa_core fetch-models
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python system
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+# OpenCV and MediaPipe need a few system libraries that a bare Debian or Ubuntu lacks.
+system:
+	@if command -v apt-get >/dev/null && command -v ldconfig >/dev/null; then \
+		for library in $(SYSTEM_LIBRARIES); do \
+			ldconfig -p | grep -q "$$library" && continue; \
+			sudo=$$(command -v sudo || true); [ "$$(id -u)" = 0 ] && sudo=; \
+			$$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $$(cat packages.txt); \
+			break; \
+		done; \
+	fi
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .ruff_cache

@@ -1,0 +1,180 @@
+"""The web app: a portrait, a speech clip and the controls of one generation. Everything else is in `vasa_core`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from vasa_core.config import DISTANCE_RANGE, EMOTIONS, GAZE_LIMIT, GenerationOptions, InputError, MissingModelError
+from vasa_core.pipeline import Pipeline
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+DEFAULTS = GenerationOptions()
+NO_EMOTION = "none"
+POLL_SECONDS = 0.2
+GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
+CONSENT = (
+    "Use only portraits and voices of people who agreed to it. Every video is marked as AI-generated, "
+    "in its pixels and in its file. Uploads and results are deleted within two hours."
+)
+
+from gradio.events import Dependency
+
+class Photo(gr.Image):
+    """An image input that hands the uploaded file over as it is, so that one place judges and decodes it."""
+
+    is_template = True
+
+    def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
+        return payload.path if payload else None
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def build_app(pipeline: Pipeline) -> gr.Blocks:
+    """The app around a loaded pipeline. Its endpoint for programs is `/generate`."""
+    worker = ThreadPoolExecutor(1)  # the pipeline serves one generation at a time, also while a stopped one winds down
+
+    def generate(
+        portrait: str | None,
+        speech: str | None,
+        gaze_yaw: float,
+        gaze_pitch: float,
+        distance: float,
+        emotion: str,
+        emotion_strength: float,
+        guidance_audio: float,
+        guidance_gaze: float,
+        guidance_emotion: float,
+        head_motion: float,
+        steps: float,
+        seed: float,
+        size: int,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio recognises it
+    ) -> Iterator[Any]:
+        if not portrait or not speech:
+            raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
+        options = GenerationOptions(
+            gaze_yaw=gaze_yaw,
+            gaze_pitch=gaze_pitch,
+            distance=distance,
+            emotion=None if emotion == NO_EMOTION else emotion,
+            emotion_strength=emotion_strength,
+            guidance_audio=guidance_audio,
+            guidance_gaze=guidance_gaze,
+            guidance_emotion=guidance_emotion,
+            head_motion=head_motion,
+            steps=steps,  # type: ignore[arg-type] # `validate` refuses 1.5
+            seed=seed,  # type: ignore[arg-type]
+            size=size,
+        )
+        progress(0, desc="Reading the portrait and the speech")
+        try:
+            for done, total, video in _run(worker, pipeline, Path(portrait), Path(speech), options):
+                if video is None:
+                    progress((done, total), desc="Making the video", unit="frames")
+                    yield gr.skip()
+                else:
+                    yield str(video)
+        except (InputError, MissingModelError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
+        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
+        with gr.Row():
+            with gr.Column():
+                portrait = Photo(label="Portrait", type="filepath", sources=["upload", "webcam"], height=280)
+                speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"])
+                controls = _controls()
+            with gr.Column():
+                video = gr.Video(label="Result", interactive=False, autoplay=True, buttons=["download"], height=512)
+                with gr.Row():
+                    start = gr.Button("Generate", variant="primary")
+                    stop = gr.Button("Stop", variant="stop")
+        inputs = [portrait, speech, *controls]
+        event = start.click(
+            _on_gpu(generate), inputs, video, api_name="generate", concurrency_limit=1, concurrency_id="gpu"
+        )
+        stop.click(None, cancels=[event], api_visibility="private")
+        gr.Examples(
+            [[str(ASSETS / "portrait.jpg"), str(ASSETS / name)] for name in ("speech.wav", "speech2.wav")],
+            [portrait, speech],
+            api_visibility="private",
+        )
+    return app.queue(max_size=16)
+
+
+def _controls() -> list[gr.components.Component]:
+    """One component for each of `GenerationOptions`, in the order of `generate`'s arguments."""
+    gaze_yaw = gr.Slider(-GAZE_LIMIT, GAZE_LIMIT, DEFAULTS.gaze_yaw, step=1, label="Gaze left / right (degrees)")
+    gaze_pitch = gr.Slider(-GAZE_LIMIT, GAZE_LIMIT, DEFAULTS.gaze_pitch, step=1, label="Gaze down / up (degrees)")
+    distance = gr.Slider(*DISTANCE_RANGE, DEFAULTS.distance, step=0.05, label="Head distance (1 = as photographed)")
+    with gr.Row():
+        emotion = gr.Dropdown([NO_EMOTION, *EMOTIONS], value=NO_EMOTION, label="Emotion")
+        strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
+    audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
+    with gr.Accordion("More", open=False):
+        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze and distance")
+        feeling = gr.Slider(0, 5, DEFAULTS.guidance_emotion, step=0.1, label="CFG scale of emotion")
+        head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
+        steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")
+        seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed")
+        size = gr.Radio([256, 512], value=DEFAULTS.size, label="Size (px)")
+    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, gaze, feeling, head, steps, seed, size]
+
+
+def _run(
+    worker: ThreadPoolExecutor, pipeline: Pipeline, portrait: Path, speech: Path, options: GenerationOptions
+) -> Iterator[tuple[int, int, Path | None]]:
+    """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
+
+    The video lives until the caller asks for the next item. Closing this generator stops the work without waiting
+    for it; either way nothing is left on disk.
+    """
+    stopped = threading.Event()
+    folder = tempfile.TemporaryDirectory(prefix="vasa_")
+    out = Path(folder.name) / "result.mp4"
+    reached = (0, 1)
+
+    def report(done: int, total: int) -> None:
+        nonlocal reached
+        reached = (done, total)
+
+    job = worker.submit(pipeline.generate, portrait, speech, out, options, cancelled=stopped.is_set, progress=report)
+    try:
+        while wait([job], POLL_SECONDS).not_done:
+            yield *reached, None
+        job.result()
+        yield *reached, out
+    finally:
+        stopped.set()
+        job.cancel()
+        job.add_done_callback(lambda _: folder.cleanup())
+
+
+def _on_gpu(handler: Any) -> Any:
+    """On a ZeroGPU Space a handler borrows the GPU for each call; anywhere else it is left as it is."""
+    if importlib.util.find_spec("spaces") is None:
+        return handler
+    return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(handler)
+
+
+def main() -> None:
+    """Load the models and serve the app."""
+    build_app(Pipeline.load()).launch(max_file_size="50mb", theme=gr.themes.Soft())
+
+
+if __name__ == "__main__":
+    main()

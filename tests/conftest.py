@@ -1,0 +1,45 @@
+"""What several tests share: the bundled example files and one loaded pipeline."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from vasa_core.rates import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from vasa_core.pipeline import Pipeline
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    return ASSETS / "portrait.jpg"
+
+
+@pytest.fixture(scope="session")
+def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the bundled speech."""
+    from vasa_core.io.audio import read_audio
+
+    samples = read_audio(ASSETS / "speech.wav")[: 2 * SAMPLE_RATE]
+    target = tmp_path_factory.mktemp("speech") / "short.wav"
+    with wave.open(str(target), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(SAMPLE_RATE)
+        stream.writeframes((samples * 32767).round().astype(np.dtype("<i2")).tobytes())
+    return target
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> Pipeline:
+    """The bundled models, loaded once, on the CPU."""
+    from vasa_core.pipeline import Pipeline
+
+    return Pipeline.load("cpu")

@@ -1,0 +1,131 @@
+"""The face basis of the bundled checkpoint: closed-form round trips, exact lids, gaze by exact angle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, GAZE, LIDS, FaceBasis, eye_gap, lip_opening
+from vasa_core.face.mesh import load_basis
+from vasa_core.face.pose import project
+from vasa_core.face.topology import EYES, LIP_PAIRS
+from vasa_core.types import Motion
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def basis(checkpoints: Path) -> FaceBasis:
+    return load_basis(checkpoints / "mesh")[0]
+
+
+@pytest.fixture(scope="module")
+def person(basis: FaceBasis) -> np.ndarray:
+    return basis.mean + np.tensordot(RNG.normal(size=len(basis.identity)) * 0.7, basis.identity, 1)
+
+
+def _still(basis: FaceBasis, frames: int = 1) -> np.ndarray:
+    dynamics = np.zeros((frames, basis.dimensions))
+    dynamics[:, LIDS] = 1
+    return dynamics
+
+
+def test_dynamics_survive_decode_and_encode_on_another_face(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis, 20)
+    dynamics[:, EXPRESSION] = RNG.normal(size=(20, len(basis.dynamics))) * 0.5
+    dynamics[:, GAZE] = RNG.uniform(-0.2, 0.2, (20, 2))
+    shapes = basis.decode(dynamics, person, _still(basis)[0])
+    found = basis.encode(shapes, person, eye_gap(person))
+    np.testing.assert_allclose(found[:, GAZE] - found[:, GAZE].mean(0), dynamics[:, GAZE] - dynamics[:, GAZE].mean(0), atol=0.03)
+    error = np.abs(found[:, EXPRESSION] - dynamics[:, EXPRESSION])
+    assert error[:, :8].mean() < 0.1  # standard deviations
+
+
+def test_the_photo_s_own_dynamics_give_the_photo_s_own_shape(basis: FaceBasis, person: np.ndarray) -> None:
+    own = _still(basis)
+    own[0, EXPRESSION] = RNG.normal(size=len(basis.dynamics))
+    shape = basis.decode(own, person, own[0])[0]
+    np.testing.assert_allclose(shape[:, :2], person[:, :2], atol=1e-9)
+
+
+def test_lids_close_to_nothing_and_open_in_proportion(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis, 3)
+    dynamics[:, LIDS] = [[0, 0], [0.5, 0.5], [1, 1]]
+    gaps = eye_gap(basis.decode(dynamics, person, _still(basis)[0]))
+    np.testing.assert_allclose(gaps[0], 0, atol=1e-9)
+    np.testing.assert_allclose(gaps[1], gaps[2] / 2, rtol=1e-6)
+
+
+def test_one_eye_winks_alone(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis)
+    dynamics[0, LIDS] = [0, 1]
+    left, right = eye_gap(basis.decode(dynamics, person, _still(basis)[0]))[0]
+    assert left < 1e-9 and right == pytest.approx(eye_gap(person)[1])
+
+
+def test_lids_follow_the_eyes_down(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis, 2)
+    dynamics[1, 1] = -0.3
+    level, down = eye_gap(basis.decode(dynamics, person, _still(basis)[0]))
+    assert (down < 0.9 * level).all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_gaze_turns_the_iris_by_the_angle_asked_for(basis: FaceBasis, person: np.ndarray, axis: int) -> None:
+    dynamics = _still(basis, 5)
+    dynamics[:, axis] = np.radians([-20, -10, 0, 10, 20])
+    shapes = basis.decode(dynamics, person, _still(basis)[0])
+    measured = np.degrees(basis.gaze(shapes)[:, axis])
+    np.testing.assert_allclose(np.diff(measured), 10, atol=1)
+
+
+def test_lips_never_cross_and_small_gaps_close(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis, 200)
+    dynamics[:, EXPRESSION] = RNG.normal(size=(200, len(basis.dynamics))) * 1.5
+    shapes = basis.decode(dynamics, person, _still(basis)[0])
+    upper, lower = (shapes[:, [pair[side] for pair in LIP_PAIRS], 1] for side in (0, 1))
+    rest = min(0.0, float((person[[p[1] for p in LIP_PAIRS], 1] - person[[p[0] for p in LIP_PAIRS], 1]).min()))
+    assert (lower - upper).min() >= rest - 1e-9
+    assert (lip_opening(shapes) > 3 * CLOSED_LIPS).any()
+
+
+def test_neutral_of_talking_faces_is_nearer_to_rest_than_the_faces(basis: FaceBasis) -> None:
+    lips = [p for pair in LIP_PAIRS for p in pair]
+    dynamics = _still(basis)
+    dynamics[0, EXPRESSION.start] = 2.0
+    before, after = [], []
+    for _ in range(10):
+        person = basis.mean + np.tensordot(RNG.normal(size=len(basis.identity)) * 0.7, basis.identity, 1)
+        talking = basis.decode(dynamics, person, _still(basis)[0])
+        before.append(np.linalg.norm((talking[0] - person)[lips]))
+        after.append(np.linalg.norm((basis.neutral(talking) - person)[lips]))
+    assert np.mean(after) < 0.6 * np.mean(before)
+
+
+def test_mirror_is_an_involution_and_swaps_the_eyes(basis: FaceBasis) -> None:
+    motion = Motion(RNG.normal(size=(4, 6)) * 0.2, np.concatenate([_still(basis, 4)[:, :4], RNG.normal(size=(4, len(basis.dynamics)))], 1))
+    twice = basis.mirror(basis.mirror(motion))
+    np.testing.assert_allclose(twice.pose, motion.pose)
+    np.testing.assert_allclose(twice.dynamics, motion.dynamics, atol=0.1)
+
+
+def test_mirrored_motion_is_the_mirror_image_of_the_motion(basis: FaceBasis) -> None:
+    symmetric = (basis.mean + basis.mean[basis.mirror_index] * [-1, 1, 1]) / 2
+    dynamics = _still(basis)
+    dynamics[0, EXPRESSION] = RNG.normal(size=len(basis.dynamics)) * 0.5
+    dynamics[0, LIDS] = [0.3, 0.9]
+    motion = Motion(np.array([[0.1, 0.2, -0.1, 0.05, 0.02, 0.8]]), dynamics)
+    size = (512, 512)
+
+    def drawn(m: Motion) -> np.ndarray:
+        return project(basis.decode(m.dynamics, symmetric, _still(basis)[0]), m.pose, size)[0, :468, :2]
+
+    mirrored = drawn(basis.mirror(motion))
+    expected = drawn(motion)[basis.mirror_index[:468]] * [-1, 1] + [512, 0]
+    np.testing.assert_allclose(mirrored, expected, atol=1.5)
+
+
+def test_eye_landmarks_pair_up() -> None:
+    for eye in EYES:
+        assert len(eye.upper) == len(eye.lower) == 7
+        assert len(set(eye.contour)) == 16

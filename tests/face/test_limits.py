@@ -1,0 +1,26 @@
+"""Smooth limits of motion."""
+
+import numpy as np
+
+from vasa_core.face.limits import TURN_LIMITS, limited, soft_limit
+from vasa_core.face.pose import YAW
+from vasa_core.types import Motion
+
+
+def test_small_values_pass_and_large_ones_approach_the_limit() -> None:
+    values = np.linspace(-5, 5, 2001)
+    kept = soft_limit(values, 1.0)
+    np.testing.assert_array_equal(kept[np.abs(values) <= 0.7], values[np.abs(values) <= 0.7])
+    assert np.abs(kept).max() <= 1
+    assert (np.diff(kept) >= 0).all()
+    assert np.abs(np.diff(kept, 2)).max() < 1e-3  # no kink
+
+
+def test_turns_are_limited_from_the_photo_s_own_pose() -> None:
+    own = Motion(np.full((1, 6), 0.2), np.zeros((1, 8)))
+    far = Motion(np.full((3, 6), 2.0), np.full((3, 8), 2.0))
+    kept = limited(far, own)
+    assert (kept.pose[:, YAW] <= 0.2 + TURN_LIMITS[YAW]).all()
+    assert np.array_equal(kept.dynamics[:, 4:], far.dynamics[:, 4:])
+    same = limited(own, own)
+    np.testing.assert_allclose(same.pose, own.pose)

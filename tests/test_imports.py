@@ -1,0 +1,108 @@
+"""Who may import whom, and what importing may do: nothing but define names."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = {"config", "rates", "types"}
+MODEL_FILES = {"registry", "checkpoint"}
+PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
+MAY_IMPORT = {
+    "config": set(),
+    "rates": set(),
+    "types": BASE,
+    "registry": BASE,
+    "checkpoint": BASE | {"registry"},
+    **dict.fromkeys(PARTS, BASE | MODEL_FILES),
+    "pipeline": BASE | MODEL_FILES | PARTS,
+    "training": BASE | MODEL_FILES | PARTS - {"provenance"},
+    "evaluation": BASE | MODEL_FILES | PARTS | {"pipeline"},
+    "__main__": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
+    "app": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
+    "__init__": set(),
+}
+SOURCES = [ROOT / "app.py", *sorted((ROOT / "vasa_core").rglob("*.py"))]
+
+IMPORT_EVERYTHING = """
+import importlib, json, os, pkgutil, random, sys
+import numpy, torch, onnxruntime, scipy.optimize, safetensors.torch, numba, cv2
+seen = []
+def watch(event, arguments):
+    if event == "socket.connect" or event == "subprocess.Popen":
+        seen.append([event, str(arguments)])
+    if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        if "__pycache__" not in str(arguments[0]):
+            seen.append([event, str(arguments[0])])
+def state():
+    cpu = torch.get_rng_state().numpy().tobytes(), torch.get_num_threads(), torch.is_grad_enabled()
+    numbers = repr(random.getstate()), repr(numpy.random.get_state()), repr(cpu), str(torch.get_default_dtype())
+    return {**os.environ, "random numbers and torch": repr(numbers)}
+before = state()
+sys.addaudithook(watch)
+import vasa_core
+names = [module.name for module in pkgutil.walk_packages(vasa_core.__path__, "vasa_core.")]
+for name in names:
+    importlib.import_module(name)
+heavy = [name for name in ("gradio", "spaces", "mediapipe", "transformers", "ai_edge_litert") if name in sys.modules]
+print(json.dumps({"names": names, "seen": seen, "heavy": heavy, "changed": sorted(dict(state().items() - before.items()))}))
+"""
+
+
+def part_of(path: Path) -> str:
+    inside = path.relative_to(ROOT).with_suffix("").parts
+    return inside[1] if inside[0] == "vasa_core" else inside[0]
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" for alias in node.names) if module == "vasa_core" else [module]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_part_imports_only_what_it_may(path: Path) -> None:
+    part = part_of(path)
+    used = {name.split(".")[1] for name in imported_modules(path) if name.startswith("vasa_core.")}
+    assert used - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("path", SOURCES[1:], ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_library_knows_no_gradio(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imported_modules(path)} & {"gradio", "spaces", "gradio_client"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_says_what_it_is(path: Path) -> None:
+    text = path.read_text()
+    assert not text or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+    assert len(text.splitlines()) < (200 if path.name == "app.py" else 400)
+
+
+def test_importing_touches_nothing() -> None:
+    found = json.loads(
+        subprocess.run([sys.executable, "-c", IMPORT_EVERYTHING], cwd=ROOT, capture_output=True, text=True, check=True)
+        .stdout.strip()
+        .splitlines()[-1]
+    )
+    assert "vasa_core.__main__" in found["names"] and len(found["names"]) > 30
+    assert found["seen"] == []
+    assert found["heavy"] == []
+    assert found["changed"] == []
+
+
+def test_the_command_line_starts_light() -> None:
+    script = "import sys, vasa_core.__main__; print([m for m in ('torch', 'numpy', 'cv2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

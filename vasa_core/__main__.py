@@ -1,0 +1,215 @@
+"""The command line, `python -m vasa_core`: a thin layer of options over the pipeline, training and evaluation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from vasa_core.config import Cancelled, GenerationOptions, InputError, MissingModelError
+
+cli = typer.Typer(
+    help="One portrait photo and a speech clip in, a talking-head video out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+DEFAULTS = GenerationOptions()
+BAD_INPUT, INTERRUPTED = 2, 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
+Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
+Cache = Annotated[Path, typer.Option(help="Folder that keeps the face tracking of every clip.")]
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+DEFAULT_CACHE = Path("~/.cache/vasa_core/tracking")
+
+
+@cli.command()
+def generate(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    gaze_yaw: Annotated[float, typer.Option(help="Degrees; + looks to the viewer's right.")] = DEFAULTS.gaze_yaw,
+    gaze_pitch: Annotated[float, typer.Option(help="Degrees; + looks up.")] = DEFAULTS.gaze_pitch,
+    distance: Annotated[float, typer.Option(help="1 as photographed, 0.7 nearer, 1.5 farther.")] = DEFAULTS.distance,
+    emotion: Annotated[str | None, typer.Option(help="Name of an emotion; none if left out.")] = DEFAULTS.emotion,
+    emotion_strength: Annotated[float, typer.Option(help="0 to 1.")] = DEFAULTS.emotion_strength,
+    guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
+    guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze and distance.")] = DEFAULTS.guidance_gaze,
+    guidance_emotion: Annotated[float, typer.Option(help="CFG scale of the emotion.")] = DEFAULTS.guidance_emotion,
+    head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
+    steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,
+    seed: Seed = DEFAULTS.seed,
+    size: Annotated[int, typer.Option(help="Side of the video in px, 256 or 512.")] = DEFAULTS.size,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Make the person of PORTRAIT speak SPEECH and write the video to OUT.mp4."""
+    options = GenerationOptions(
+        gaze_yaw=gaze_yaw,
+        gaze_pitch=gaze_pitch,
+        distance=distance,
+        emotion=emotion,
+        emotion_strength=emotion_strength,
+        guidance_audio=guidance_audio,
+        guidance_gaze=guidance_gaze,
+        guidance_emotion=guidance_emotion,
+        head_motion=head_motion,
+        steps=steps,
+        seed=seed,
+        size=size,
+    ).validate()
+    with progress_bar("generate", "frame") as progress:
+        pipeline = _load_pipeline(device, checkpoints)
+        result = pipeline.generate(portrait, speech, out, options, progress=progress)
+    _report(result, as_json, f"{out}: {result.frames} frames")
+
+
+@cli.command()
+def reenact(
+    portrait: Path,
+    driving: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
+    seed: Seed = DEFAULTS.seed,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Move the person of PORTRAIT as the person in the DRIVING video moves."""
+    with progress_bar("reenact", "frame") as progress:
+        pipeline = _load_pipeline(device, checkpoints)
+        result = pipeline.reenact(portrait, driving, out, use, GenerationOptions(seed=seed), progress=progress)
+    _report(result, as_json, f"{out}: {result.frames} frames")
+
+
+@cli.command()
+def encode(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.npz")],
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Write pose, dynamics and landmarks of every frame to OUT.npz."""
+    import numpy as np
+
+    with writing(out, ".npz") as part:
+        arrays = _load_pipeline(device, checkpoints).encode(source)
+        with part.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+    shapes = {name: list(array.shape) for name, array in arrays.items()}
+    _report({"path": out, "arrays": shapes}, as_json, f"{out}: {', '.join(f'{k} {v}' for k, v in shapes.items())}")
+
+
+@cli.command()
+def bench(
+    seconds: Annotated[float, typer.Option(help="Length of the speech, the bundled clip looped.")] = 20.0,
+    avx2: Annotated[bool, typer.Option(help="Measure again with oneDNN held to AVX2.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Measure speed and memory on the bundled portrait and speech; prints JSON."""
+    from vasa_core.evaluation.bench import measure, measure_with_avx2
+
+    with progress_bar("bench", "frame") as progress:
+        figures = measure(seconds, device, progress=progress)
+    if avx2:
+        figures["avx2"] = measure_with_avx2(seconds, device)
+    _report(figures, True)
+
+
+@cli.command("fetch-models")
+def fetch_models(as_json: Json = False) -> None:
+    """Get the third-party model files that generation needs."""
+    from tqdm import tqdm
+
+    from vasa_core.registry import MODELS, RUNTIME_MODELS, resolve
+
+    bar = tqdm(RUNTIME_MODELS, desc="fetch-models", unit="file", file=sys.stderr)
+    found = {name: {"path": resolve(name), "licence": MODELS[name].licence} for name in bar}
+    _report(found, as_json, "\n".join(f"{name}: {entry['path']}" for name, entry in found.items()))
+
+
+@contextmanager
+def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, as a callback of (done, total). In a log it waits, so that bad input leaves one sentence."""
+    from tqdm import tqdm
+
+    delay = 0 if sys.stderr.isatty() else 1
+    with tqdm(desc=title, unit=unit, file=sys.stderr, delay=delay, dynamic_ncols=True) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield advance
+
+
+@contextmanager
+def writing(target: Path, suffix: str) -> Iterator[Path]:
+    """A part file beside `target` that takes its name on a clean exit and is deleted on an exception.
+
+    Raises InputError, before any work is done, if `target` cannot be written or ends in another suffix.
+    """
+    if target.suffix.lower() != suffix:
+        raise InputError(f"{target} is the output; expected a name that ends in {suffix}.")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.touch()
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _load_pipeline(device: str, checkpoints: Path) -> Any:
+    from vasa_core.pipeline import Pipeline
+
+    return Pipeline.load(device, checkpoints)
+
+
+def _report(made: Any, as_json: bool, sentence: str = "") -> None:
+    """Print what was made: a dataclass or dict as JSON, or a sentence."""
+    if as_json:
+        values = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made
+        print(json.dumps(values, indent=2, default=str))
+    else:
+        print(sentence)
+
+
+def _end_on_signal(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 2 bad input (one sentence on stderr), 130 interrupted."""
+    signal.signal(signal.SIGTERM, _end_on_signal)
+    signal.signal(signal.SIGINT, _end_on_signal)
+    try:
+        cli()
+    except (InputError, MissingModelError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except Cancelled:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The sync judge: ridge regression from speech features to lip shape, read as a lag and a confidence.
+
+It plays SyncNet's part (Chung and Zisserman 2016; VASA-1, section 4.1, reports its confidence) with weights small
+enough to ship: lips predicted from the sound are correlated with lips measured in the picture over a range of
+lags; the lag is where the correlation peaks, the confidence is the peak minus the median.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+
+MAX_LAG = 15  # frames
+MIN_FRAMES = 2 * MAX_LAG  # of a recording that can be read
+LIP_CHANNELS = ("inner gap", "mouth width", "outer gap")
+
+_INNER_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
+_WIDTH_PAIR, _OUTER_PAIR = (61, 291), (0, 17)
+_FACE_HEIGHT_PAIR = (10, 152)
+_STILL = 1e-9  # a channel with less energy than this does not move
+
+
+@dataclass(frozen=True)
+class SyncReading:
+    """lag: frames by which the lips come after the sound. confidence: peak minus median correlation.
+
+    peak: correlation at the lag, mean over the lip channels; channels: each channel's own.
+    """
+
+    lag: int
+    confidence: float
+    peak: float
+    channels: tuple[float, ...]
+
+
+def lip_shape(landmarks: Float[np.ndarray, "n 478 dims"]) -> Float[np.ndarray, "n 3"]:
+    """Inner gap, mouth width and outer gap in the picture plane, over face height (landmarks 10 to 152)."""
+    points = landmarks[..., :2].astype(np.float64)  # (n, 478, 2)
+
+    def distance(pair: tuple[int, int]) -> Float[np.ndarray, " n"]:
+        return np.linalg.norm(points[:, pair[0]] - points[:, pair[1]], axis=1)
+
+    inner = np.mean([distance(pair) for pair in _INNER_PAIRS], axis=0)
+    lips = np.stack([inner, distance(_WIDTH_PAIR), distance(_OUTER_PAIR)], 1)  # (n, 3)
+    return lips / distance(_FACE_HEIGHT_PAIR)[:, None]
+
+
+def with_context(features: Float[np.ndarray, "n channels"], context: int) -> Float[np.ndarray, "n stacked"]:
+    """Each frame's features beside those of `context` frames before and after; the ends are repeated."""
+    padded = np.pad(features.astype(np.float64), ((context, context), (0, 0)), mode="edge")
+    # (n, channels) x (2 context + 1) -> (n, (2 context + 1) channels)
+    return np.concatenate([padded[i : i + len(features)] for i in range(2 * context + 1)], 1)
+
+
+def lag_curve(
+    expected: Float[np.ndarray, "n channels"], measured: Float[np.ndarray, "n channels"], max_lag: int = MAX_LAG
+) -> Float[np.ndarray, "lags channels"]:
+    """Correlation of expected[t] with measured[t + lag] for lag = -max_lag .. max_lag.
+
+    Raises ValueError if there are fewer than 2 max_lag frames.
+    """
+    n = len(expected)
+    if n < 2 * max_lag:
+        raise ValueError(f"{n} frames; expected at least {2 * max_lag} to correlate over lags up to {max_lag}")
+    curve = np.zeros((2 * max_lag + 1, expected.shape[1]))
+    for row, lag in enumerate(range(-max_lag, max_lag + 1)):
+        a = expected[max(0, -lag) : n - max(0, lag)]
+        b = measured[max(0, lag) : n - max(0, -lag)]
+        a, b = a - a.mean(0), b - b.mean(0)
+        energy = (a**2).mean(0) * (b**2).mean(0)
+        curve[row] = np.where(energy > _STILL**2, (a * b).mean(0) / np.sqrt(np.maximum(energy, _STILL**2)), 0)
+    return curve
+
+
+def read_sync(
+    expected: Float[np.ndarray, "n channels"], measured: Float[np.ndarray, "n channels"], max_lag: int = MAX_LAG
+) -> SyncReading:
+    """Lag and confidence of measured lips against expected ones. Raises ValueError as `lag_curve` does."""
+    curve = lag_curve(expected, measured, max_lag)
+    mean = curve.mean(1)  # (lags,)
+    best = int(mean.argmax())
+    return SyncReading(
+        best - max_lag, float(mean[best] - np.median(mean)), float(mean[best]), tuple(curve[best].tolist())
+    )
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """encoder: name for `audio.open_encoder`. channels: of its features. context: frames either side."""
+
+    encoder: str
+    channels: int
+    context: int = 5
+    outputs: tuple[str, ...] = LIP_CHANNELS
+
+
+@dataclass(frozen=True)
+class SyncJudge:
+    """Speech features -> expected lip shape, relative to the recording's mean."""
+
+    config: JudgeConfig
+    mean: Float[np.ndarray, " channels"]
+    weight: Float[np.ndarray, "stacked outputs"]
+
+    @classmethod
+    def load(cls, folder: Path) -> SyncJudge:
+        """The judge of a checkpoint folder. Raises InputError if it is missing or damaged."""
+        checkpoint = load_checkpoint(folder)
+        tensors = {name: value.numpy().astype(np.float64) for name, value in checkpoint.tensors.items()}
+        return cls(config_from(JudgeConfig, checkpoint.config), tensors["mean"], tensors["weight"])
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors."""
+        import torch
+
+        tensors = {"mean": torch.from_numpy(self.mean), "weight": torch.from_numpy(self.weight)}
+        save_checkpoint(folder, asdict(self.config), tensors)
+
+    def __call__(self, features: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n outputs"]:
+        """Expected lip shape per frame, up to a constant."""
+        return with_context(features - self.mean, self.config.context) @ self.weight
+
+    def read(
+        self, features: Float[np.ndarray, "n channels"], landmarks: Float[np.ndarray, "m 478 dims"]
+    ) -> SyncReading | None:
+        """Lag and confidence of a face's landmarks against speech features; None if shorter than MIN_FRAMES."""
+        frames = min(len(features), len(landmarks))
+        if frames < MIN_FRAMES:
+            return None
+        return read_sync(self(features[:frames]), lip_shape(landmarks[:frames]))

@@ -1,0 +1,114 @@
+"""Speed and memory of the whole path on the bundled portrait and speech, here and as on a processor with AVX2 only."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vasa_core.config import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
+from vasa_core.io.audio import read_audio
+from vasa_core.pipeline import Pipeline, Prepared
+from vasa_core.rates import SAMPLE_RATE
+
+ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
+AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+WARM_UP_SECONDS = 1.0
+DECODED_FRAMES = 50
+_MEBIBYTE = 1024 * 1024
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+
+Progress = Callable[[int, int], None]
+
+
+def measure(
+    seconds: float, device: str = "auto", pipeline: Pipeline | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Generate once from `seconds` of speech, models loaded and warm, and measure it.
+
+    real_time_factor: wall time of the whole `generate` over the length of the audio. frames_per_second: of the same.
+    first_frame_ms: from the call of `stream` on a prepared portrait to its first frame. decode_ms_per_frame: drawing
+    alone, one thread. peak_rss_mb: this process and its largest child, in MiB. Raises InputError for a length that
+    cannot be generated.
+    """
+    if not MIN_AUDIO_SECONDS <= seconds <= MAX_AUDIO_SECONDS:
+        raise InputError(f"seconds is {seconds}; expected a number from {MIN_AUDIO_SECONDS} to {MAX_AUDIO_SECONDS}.")
+    options = GenerationOptions()
+    pipeline = pipeline or Pipeline.load(device)
+    portrait = ASSETS / "portrait.jpg"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        short, speech = (
+            looped_speech(folder / "short.wav", WARM_UP_SECONDS),
+            looped_speech(folder / "long.wav", seconds),
+        )
+        pipeline.generate(portrait, short, folder / "short.mp4", options)
+        prepared = pipeline.prepare(portrait)
+        first_frame = _first_frame_seconds(pipeline, prepared, speech, options)
+        decode = _decode_seconds(pipeline, prepared)
+        made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
+    return {
+        "real_time_factor": round(made.wall_seconds / seconds, 3),
+        "frames_per_second": round(made.frames / made.wall_seconds, 1),
+        "decode_ms_per_frame": round(decode * 1000, 1),
+        "first_frame_ms": round(first_frame * 1000, 1),
+        "peak_rss_mb": round(_peak_bytes() / _MEBIBYTE, 1),
+        "audio_seconds": seconds,
+        "frames": made.frames,
+        "size": made.size,
+        "steps": options.steps,
+        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def measure_with_avx2(seconds: float, device: str = "auto") -> dict[str, Any]:
+    """`measure` in a child process whose matrix libraries may use nothing beyond AVX2, as on most laptops."""
+    command = [sys.executable, "-m", "vasa_core", "bench", "--seconds", str(seconds), "--device", device, "--no-avx2"]
+    child = subprocess.run(command, env={**os.environ, **AVX2_ONLY}, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(child.stdout)
+
+
+def looped_speech(target: Path, seconds: float) -> Path:
+    """Write the bundled speech, repeated and cut to a length, as a 16 kHz mono WAV."""
+    samples = np.resize(read_audio(ASSETS / "speech.wav"), round(seconds * SAMPLE_RATE))
+    with wave.open(str(target), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(SAMPLE_RATE)
+        stream.writeframes((samples * 32767).round().astype("<i2").tobytes())
+    return target
+
+
+def _first_frame_seconds(pipeline: Pipeline, prepared: Prepared, speech: Path, options: GenerationOptions) -> float:
+    started = time.perf_counter()
+    frames = pipeline.stream(prepared, speech, options)
+    next(frames)
+    elapsed = time.perf_counter() - started
+    frames.close()  # type: ignore[attr-defined] # a generator: its drawing threads end here
+    return elapsed
+
+
+def _decode_seconds(pipeline: Pipeline, prepared: Prepared) -> float:
+    """Seconds a frame that the face model needs to draw, the head turned a little to and fro."""
+    motion = prepared.portrait.motion
+    pose = np.repeat(motion.pose, DECODED_FRAMES, 0)
+    pose[:, 1] += 0.1 * np.sin(np.linspace(0, 2 * np.pi, DECODED_FRAMES))
+    moving = type(motion)(pose, np.repeat(motion.dynamics, DECODED_FRAMES, 0))
+    started = time.perf_counter()
+    count = sum(1 for _ in pipeline.face.decode(prepared.portrait, moving))
+    return (time.perf_counter() - started) / count
+
+
+def _peak_bytes() -> int:
+    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own + child) * _MAXRSS_UNIT

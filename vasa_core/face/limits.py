@@ -1,0 +1,36 @@
+"""How far a single photo can be moved: beyond these, motion is limited smoothly instead of breaking the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from vasa_core.face.basis import GAZE
+from vasa_core.face.pose import LOG_DISTANCE, PITCH, ROLL, SHIFT_X, SHIFT_Y, YAW
+from vasa_core.types import Motion
+
+LINEAR_SHARE = 0.7  # of a limit: up to there nothing is changed
+TURN_LIMITS = {PITCH: np.radians(22), YAW: np.radians(32), ROLL: np.radians(28)}  # from the photo's own pose
+SHIFT_LIMIT = 0.5  # face widths
+LOG_DISTANCE_LIMIT = np.log(1.35)
+GAZE_LIMITS = np.radians([32, 26])  # yaw, pitch in the head
+
+
+def soft_limit(values: Float[np.ndarray, "*n"], limit: float | Float[np.ndarray, "*m"]) -> Float[np.ndarray, "*n"]:
+    """Identity up to LINEAR_SHARE of the limit, then bending towards it; smooth, monotone and odd."""
+    knee = LINEAR_SHARE * limit
+    room = limit - knee
+    excess = np.maximum(np.abs(values) - knee, 0)
+    return np.where(excess > 0, np.sign(values) * (knee + room * np.tanh(excess / room)), values)
+
+
+def limited(motion: Motion, own: Motion) -> Motion:
+    """Motion within what a photo with the pose and dynamics `own` (one frame) can show."""
+    pose, dynamics = motion.pose - own.pose, motion.dynamics.copy()
+    for axis, limit in TURN_LIMITS.items():
+        pose[:, axis] = soft_limit(pose[:, axis], float(limit))
+    for axis in (SHIFT_X, SHIFT_Y):
+        pose[:, axis] = soft_limit(pose[:, axis], SHIFT_LIMIT)
+    pose[:, LOG_DISTANCE] = soft_limit(pose[:, LOG_DISTANCE], float(LOG_DISTANCE_LIMIT))
+    dynamics[:, GAZE] = soft_limit(dynamics[:, GAZE], GAZE_LIMITS)
+    return Motion(pose + own.pose, dynamics)

@@ -1,0 +1,51 @@
+"""Track the face of a driving video, cut out once by its first face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from vasa_core.config import MAX_AUDIO_SECONDS, PORTRAIT_SIZE, Cancelled, InputError
+from vasa_core.io.video import read_frames
+from vasa_core.preprocess.portrait import Preprocessor
+from vasa_core.rates import FPS
+
+MIN_FOUND = 0.5  # of a driving video's frames
+
+
+def track_driving(
+    path: Path, preprocessor: Preprocessor, cancelled: Callable[[], bool] | None
+) -> tuple[Float[np.ndarray, "n 478 3"], tuple[int, int]]:
+    """Landmarks of every frame, px of a 512 px crop that stays where the first frame's face is, and the crop's size.
+
+    Frames where the face is lost take the last frame's landmarks. Raises InputError if the first frame has no usable
+    face, if the face is lost in half of the frames, or if the video is too long.
+    """
+    landmarks: list[np.ndarray] = []
+    matrix, found_frames = None, 0
+    size = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    for frame in read_frames(path):
+        if cancelled and cancelled():
+            raise Cancelled(f"stopped while tracking frame {len(landmarks)}")
+        if len(landmarks) >= MAX_AUDIO_SECONDS * FPS:
+            raise InputError(f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected a shorter video.")
+        if matrix is None:
+            matrix = preprocessor(frame).matrix
+        crop = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+        tracked = preprocessor.track(crop)
+        found_frames += tracked is not None
+        if tracked is not None:
+            landmarks.append(tracked.landmarks)
+        elif landmarks:
+            landmarks.append(landmarks[-1])
+        else:
+            raise InputError(f"{path.name} starts without a face that can be followed; expected one in its first frame.")
+    if not landmarks:
+        raise InputError(f"{path.name} holds no frames; expected a video of a face.")
+    if found_frames < MIN_FOUND * len(landmarks):
+        raise InputError(f"{path.name} shows a face in {found_frames} of {len(landmarks)} frames; expected most of them.")
+    return np.stack(landmarks), size

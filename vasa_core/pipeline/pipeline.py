@@ -1,0 +1,257 @@
+"""The whole path: photo and speech in, marked frames or an mp4 out. The only place where face, audio and motion meet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from vasa_core.audio import SpeechEncoder, open_encoder, stream_features
+from vasa_core.config import Cancelled, GenerationOptions, InputError
+from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.face.pose import LOG_DISTANCE
+from vasa_core.io.audio import AudioFile
+from vasa_core.io.image import read_image
+from vasa_core.io.video import VideoWriter
+from vasa_core.motion.model import MotionModel
+from vasa_core.motion.stream import MotionStream
+from vasa_core.pipeline.driving import track_driving
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
+from vasa_core.provenance.mark import METADATA, mark
+from vasa_core.rates import FPS, frame_count
+from vasa_core.registry import resolve
+from vasa_core.types import Motion
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent.parent / "checkpoints"
+DRAWING_THREADS = 2
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+IN_FLIGHT = 8  # frames being drawn or waiting to be taken
+
+Frame = UInt8[np.ndarray, "height width 3"]
+Progress = Callable[[int, int], None]  # frames done, frames in all
+Stopped = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photo made ready once, to be animated many times."""
+
+    original: Frame
+    crop: FaceCrop
+    portrait: Portrait
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What a finished video is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
+
+    path: str
+    frames: int
+    seconds: float
+    wall_seconds: float
+    size: int
+    seed: int
+
+
+class Pipeline:
+    """Loaded models; every method may be called many times."""
+
+    def __init__(
+        self, face: MeshFaceModel, motion: MotionModel, speech: SpeechEncoder, preprocessor: Preprocessor
+    ) -> None:
+        self.face = face
+        self.motion = motion
+        self.speech = speech
+        self.preprocessor = preprocessor
+
+    @classmethod
+    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS) -> Pipeline:
+        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N".
+
+        Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
+        """
+        device = _device(device)
+        motion = MotionModel.load(checkpoints / "motion", device)
+        return cls(
+            MeshFaceModel.load(checkpoints, device),
+            motion,
+            open_encoder(motion.audio_encoder),
+            Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
+        )
+
+    def prepare(self, image: Path | Frame) -> Prepared:
+        """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
+        original = read_image(image) if isinstance(image, Path) else image
+        crop = self.preprocessor(original)
+        return Prepared(original, crop, self.face.encode_portrait(crop.tracked))
+
+    def stream(
+        self,
+        prepared: Prepared,
+        audio: Path | Float32[np.ndarray, " samples"],
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Frame]:
+        """Marked frames in order, round(seconds * 25) of them, in bounded memory.
+
+        Raises InputError for unusable audio or options before the first frame, Cancelled when `cancelled()` is true.
+        """
+        options = (options or GenerationOptions()).validate()
+        source = AudioFile.open(audio) if isinstance(audio, Path) else audio
+        samples = source.samples if isinstance(source, AudioFile) else len(source)
+        if not samples:
+            raise InputError("the audio is empty; expected speech.")
+        chunks = source.chunks() if isinstance(source, AudioFile) else iter([source])
+        motion = self._speech_motion(prepared.portrait, chunks, options)
+        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance)
+        return _watched(frames, frame_count(samples), cancelled, progress)
+
+    def generate(
+        self,
+        portrait: Path | Frame | Prepared,
+        speech: Path,
+        out: Path,
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> VideoResult:
+        """Portrait and speech to an mp4 (H.264 + AAC). The file appears only when it is whole."""
+        started = time.perf_counter()
+        options = (options or GenerationOptions()).validate()
+        AudioFile.open(speech)
+        prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        with VideoWriter(out, (options.size, options.size), speech, METADATA) as writer:
+            for frame in self.stream(prepared, speech, options, cancelled, progress):
+                writer.write(frame)
+        return _result(out, writer.frames, started, options)
+
+    def reenact(
+        self,
+        portrait: Path | Frame | Prepared,
+        driving: Path,
+        out: Path,
+        use: str = "both",
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> VideoResult:
+        """Portrait moved by the face of a driving video. use: "both", "pose" or "dynamics"; the rest stays the photo's.
+
+        Head pose is taken relative to the driving video's first frame, facial dynamics as they are.
+        """
+        started = time.perf_counter()
+        if use not in ("both", "pose", "dynamics"):
+            raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
+        options = (options or GenerationOptions()).validate()
+        prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        landmarks, size = track_driving(driving, self.preprocessor, cancelled)
+        motion = self._retarget(prepared.portrait, self.face.encode_landmarks(landmarks, size)[1], use)
+        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1.0)
+        with VideoWriter(out, (options.size, options.size), _sound_of(driving), METADATA) as writer:
+            for frame in _watched(frames, len(motion), cancelled, progress):
+                writer.write(frame)
+        return _result(out, writer.frames, started, options)
+
+    def encode(self, path: Path) -> dict[str, np.ndarray]:
+        """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
+        try:
+            crop = self.preprocessor(read_image(path))
+            landmarks, size = crop.tracked.landmarks[None], crop.tracked.image.shape[:2]
+        except InputError:
+            if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
+                raise
+            landmarks, size = track_driving(path, self.preprocessor, None)
+        motion = self.face.encode_landmarks(landmarks, size)[1]
+        return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
+
+    def _speech_motion(
+        self, portrait: Portrait, chunks: Iterator[Float32[np.ndarray, " samples"]], options: GenerationOptions
+    ) -> Iterator[Motion]:
+        stream = MotionStream(self.motion, portrait.motion.pose[0], options)
+        for features in stream_features(self.speech, chunks):
+            # A window at a time, so that the first frame does not wait for the whole block's motion.
+            for start in range(0, len(features), self.motion.config.window):
+                yield _camera_distance_removed(stream.push(features[start : start + self.motion.config.window]), options)
+        yield _camera_distance_removed(stream.finish(), options)
+
+    def _retarget(self, portrait: Portrait, motion: Motion, use: str) -> Motion:
+        pose = np.repeat(portrait.motion.pose, len(motion), 0)
+        dynamics = np.repeat(portrait.motion.dynamics, len(motion), 0)
+        if use != "dynamics":
+            pose = pose + motion.pose - motion.pose[0]
+        return Motion(pose, motion.dynamics if use != "pose" else dynamics)
+
+    def _draw(self, portrait: Portrait, motion: Iterator[Motion], size: int, zoom: float) -> Iterator[Frame]:
+        """Draw frames by a few threads, in order, with few in flight."""
+
+        def draw(moment: Motion) -> Frame:
+            frame = next(self.face.decode(portrait, moment, zoom))
+            if frame.shape[0] != size:
+                frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+            return mark(frame)
+
+        moments = (Motion(m.pose[i : i + 1], m.dynamics[i : i + 1]) for m in motion for i in range(len(m)))
+        waiting: deque[Future[Frame]] = deque()
+        with ThreadPoolExecutor(DRAWING_THREADS) as pool:
+            try:
+                for moment in moments:
+                    waiting.append(pool.submit(draw, moment))
+                    if len(waiting) >= IN_FLIGHT:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _camera_distance_removed(motion: Motion, options: GenerationOptions) -> Motion:
+    """The pose without the distance asked for: the picture as a whole is zoomed by that, shoulders included."""
+    pose = motion.pose.copy()
+    pose[:, LOG_DISTANCE] -= math.log(options.distance)
+    return Motion(pose, motion.dynamics)
+
+
+def _watched(
+    frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
+) -> Iterator[Frame]:
+    for done, frame in enumerate(frames, 1):
+        if cancelled and cancelled():
+            raise Cancelled(f"stopped after {done - 1} of {total} frames")
+        yield frame
+        if progress:
+            progress(done, total)
+
+
+def _sound_of(path: Path) -> Path | None:
+    """The file itself if it has sound."""
+    try:
+        AudioFile.open(path)
+    except InputError:
+        return None
+    return path
+
+
+def _result(out: Path, frames: int, started: float, options: GenerationOptions) -> VideoResult:
+    return VideoResult(
+        str(out), frames, frames / FPS, time.perf_counter() - started, options.size, int(options.seed)
+    )
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device is {name!r}; expected auto, cpu or a GPU that torch can use.") from error
+    return name

@@ -1,0 +1,202 @@
+"""A photo to the 512x512 portrait that is animated: find the largest face, frame it, track it, remember the way back.
+
+The framing (square of 2.2 face heights, hair and shoulders in it) is that of the clips the models were trained on.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from vasa_core.config import MIN_FACE_PX, PORTRAIT_SIZE, InputError
+from vasa_core.preprocess.detector import FaceDetector
+from vasa_core.preprocess.landmarker import Landmarker
+from vasa_core.types import TrackedImage
+
+MAX_YAW = 60.0  # degrees
+_FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
+_CROP_PER_FACE = 2.2  # side of the crop / face height
+_FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
+_SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
+_FEATHER = 0.06  # of the crop's side: where a pasted frame fades into the photo
+
+Image = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """A portrait cut from a photo.
+
+    tracked: the 512x512 crop with its landmarks. matrix: photo px -> crop px. face_height: px of the photo.
+    """
+
+    tracked: TrackedImage
+    matrix: Float[np.ndarray, "2 3"]
+    face_height: float
+
+    def paste_back(self, original: Image, frame: Image) -> Image:
+        """A copy of the photo with a (square) frame in the crop's place, faded in at the crop's edges."""
+        height, width = original.shape[:2]
+        size = frame.shape[0]
+        to_frame = _scaled(self.matrix, size / PORTRAIT_SIZE)
+        fade = np.clip(np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / (_FEATHER * size), 0, 1)
+        mask = np.minimum(fade[:, None], fade[None]).astype(np.float32)  # (size, size)
+        low, high = self._place(width, height)
+        local = to_frame.copy()  # the same map from the photo's part that the crop covers
+        local[:, 2] += to_frame[:, :2] @ low
+        area = tuple(int(v) for v in high - low)
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        warped = cv2.warpAffine(frame, local, area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.warpAffine(mask, local, area, flags=flags)[..., None]  # (h, w, 1)
+        result = original.copy()
+        part = result[low[1] : high[1], low[0] : high[0]]
+        part[:] = (part * (1 - share) + warped * share).round().astype(np.uint8)
+        return result
+
+    def _place(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+        """Corners of the part of the photo that the crop covers, in whole px."""
+        scale = self.matrix[0, 0]
+        low = -self.matrix[:, 2] / scale
+        high = low + PORTRAIT_SIZE / scale
+        limits = (width, height)
+        return np.floor(low).astype(int).clip(0, limits), np.ceil(high).astype(int).clip(0, limits)
+
+
+class Preprocessor:
+    """Turns photos into portraits. Holds native resources: use as a context manager or call `close`."""
+
+    def __init__(self, detector_model: Path, landmarker_model: Path) -> None:
+        """detector_model: `centerface.onnx`. landmarker_model: `face_landmarker.task`."""
+        self._detector = FaceDetector(detector_model)
+        self._landmarker = Landmarker(landmarker_model)
+        self._lock = threading.Lock()  # neither network may be run by two threads at once
+
+    def __enter__(self) -> Preprocessor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the native resources."""
+        self._landmarker.close()
+
+    def __call__(self, image: Image) -> FaceCrop:
+        """The portrait of the largest face of a photo (RGB).
+
+        Raises InputError if there is no face, or the largest is lower than MIN_FACE_PX or turned beyond MAX_YAW.
+        """
+        with self._lock:
+            landmarks = self._find(image)
+            face_height = float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
+            if face_height < MIN_FACE_PX:
+                raise InputError(f"The face is {face_height:.0f} px high; expected at least {MIN_FACE_PX} px.")
+            crop, matrix = _cut(image, *_framing(landmarks, face_height))
+            found = self._landmarker(crop)
+        if found is None:
+            raise InputError("No face could be followed in the picture; expected a clear photo of one face.")
+        check_yaw(found[1])
+        return FaceCrop(TrackedImage(crop, *found), matrix, face_height)
+
+    def track(self, image: Image) -> TrackedImage | None:
+        """The same image with its landmarks, or None if it shows no face."""
+        with self._lock:
+            found = self._landmarker(image)
+        return TrackedImage(image, *found) if found else None
+
+    def _find(self, image: Image) -> Float[np.ndarray, "478 3"]:
+        """Landmarks of the largest face, in px of the photo."""
+        boxes = self._detector(image)
+        for x0, y0, x1, y1 in boxes:
+            side = max(x1 - x0, y1 - y0)
+            if side < MIN_FACE_PX / 2:  # far too small, whatever its outline; and there is none larger
+                raise InputError(f"The face is {side:.0f} px high; expected at least {MIN_FACE_PX} px.")
+            for factor in _SEARCH_PER_BOX:
+                crop, matrix = _cut(image, (x0 + x1) / 2, (y0 + y1) / 2, factor * side)
+                found = self._landmarker(crop)
+                if found:
+                    return _mapped_back(found[0], matrix)
+        side = max(image.shape[:2])  # a face too large for the detector, such as one that fills the picture
+        crop, matrix = _cut(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
+        found = self._landmarker(crop)
+        if found is None:
+            raise InputError("No face was found in the picture; expected a photo that shows a face from the front.")
+        return _mapped_back(found[0], matrix)
+
+
+def yaw_degrees(transform: Float[np.ndarray, "4 4"]) -> float:
+    """How far a face is turned to the side, from its transform; + is to the viewer's right."""
+    return math.degrees(math.atan2(transform[0, 2], transform[2, 2]))
+
+
+def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
+    """Raises InputError if the face is turned beyond MAX_YAW."""
+    yaw = yaw_degrees(transform)
+    if abs(yaw) > MAX_YAW:
+        raise InputError(f"The face is turned {abs(yaw):.0f} degrees to the side; expected at most {MAX_YAW:.0f}.")
+
+
+def _framing(landmarks: Float[np.ndarray, "478 3"], face_height: float) -> tuple[float, float, float]:
+    """Centre x, y and side of the crop, in px of the photo."""
+    side = _CROP_PER_FACE * face_height
+    x = float(landmarks[:468, 0].min() + landmarks[:468, 0].max()) / 2
+    y = float(landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2
+    return x, y - (_FACE_CENTRE_Y - 0.5) * side, side
+
+
+def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
+    """The square around (x, y), as a 512x512 picture; what lies outside the photo is its blurred continuation.
+
+    Returns the picture and the matrix photo px -> picture px.
+    """
+    side_px = max(2, round(side))
+    x0, y0 = round(x - side_px / 2), round(y - side_px / 2)
+    height, width = image.shape[:2]
+    before = (max(0, -x0), max(0, -y0))
+    after = (max(0, x0 + side_px - width), max(0, y0 + side_px - height))
+    inside = image[max(0, y0) : y0 + side_px, max(0, x0) : x0 + side_px]
+    square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
+    scale = PORTRAIT_SIZE / side_px
+    shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
+    if any(before + after):
+        picture = _soften_outside(picture, *(v * scale for v in (*before, *after)))
+    # cv2.resize maps pixel centres: x' + 0.5 = (x + 0.5 - x0) * scale
+    offset = np.array([[0.5 - x0], [0.5 - y0]]) * scale - 0.5
+    return picture, np.hstack([np.eye(2) * scale, offset])
+
+
+def _soften_outside(picture: Image, left: float, top: float, right: float, bottom: float) -> Image:
+    """Blur the replicated edges, the more the farther outside the photo they lie."""
+    position = np.arange(PORTRAIT_SIZE) + 0.5
+    out_x = np.maximum(left - position, position - (PORTRAIT_SIZE - right)).clip(0)
+    out_y = np.maximum(top - position, position - (PORTRAIT_SIZE - bottom)).clip(0)
+    outside = np.hypot(out_x[None], out_y[:, None]).astype(np.float32)  # (512, 512), px outside the photo
+    result = picture.astype(np.float32)
+    for sigma in (4.0, 12.0, 32.0):
+        share = (outside / (2 * sigma)).clip(0, 1)[..., None]
+        blurred = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        result = result * (1 - share) + blurred * share
+    return result.round().astype(np.uint8)
+
+
+def _mapped_back(
+    landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray, "2 3"]
+) -> Float[np.ndarray, "478 3"]:
+    scale = matrix[0, 0]
+    back = landmarks / scale
+    back[:, :2] -= matrix[:, 2] / scale
+    return back.astype(np.float32)
+
+
+def _scaled(matrix: Float[np.ndarray, "2 3"], scale: float) -> Float[np.ndarray, "2 3"]:
+    """The map to a picture `scale` times as large."""
+    scaled = matrix * scale
+    scaled[:, 2] += (scale - 1) / 2  # pixel centres
+    return scaled

@@ -1,0 +1,196 @@
+"""Training clips of the motion model (VASA-1, section 3.2): tracked video -> motion, speech features and labels.
+
+A clip's sound is trusted only if its lips follow it: music, dubbing and other voices are common in found video.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from vasa_core.audio import SpeechEncoder, features
+from vasa_core.config import InputError
+from vasa_core.io.audio import read_audio
+from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
+from vasa_core.rates import SAMPLES_PER_FRAME
+from vasa_core.training.sync import SyncScore, sync_scores
+from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
+from vasa_core.types import Motion
+
+MIN_FRAMES = 30
+MIN_SYNC, MAX_LAG = 0.2, 2  # correlation of lip opening with its prediction from the sound; frames
+CLEAR_SYNC, CLEAR_LAG = 0.4, 5  # above this correlation, a lag up to this is trusted and the sound moved by it
+STILL = np.deg2rad(1.5)  # a head that turns less than this sits still on purpose: its stillness is not to be learned
+SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
+LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
+_REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
+_EMOTION_RIDGE = 3.0  # clips
+
+
+class FaceEncoder(Protocol):
+    """What training needs of a face model."""
+
+    def encode_landmarks(
+        self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], identity: Any = None
+    ) -> tuple[Any, Motion]: ...
+
+
+@dataclass(frozen=True)
+class MotionClip:
+    """One clip ready for training.
+
+    x, mirrored: motion as the model sees it (`representation`), and the same seen in a mirror. audio: speech
+    features. synced: whether the audio is to be trusted. emotion: mean probabilities of config.EMOTIONS. lips: gap
+    between the inner lips as a share of face height.
+    """
+
+    name: str
+    identity: str
+    split: str
+    x: Float[np.ndarray, "n channels"]
+    mirrored: Float[np.ndarray, "n channels"] | None
+    audio: Float[np.ndarray, "n audio"]
+    synced: bool
+    valid: Bool[np.ndarray, " n"]
+    emotion: Float[np.ndarray, " 7"]
+    lips: Float[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def still(self) -> bool:
+        """Whether the head hardly turns."""
+        return bool(self.x[:, :2].std(0).max() < STILL)
+
+    @property
+    def spinning(self) -> bool:
+        """Whether the head turns more than talking heads do."""
+        return bool(self.x[:, :2].std(0).max() > SPINNING)
+
+
+def load_clips(
+    folders: list[Path],
+    face: FaceEncoder,
+    encoder: SpeechEncoder,
+    cache: Path,
+    mirror: Callable[[Motion], Motion] | None = None,
+) -> tuple[list[MotionClip], dict[str, SyncScore]]:
+    """Clips of the folders and the sync score of each clip with sound. Raises InputError if nothing can be used.
+
+    mirror: the face model's mirroring of motion, if it has one.
+    """
+    found = [clip for folder in folders for clip in find_clips(folder)]
+    tracked = track_clips(found, cache / "tracking")
+    clips = [_motion_clip(clip, face, encoder, cache, mirror) for clip in tracked if len(clip.valid) >= MIN_FRAMES]
+    if not clips:
+        places = ", ".join(str(folder) for folder in folders)
+        raise InputError(f"{places}: no clip of {MIN_FRAMES} frames or more with a face; expected videos of faces.")
+    scores = sync_scores({c.name: (c.audio, c.lips, c.identity) for c in clips if np.any(c.audio)})
+    clips = [with_trusted_sound(clip, scores.get(clip.name)) for clip in clips]
+    return rested(clips), scores
+
+
+def rested(clips: list[MotionClip]) -> list[MotionClip]:
+    """Clips whose expression rests at what their emotion label explains.
+
+    What a face model takes for expression at rest is partly the person's own face. A clip's rest (mean of its most
+    closed-mouth frames) is therefore replaced by its ridge regression on the emotion label over all clips: identity
+    goes, an emotion's usual expression stays.
+    """
+    rests = np.stack([clip.x[_closed(clip), EXPRESSION].mean(0) for clip in clips])  # (clips, E)
+    people = [clip.identity for clip in clips]
+    weight = np.array([1 / people.count(identity) for identity in people])[:, None]  # each person counts once
+    emotions = np.stack([clip.emotion for clip in clips])
+    mean_rest = (weight * rests).sum(0) / weight.sum()
+    mean_emotion = (weight * emotions).sum(0) / weight.sum()
+    design = emotions - mean_emotion
+    gram = design.T @ (weight * design) + _EMOTION_RIDGE * np.eye(design.shape[1])
+    matrix = np.linalg.solve(gram, design.T @ (weight * (rests - mean_rest)))  # (7, E)
+    # Resting faces average to the face model's own rest, so the mean goes too.
+    return [_moved(clip, design[i] @ matrix - rests[i], design[i] @ matrix) for i, clip in enumerate(clips)]
+
+
+def _moved(clip: MotionClip, shift: Float[np.ndarray, " e"], wanted: Float[np.ndarray, " e"]) -> MotionClip:
+    x = clip.x.copy()
+    x[:, EXPRESSION] += shift
+    if clip.mirrored is None:
+        return replace(clip, x=x)
+    mirrored = clip.mirrored.copy()
+    mirrored[:, EXPRESSION] += wanted - mirrored[_closed(clip), EXPRESSION].mean(0)
+    return replace(clip, x=x, mirrored=mirrored)
+
+
+def _closed(clip: MotionClip) -> np.ndarray:
+    return np.argsort(clip.lips, kind="stable")[: max(3, len(clip) // _REST_SHARE)]
+
+
+def with_trusted_sound(clip: MotionClip, score: SyncScore | None) -> MotionClip:
+    """The clip marked as synced or not by its score, its sound moved to lag 0 where the lag is clear."""
+    if score is None or score.correlation < MIN_SYNC or abs(score.lag) > CLEAR_LAG:
+        return replace(clip, synced=False)
+    if score.correlation < CLEAR_SYNC:
+        return replace(clip, synced=abs(score.lag) <= MAX_LAG)
+    index = np.clip(np.arange(len(clip)) - score.lag, 0, len(clip) - 1)
+    return replace(clip, synced=True, audio=clip.audio[index])
+
+
+def _motion_clip(
+    clip: TrackedClip,
+    face: FaceEncoder,
+    encoder: SpeechEncoder,
+    cache: Path,
+    mirror: Callable[[Motion], Motion] | None,
+) -> MotionClip:
+    _, motion = face.encode_landmarks(clip.landmarks, clip.size)
+    usual = usual_pose(motion)
+    flipped = None
+    if mirror is not None:
+        reflected = mirror(motion)
+        flipped = to_model(reflected, usual_pose(reflected)).astype(np.float32)
+    sound = _sound(clip, encoder, cache)
+    n = len(motion)
+    audio = np.zeros((n, encoder.channels), np.float32)
+    audio[: len(sound)] = sound[:n]
+    if 0 < len(sound) < n:
+        audio[len(sound) :] = sound[-1]
+    points = clip.landmarks
+    height = np.linalg.norm(points[:, TOP] - points[:, CHIN], axis=-1)
+    gap = np.linalg.norm(points[:, LIPS_UPPER] - points[:, LIPS_LOWER], axis=-1)
+    return MotionClip(
+        clip.clip.path.name,
+        clip.clip.identity if clip.clip.identity != clip.clip.path.stem else str(clip.clip.path.parent.name),
+        clip.clip.split,
+        to_model(motion, usual).astype(np.float32),
+        flipped,
+        audio,
+        False,
+        clip.valid,
+        clip.emotion.astype(np.float32),
+        (gap / height).astype(np.float32),
+    )
+
+
+def _sound(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> Float[np.ndarray, "n audio"]:
+    """A clip's speech features, cached; no frames if it has no sound."""
+    target = cache / "speech" / encoder.name.replace(os.sep, "_") / f"{cache_file(clip.clip, cache).stem}.npy"
+    if target.is_file():
+        return np.load(target, allow_pickle=False).astype(np.float32)
+    try:
+        waveform = read_audio(clip.clip.path)
+    except InputError:  # no sound track, or one too short to hear anything in
+        waveform = np.zeros(0, np.float32)
+    heard = len(waveform) >= SAMPLES_PER_FRAME and np.abs(waveform).max() > 1e-3
+    found = features(encoder, waveform) if heard else np.zeros((0, encoder.channels), np.float32)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.save(stream, found.astype(np.float16))
+    part.replace(target)
+    return found

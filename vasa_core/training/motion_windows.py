@@ -1,0 +1,148 @@
+"""Training windows of the motion model: what is cut from which clip, and the augmentations that make controls exact.
+
+Adding a constant to a window's gaze and to its gaze label (and so for distance) teaches that the control adds, so it
+acts exactly and beyond what people in the data do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
+from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.model import Statistics
+from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE
+from vasa_core.training.motion_data import MotionClip
+
+GAZE_SHIFT = np.deg2rad([25.0, 20.0])  # yaw, pitch; added uniformly in +- this
+DISTANCE_SHIFT = np.log([0.65, 1.6])
+BORROWED_WEIGHT = 0.5  # of the loss on a head that was not recorded with the sound
+MIN_STD = 1e-3
+_HEAD = slice(POSE.start, LIDS.stop)  # pose, gaze and lids: the channels that can be borrowed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """x: normalised motion. weight: of the loss per frame and channel, 0 where nothing was measured."""
+
+    x: Float[Tensor, "batch window channels"]
+    weight: Float[Tensor, "batch window channels"]
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """K + W frames of a clip from `start - K` on; frames outside the clip repeat its first or last."""
+
+    clip: MotionClip
+    x: Float[np.ndarray, "frames channels"]
+    inside: np.ndarray
+    index: np.ndarray
+
+
+def statistics(clips: list[MotionClip]) -> Statistics:
+    """Normalisation from the training clips: heads that sit still on purpose do not count for the head's channels."""
+    lively = [clip for clip in clips if not clip.still and not clip.spinning] or clips
+    mean, std = _moments([clip.x for clip in lively])
+    mean[EXPRESSION], std[EXPRESSION] = (m[EXPRESSION] for m in _moments([clip.x for clip in clips]))
+    mean[POSE], mean[GAZE] = 0, 0  # their zero is the usual pose and the camera
+    heard = [clip.audio for clip in clips if clip.synced]
+    channels = clips[0].audio.shape[1]
+    audio = _moments(heard) if heard else (np.zeros(channels), np.ones(channels))
+    return Statistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, np.maximum(std, MIN_STD), *audio)))
+
+
+def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    stacked = np.concatenate([v.astype(np.float64) for v in values])
+    return stacked.mean(0), np.maximum(stacked.std(0), MIN_STD)
+
+
+class WindowSampler:
+    """Draws batches; the same (seed, step) gives the same batch."""
+
+    def __init__(self, clips: list[MotionClip], config: DenoiserConfig, statistics: Statistics, seed: int) -> None:
+        self._config = config
+        self._statistics = {name: value.numpy() for name, value in vars(statistics).items()}
+        self._seed = seed
+        talkers = [clip for clip in clips if not clip.spinning]
+        self._lively = [clip for clip in talkers if not clip.still] or talkers or clips
+        self._heard = [clip for clip in self._lively if clip.synced]
+        self._silent = [clip for clip in self._lively if not clip.synced]
+        self._still = [clip for clip in clips if clip.synced and clip.still]
+
+    def batch(self, step: int, size: int) -> Batch:
+        """`size` windows: about half from lively clips with their own sound, the rest with a part borrowed."""
+        rng = np.random.default_rng([self._seed, step])
+        return _stack([self._window(rng) for _ in range(size)])
+
+    def _window(self, rng: np.random.Generator) -> Batch:
+        kinds = [(self._heard, 0.45), (self._still, 0.42), (self._silent, 0.13)]
+        kinds = [(clips, share) for clips, share in kinds if clips] or [(self._lively, 1.0)]
+        shares = np.array([share for _, share in kinds])
+        clips, _ = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
+        cut = self._cut(_pick(rng, clips), rng)
+        x, inside = cut.x.copy(), cut.inside.copy()
+        weight = np.ones(x.shape, np.float32)
+        if clips is self._still:
+            head = self._cut(_pick(rng, self._heard or self._lively), rng)
+            x[:, _HEAD], inside = head.x[:, _HEAD], inside & head.inside
+            weight[:, _HEAD] = BORROWED_WEIGHT
+        weight *= (inside & cut.clip.valid[cut.index])[:, None]
+        return self._labelled(cut, x, inside, weight, rng)
+
+    def _cut(self, clip: MotionClip, rng: np.random.Generator) -> _Cut:
+        context, window, n = self._config.context, self._config.window, len(clip)
+        start = int(rng.integers(0, max(1, n - window + 1)))
+        frames = np.arange(start - context, start + window)
+        index = np.clip(frames, 0, n - 1)
+        source = clip.mirrored if clip.mirrored is not None and rng.random() < 0.5 else clip.x
+        return _Cut(clip, source[index], (frames >= 0) & (frames < n), index)
+
+    def _labelled(
+        self, cut: _Cut, x: np.ndarray, inside: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+    ) -> Batch:
+        context = self._config.context
+        seen = x[context:][inside[context:]] if inside[context:].any() else x[context:]
+        gaze, distance = main_gaze(seen[:, GAZE]), np.median(seen[:, LOG_DISTANCE])
+        turn, step_back = rng.uniform(-GAZE_SHIFT, GAZE_SHIFT), rng.uniform(*DISTANCE_SHIFT)
+        x[:, GAZE] += turn
+        x[:, LOG_DISTANCE] += step_back
+        stats = self._statistics
+        x = (x - stats["motion_mean"]) / stats["motion_std"]
+        audio = (cut.clip.audio[cut.index] - stats["audio_mean"]) / stats["audio_std"]
+        follows = bool(inside[:context].all())
+        heard = inside & cut.clip.synced
+        heard[:context] &= follows
+        yes = torch.tensor([True])
+        conditions = Conditions(
+            _tensor(audio),
+            torch.from_numpy(heard)[None],
+            _tensor(x[:context]),
+            torch.tensor([follows]),
+            _tensor(gaze + turn),
+            yes,
+            _tensor(np.array([distance + step_back])),
+            yes,
+            _tensor(cut.clip.emotion),
+            torch.tensor([bool(cut.clip.emotion.any())]),
+        )
+        return Batch(_tensor(x[context:]), _tensor(weight[context:]), conditions)
+
+
+def _pick(rng: np.random.Generator, clips: list[MotionClip]) -> MotionClip:
+    lengths = np.array([len(clip) for clip in clips], float)
+    return clips[rng.choice(len(clips), p=lengths / lengths.sum())]
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, np.float32))[None]
+
+
+def _stack(parts: list[Batch]) -> Batch:
+    conditions = concatenated([part.conditions for part in parts])
+    return Batch(torch.cat([p.x for p in parts]), torch.cat([p.weight for p in parts]), conditions)

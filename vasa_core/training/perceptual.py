@@ -1,0 +1,57 @@
+"""Perceptual distance in the features of an LPIPS-trained VGG-16 (Kettunen et al., shift-tolerant LPIPS); training only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+# (convolutions of the slice, then its blur filter's index in the file or None for the first slice)
+_SLICES = (((0, 2), None), ((6, 8), 5), ((12, 14, 16), 11))
+
+
+class Perceptual(nn.Module):
+    """Mean absolute difference of relu1_2, relu2_2 and relu3_3, summed over the three; frozen."""
+
+    def __init__(self, weights: Path) -> None:
+        """weights: the `perceptual` model file (a third-party pickle, read as bare tensors)."""
+        super().__init__()
+        tensors = torch.load(weights, map_location="cpu", weights_only=True)
+        self.slices = nn.ModuleList()
+        for index, (layers, _) in enumerate(_SLICES, 1):
+            convolutions = nn.ModuleList()
+            for layer in layers:
+                weight = tensors[f"net.slice{index}.{layer}.weight"]
+                convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, 1, 1)
+                convolution.load_state_dict({"weight": weight, "bias": tensors[f"net.slice{index}.{layer}.bias"]})
+                convolutions.append(convolution)
+            self.slices.append(convolutions)
+        for index, (_, blur) in enumerate(_SLICES[1:], 2):
+            self.register_buffer(f"blur{index}", tensors[f"net.slice{index}.{blur}.filt"])
+        self.register_buffer("shift", tensors["scaling_layer.shift"])
+        self.register_buffer("scale", tensors["scaling_layer.scale"])
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def features(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c _h _w"]]:
+        """relu1_2, relu2_2 (half size) and relu3_3 (quarter size) of images in -1..1."""
+        x = ((image - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
+        found = []
+        for index, convolutions in enumerate(self.slices, 1):
+            if index > 1:
+                blur = getattr(self, f"blur{index}")
+                x = F.max_pool2d(x, 2, 1)
+                x = F.conv2d(F.pad(x, (1, 1, 1, 1), "reflect"), blur.to(x.dtype), stride=2, groups=len(blur))
+            for convolution in convolutions:  # pyright: ignore[reportGeneralTypeIssues]
+                x = F.relu(convolution(x))
+            found.append(x)
+        return found
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], target: Float[Tensor, "b 3 h w"]) -> Float[Tensor, ""]:
+        """Distance; gives a gradient to `image` only."""
+        with torch.no_grad():
+            wanted = self.features(target)
+        pairs = zip(self.features(image), wanted, strict=True)
+        return torch.stack([(a.float() - b.float()).abs().mean() for a, b in pairs]).sum()
