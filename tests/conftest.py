@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,14 @@ def pipeline() -> Pipeline:
     from vasa_core.pipeline import Pipeline
 
     return Pipeline.load("cpu")
+
+
+@pytest.fixture(scope="session")
+def app_address(pipeline: Pipeline) -> Iterator[str]:
+    """The real app, served on a free loopback port."""
+    from app import build_app
+
+    app = build_app(pipeline)
+    _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    yield url
+    app.close()

@@ -52,7 +52,8 @@ names = [module.name for module in pkgutil.walk_packages(vasa_core.__path__, "va
 for name in names:
     importlib.import_module(name)
 heavy = [name for name in ("gradio", "spaces", "mediapipe", "transformers", "ai_edge_litert") if name in sys.modules]
-print(json.dumps({"names": names, "seen": seen, "heavy": heavy, "changed": sorted(dict(state().items() - before.items()))}))
+changed = [name for name, value in state().items() if value != before.get(name)]
+print(json.dumps({"names": names, "seen": seen, "heavy": heavy, "changed": changed}))
 """
 
 

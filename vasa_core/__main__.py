@@ -32,9 +32,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
 Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
-Cache = Annotated[Path, typer.Option(help="Folder that keeps the face tracking of every clip.")]
+Cache = Annotated[
+    Path, typer.Option(help="Keeps what was computed from each clip, and the run.", show_default="~/.cache/vasa_core")
+]
+Minutes = Annotated[float, typer.Option(help="Length of the training; the same command again resumes it.")]
+WRITTEN = "Folder of the checkpoint to write."
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
-DEFAULT_CACHE = Path("~/.cache/vasa_core/tracking")
+DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
 
 
 @cli.command()
@@ -73,6 +77,7 @@ def generate(
         seed=seed,
         size=size,
     ).validate()
+    _check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
         pipeline = _load_pipeline(device, checkpoints)
         result = pipeline.generate(portrait, speech, out, options, progress=progress)
@@ -91,6 +96,7 @@ def reenact(
     as_json: Json = False,
 ) -> None:
     """Move the person of PORTRAIT as the person in the DRIVING video moves."""
+    _check_paths(portrait, driving, out=out, suffix=".mp4")
     with progress_bar("reenact", "frame") as progress:
         pipeline = _load_pipeline(device, checkpoints)
         result = pipeline.reenact(portrait, driving, out, use, GenerationOptions(seed=seed), progress=progress)
@@ -108,7 +114,8 @@ def encode(
     """Write pose, dynamics and landmarks of every frame to OUT.npz."""
     import numpy as np
 
-    with writing(out, ".npz") as part:
+    _check_paths(source, out=out, suffix=".npz")
+    with writing(out) as part:
         arrays = _load_pipeline(device, checkpoints).encode(source)
         with part.open("wb") as stream:
             np.savez_compressed(stream, **arrays)
@@ -144,6 +151,53 @@ def fetch_models(as_json: Json = False) -> None:
     _report(found, as_json, "\n".join(f"{name}: {entry['path']}" for name, entry in found.items()))
 
 
+@cli.command("train-basis")
+def train_basis(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/mesh")] = CHECKPOINTS / "mesh",
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Learn the linear face basis (identity and dynamics)."""
+    from vasa_core.training.basis import train_basis as train
+
+    _report(train(_video_folders(data), out, cache / "tracking"), as_json, f"{out}: face basis written")
+
+
+@cli.command("train-mouth")
+def train_mouth(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/mouth")] = CHECKPOINTS / "mouth",
+    cache: Cache = DEFAULT_CACHE,
+    minutes: Minutes = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Learn to paint the inside of the mouth."""
+    from vasa_core.training.mouth import train_mouth as train
+
+    made = train(_video_folders(data), out, cache, minutes=_positive("minutes", minutes))
+    _report(made, as_json, f"{out}: mouth painter written")
+
+
+@cli.command("train-motion")
+def train_motion(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/motion")] = CHECKPOINTS / "motion",
+    cache: Cache = DEFAULT_CACHE,
+    minutes: Minutes = 30.0,
+    size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
+    seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn to move from speech: the diffusion transformer."""
+    folders = _video_folders(data)
+    from vasa_core.training.motion import MotionTrainingConfig
+    from vasa_core.training.motion import train_motion as train
+
+    config = MotionTrainingConfig(size=size, minutes=_positive("minutes", minutes), seed=seed)
+    _report(train(folders, out, cache, config), as_json, f"{out}: motion model written")
+
+
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, as a callback of (done, total). In a log it waits, so that bad input leaves one sentence."""
@@ -160,13 +214,11 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def writing(target: Path, suffix: str) -> Iterator[Path]:
+def writing(target: Path) -> Iterator[Path]:
     """A part file beside `target` that takes its name on a clean exit and is deleted on an exception.
 
-    Raises InputError, before any work is done, if `target` cannot be written or ends in another suffix.
+    Raises InputError, before any work is done, if `target` cannot be written.
     """
-    if target.suffix.lower() != suffix:
-        raise InputError(f"{target} is the output; expected a name that ends in {suffix}.")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.touch()
@@ -177,6 +229,33 @@ def writing(target: Path, suffix: str) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _check_paths(*sources: Path, out: Path, suffix: str) -> None:
+    """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right."""
+    for source in sources:
+        if not source.is_file():
+            raise InputError(f"{source} does not exist; expected a file.")
+    if out.suffix.lower() != suffix:
+        raise InputError(f"{out} is the output; expected a name that ends in {suffix}.")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent} is not a folder; expected an existing folder for the output.")
+
+
+def _video_folders(folders: list[Path]) -> list[Path]:
+    """The folders, each of which holds videos. Raises InputError for one that does not."""
+    from vasa_core.training.tracking import find_clips
+
+    for folder in folders:
+        if not find_clips(folder):
+            raise InputError(f"{folder} holds no video; expected a folder of videos of single talking faces.")
+    return folders
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise InputError(f"{name} is {value}; expected a number above 0.")
+    return value
 
 
 def _load_pipeline(device: str, checkpoints: Path) -> Any:
@@ -194,12 +273,20 @@ def _report(made: Any, as_json: bool, sentence: str = "") -> None:
         print(sentence)
 
 
+def _silence_native_libraries() -> None:
+    """MediaPipe and TFLite log to file descriptor 2 whatever they are told; only Python keeps the real stderr."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+
 def _end_on_signal(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 bad input (one sentence on stderr), 130 interrupted."""
+    _silence_native_libraries()
     signal.signal(signal.SIGTERM, _end_on_signal)
     signal.signal(signal.SIGINT, _end_on_signal)
     try:

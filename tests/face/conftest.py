@@ -1,11 +1,35 @@
-"""Fixtures of the face tests."""
+"""Fixtures of the face tests: the bundled checkpoints and the bundled portrait, tracked."""
 
 from pathlib import Path
 
 import pytest
+
+from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.io.image import read_image
+from vasa_core.preprocess.portrait import Preprocessor
+from vasa_core.registry import resolve
+from vasa_core.types import TrackedImage
 
 
 @pytest.fixture(scope="session")
 def checkpoints() -> Path:
     """The bundled checkpoints."""
     return Path(__file__).parent.parent.parent / "checkpoints"
+
+
+@pytest.fixture(scope="session")
+def tracked(portrait: Path) -> TrackedImage:
+    """The bundled portrait, cropped and tracked."""
+    with Preprocessor(resolve("face_detector"), resolve("face_landmarker")) as preprocess:
+        return preprocess(read_image(portrait)).tracked
+
+
+@pytest.fixture(scope="session")
+def model(checkpoints: Path) -> MeshFaceModel:
+    return MeshFaceModel.load(checkpoints)
+
+
+@pytest.fixture(scope="session")
+def ready(model: MeshFaceModel, tracked: TrackedImage) -> Portrait:
+    """The bundled portrait, ready to be animated."""
+    return model.encode_portrait(tracked)

@@ -8,12 +8,12 @@ an encoder's steps to video frames, and the stream.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, exact_div, frame_count
+from vasa_core.rates import SAMPLE_RATE, SAMPLES_PER_FRAME, exact_div, frame_count
 
 # The encoder sees windows of WINDOW samples, one every HOP; where two overlap they are cross-faded. An encoder's
 # output depends on where in its window a sound lies: cross-fading halves that, and leaves no seams.
@@ -21,6 +21,7 @@ WINDOW, HOP = 8 * SAMPLE_RATE, 4 * SAMPLE_RATE
 _HOP_FRAMES = exact_div(HOP, SAMPLES_PER_FRAME)
 
 
+@runtime_checkable
 class SpeechEncoder(Protocol):
     """Maps a 16 kHz mono waveform in [-1, 1] to `channels` features per video frame.
 
@@ -34,7 +35,7 @@ class SpeechEncoder(Protocol):
 
 
 def at_frame_times(
-    steps: Float[np.ndarray, "steps channels"], first_centre: float, hop: float, frames: int
+    steps: Float[np.ndarray, "steps channels"], first_centre: float, hop: int, frames: int
 ) -> Float32[np.ndarray, "{frames} channels"]:
     """An encoder's steps, interpolated linearly at the centre of each video frame.
 
@@ -50,7 +51,7 @@ def at_frame_times(
 
 
 def window_geometry(kernels: list[int], strides: list[int]) -> tuple[float, int, int]:
-    """Of a stack of unpadded convolutions: (sample on which step 0 is centred, samples per step, samples per window)."""
+    """Of unpadded convolutions in a row: the sample at the centre of step 0, samples per step, samples per window."""
     window, hop = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         window += (kernel - 1) * hop

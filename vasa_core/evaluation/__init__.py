@@ -1,0 +1,1 @@
+"""Measures what the pipeline renders, beside the same figures of real video."""

@@ -21,7 +21,7 @@ from vasa_core.face.eyes import Irises, draw_eyes, draw_lashes, lift_irises
 from vasa_core.face.limits import limited
 from vasa_core.face.mouth import MouthPainter, MouthSource
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
-from vasa_core.face.raster import backward_flow, backward_flow_torch
+from vasa_core.face.raster import backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.skull import RADII, ring_vertices
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
@@ -93,6 +93,7 @@ class MeshFaceModel:
     def load(cls, checkpoints: Path, device: str = "cpu") -> MeshFaceModel:
         """From a folder with the checkpoints `mesh` and `mouth`. Raises InputError if one is missing or damaged."""
         basis, triangles = load_basis(checkpoints / "mesh")
+        compile_rasterizer()
         return cls(basis, triangles, MouthPainter.load(checkpoints / "mouth", device), device)
 
     def encode_landmarks(

@@ -91,7 +91,9 @@ def prepare_source(
     return source_of(kept, transform(landmarks, affine), face_triangles, patch)
 
 
-def source_of(photo: Image, landmarks: Landmarks, face_triangles: Int[np.ndarray, "faces 3"], patch: int) -> MouthSource:
+def source_of(
+    photo: Image, landmarks: Landmarks, face_triangles: Int[np.ndarray, "faces 3"], patch: int
+) -> MouthSource:
     """A source from a photo that is already cut to the face."""
     own = cv2.warpAffine(
         photo, patch_affine(landmarks, patch), (patch, patch), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -168,9 +170,8 @@ class MouthPainter:
         with torch.inference_mode():
             pixels = torch.from_numpy(channels).to(self.device)
             x = (pixels.permute(2, 0, 1)[None].float() / 127.5 - 1).to(self.precision)  # (1, 9, patch, patch)
-            colour, weight = self.network(x)
-            change = weight * (colour * 127.5 + 127.5 - pixels[..., :3].permute(2, 0, 1)[None])
-            return change[0].permute(1, 2, 0).cpu().numpy()  # (patch, patch, 3)
+            change, weight = self.network(x)
+            return (127.5 * weight * change)[0].permute(1, 2, 0).cpu().numpy()  # (patch, patch, 3)
 
 
 def load_network(folder: Path) -> MouthNetwork:

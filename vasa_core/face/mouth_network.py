@@ -48,7 +48,11 @@ class _Block(nn.Module):
 
 
 class MouthNetwork(nn.Module):
-    """Input channels (see above) -> colour to paint (-1..1) and how much of it (0..1), per pixel."""
+    """Input channels (see above) -> change of colour (-2..2) and how much of it to apply (0..1), per pixel.
+
+    A change, not a colour: an untrained network then leaves the photo as it is, and painting never has to overcome a
+    first stage in which any paint is worse than none.
+    """
 
     def __init__(self, config: MouthConfig) -> None:
         super().__init__()
@@ -70,7 +74,7 @@ class MouthNetwork(nn.Module):
     def forward(
         self, x: Float[Tensor, "b 9 patch patch"]
     ) -> tuple[Float[Tensor, "b 3 patch patch"], Float[Tensor, "b 1 patch patch"]]:
-        """Colour and blend weight; what to show is `blended(x, colour, weight)`."""
+        """Change and blend weight; what to show is `blended(x, change, weight)`."""
         y = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)  # (b, 36, patch/2, patch/2)
         y = F.leaky_relu(self.stem(y), SLOPE)
         skips = []
@@ -82,12 +86,11 @@ class MouthNetwork(nn.Module):
             y = F.interpolate(up(y), scale_factor=2.0) + skips.pop()  # twice the side
             y = block(F.leaky_relu(y, SLOPE))
         y = F.pixel_shuffle(self.head(self.last(y)), 2).float()  # (b, 4, patch, patch)
-        return torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
 
 
 def blended(
-    x: Float[Tensor, "b 9 h w"], colour: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"]
+    x: Float[Tensor, "b 9 h w"], change: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"]
 ) -> Float[Tensor, "b 3 h w"]:
-    """The warped photo with the network's colour over it."""
-    warped = x[:, WARPED].float()
-    return warped + weight * (colour - warped)
+    """The warped photo as the network changes it; may leave -1..1 a little."""
+    return x[:, WARPED].float() + weight * change

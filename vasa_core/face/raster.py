@@ -65,6 +65,11 @@ def backward_flow(
     return flow, depth < FAR
 
 
+def compile_rasterizer() -> None:
+    """Compile the CPU version now, so that the first frame does not wait for it."""
+    backward_flow(np.zeros((3, 3)), np.zeros((3, 2)), np.zeros((1, 3), np.int32), (2, 2))
+
+
 def identity_flow(size: tuple[int, int]) -> Float32[np.ndarray, "height width 2"]:
     """Flow in which each pixel shows itself."""
     y, x = np.mgrid[: size[0], : size[1]]

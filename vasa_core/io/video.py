@@ -21,6 +21,7 @@ from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
+_SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
@@ -32,7 +33,14 @@ def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a video file.")
-    command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", f"fps={fps}:start_time=0"]
+    command = [
+        *quiet_command(),
+        *input_arguments(path),
+        "-map",
+        "0:V:0",
+        "-vf",
+        f"fps={fps}:start_time=0,scale=flags={_SCALER}",
+    ]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
@@ -114,7 +122,14 @@ class VideoWriter:
     def _picture_command(self) -> list[str]:
         height, width = self._size
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0"]
-        encode = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", "-c:v", "libx264"]
+        encode = [
+            "-vf",
+            f"scale=out_color_matrix=bt709:out_range=tv:flags={_SCALER}",
+            "-pix_fmt",
+            "yuv420p",
+            "-c:v",
+            "libx264",
+        ]
         encode += ["-preset", "veryfast", "-crf", "18", "-threads", "2"]
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         return [*quiet_command(), *raw, *encode, *colour, "-f", "mp4", "-y", file_argument(self._pictures)]

@@ -36,7 +36,7 @@ class Size:
     feedforward: int
 
 
-SIZES = {"paper": Size(8, 512, 8, 2048), "small": Size(6, 192, 4, 768), "tiny": Size(1, 32, 2, 64)}
+SIZES = {"paper": Size(8, 512, 8, 2048), "small": Size(4, 192, 4, 768), "tiny": Size(2, 32, 2, 64)}
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ class Denoiser(nn.Module):
         """x, t -> forward(x, t, conditions), with the conditions' own tokens computed once for all steps."""
         tokens = self._condition_tokens(conditions)  # (B, 3 + F, D)
         seen = []  # of each block, the condition tokens' keys and values
-        for block in self.blocks:
+        last = self.blocks[-1]
+        assert isinstance(last, Block)
+        for block in self.blocks[:-1]:
             tokens, keys_values = block(tokens)
             seen.append(keys_values)
+        seen.append(last.keys_values(tokens))
         previous = self._previous_tokens(conditions)  # (B, K, D)
 
         def denoise(
@@ -153,10 +156,9 @@ class Block(nn.Module):
             nn.LayerNorm(size.width),
             nn.Linear(size.width, size.feedforward),
             nn.GELU(),
-            nn.Dropout(config.dropout),
             nn.Linear(size.feedforward, size.width),
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = SharedDropout(config.dropout)
         frames = torch.arange(config.context + config.window)
         offset = frames[None] - frames[:, None]  # (F, F): key's frame minus query's frame
         self.register_buffer("near", offset.clamp(-_FAR, _FAR) + _FAR, persistent=False)
@@ -170,8 +172,7 @@ class Block(nn.Module):
         condition: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Float[Tensor, "batch tokens width"], tuple[Tensor, Tensor]]:
         """Tokens after the block, and their keys and values. condition: those of the condition tokens, for motion."""
-        qkv = self.qkv(self.attention_norm(tokens)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D/H)
+        query, key, value = self._projected(tokens)  # each (B, H, T, D/H)
         own = (key, value)
         if condition is None:
             bias = functional.pad(self.condition_bias[:, self.near], (3, 0, 3, 0))  # (H, 3 + F, 3 + F)
@@ -182,12 +183,34 @@ class Block(nn.Module):
         tokens = tokens + self.dropout(self.project(mixed.transpose(1, 2).flatten(2)))  # (B, T, D)
         return tokens + self.dropout(self.feedforward(tokens)), own
 
+    def keys_values(self, tokens: Float[Tensor, "batch tokens width"]) -> tuple[Tensor, Tensor]:
+        """Keys and values alone, for when the tokens after the block are of no use."""
+        _, key, value = self._projected(tokens)
+        return key, value
+
+    def _projected(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "3 batch heads tokens part"]:
+        qkv = self.qkv(self.attention_norm(tokens)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
+        return qkv.permute(2, 0, 3, 1, 4)
+
     def _motion_bias(self) -> Float[Tensor, "heads queries keys"]:
         """Of [step, F motion] queries on [3 globals, F audio, step, F motion] keys; -inf where audio is not aligned."""
         audio = self.alignment_bias[:, self.aligned].masked_fill(~self.allowed, -math.inf)  # (H, F, F)
         audio = functional.pad(audio, (3, 0, 1, 0))  # (H, 1 + F, 3 + F): the step token sees all audio
         motion = functional.pad(self.motion_bias[:, self.near], (1, 0, 1, 0))  # (H, 1 + F, 1 + F)
         return torch.cat([audio, motion], 2)
+
+
+class SharedDropout(nn.Module):
+    """Dropout of whole channels, the same for all tokens of an item: far fewer random numbers than one per entry."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        if not self.training:
+            return tokens
+        return tokens * functional.dropout(torch.ones_like(tokens[:, :1]), self.probability)
 
 
 def sinusoids(values: Int[Tensor, " n"], width: int) -> Float[Tensor, "n {width}"]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-os.environ.setdefault("GLOG_minloglevel", "2")
+if TYPE_CHECKING:
+    from mediapipe.tasks.python.vision import FaceLandmarker
 
 
 class Landmarker:
@@ -16,6 +19,7 @@ class Landmarker:
 
     def __init__(self, model: Path) -> None:
         """model: the `face_landmarker.task` file."""
+        os.environ.setdefault("GLOG_minloglevel", "2")  # before mediapipe is imported, which is here
         from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
 
@@ -27,6 +31,7 @@ class Landmarker:
                 num_faces=1,
             )
         )
+        self._close = weakref.finalize(self, _release, self._landmarker)
 
     def __enter__(self) -> Landmarker:
         return self
@@ -36,7 +41,7 @@ class Landmarker:
 
     def close(self) -> None:
         """Release the native resources."""
-        self._landmarker.close()
+        self._close()
 
     def __call__(
         self, image: UInt8[np.ndarray, "height width 3"]
@@ -51,3 +56,10 @@ class Landmarker:
         points = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]], np.float32)
         points *= np.array([width, height, width], np.float32)
         return points, np.asarray(found.facial_transformation_matrixes[0], np.float32)
+
+
+def _release(landmarker: FaceLandmarker) -> None:
+    try:
+        landmarker.close()
+    except RuntimeError:  # Python is exiting: mediapipe's threads are gone, and the memory goes with the process
+        landmarker._handle = None  # or its __del__ tries again and prints a traceback

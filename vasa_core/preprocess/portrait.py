@@ -20,13 +20,14 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import TrackedImage
 
 MAX_YAW = 60.0  # degrees
+_MAX_MEASURED_YAW = 50.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
 _FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
 _CROP_PER_FACE = 2.2  # side of the crop / face height
 _FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
 _FEATHER = 0.06  # of the crop's side: where a pasted frame fades into the photo
 
-Image = UInt8[np.ndarray, "height width 3"]
+Image = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Preprocessor:
     def _find(self, image: Image) -> Float[np.ndarray, "478 3"]:
         """Landmarks of the largest face, in px of the photo."""
         boxes = self._detector(image)
-        for x0, y0, x1, y1 in boxes:
+        for x0, y0, x1, y1 in boxes.tolist():
             side = max(x1 - x0, y1 - y0)
             if side < MIN_FACE_PX / 2:  # far too small, whatever its outline; and there is none larger
                 raise InputError(f"The face is {side:.0f} px high; expected at least {MIN_FACE_PX} px.")
@@ -126,20 +127,19 @@ class Preprocessor:
         crop, matrix = _cut(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
         found = self._landmarker(crop)
         if found is None:
-            raise InputError("No face was found in the picture; expected a photo that shows a face from the front.")
+            raise InputError("No face was found in the picture; expected a photo of a face, not in profile.")
         return _mapped_back(found[0], matrix)
 
 
 def yaw_degrees(transform: Float[np.ndarray, "4 4"]) -> float:
-    """How far a face is turned to the side, from its transform; + is to the viewer's right."""
+    """How far the landmarker sees a face turned to the side; + is to the viewer's right."""
     return math.degrees(math.atan2(transform[0, 2], transform[2, 2]))
 
 
 def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
     """Raises InputError if the face is turned beyond MAX_YAW."""
-    yaw = yaw_degrees(transform)
-    if abs(yaw) > MAX_YAW:
-        raise InputError(f"The face is turned {abs(yaw):.0f} degrees to the side; expected at most {MAX_YAW:.0f}.")
+    if abs(yaw_degrees(transform)) > _MAX_MEASURED_YAW:
+        raise InputError(f"The face is in profile; expected one turned at most {MAX_YAW:.0f} degrees to the side.")
 
 
 def _framing(landmarks: Float[np.ndarray, "478 3"], face_height: float) -> tuple[float, float, float]:
@@ -186,9 +186,7 @@ def _soften_outside(picture: Image, left: float, top: float, right: float, botto
     return result.round().astype(np.uint8)
 
 
-def _mapped_back(
-    landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray, "2 3"]
-) -> Float[np.ndarray, "478 3"]:
+def _mapped_back(landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "478 3"]:
     scale = matrix[0, 0]
     back = landmarks / scale
     back[:, :2] -= matrix[:, 2] / scale

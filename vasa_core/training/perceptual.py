@@ -14,7 +14,7 @@ _SLICES = (((0, 2), None), ((6, 8), 5), ((12, 14, 16), 11))
 
 
 class Perceptual(nn.Module):
-    """Mean absolute difference of relu1_2, relu2_2 and relu3_3, summed over the three; frozen."""
+    """Mean absolute difference of relu1_2, relu2_2 and relu3_3, each relative to the target's mean; their sum; frozen."""
 
     def __init__(self, weights: Path) -> None:
         """weights: the `perceptual` model file (a third-party pickle, read as bare tensors)."""
@@ -54,4 +54,5 @@ class Perceptual(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         pairs = zip(self.features(image), wanted, strict=True)
-        return torch.stack([(a.float() - b.float()).abs().mean() for a, b in pairs]).sum()
+        # Relative, since this network was trained on normalised features: their scale means nothing.
+        return torch.stack([(a.float() - b.float()).abs().mean() / b.float().mean() for a, b in pairs]).sum()

@@ -33,7 +33,10 @@ def sync_scores(clips: Clips) -> dict[str, SyncScore]:
     A first fit on everything finds the good clips; the second, on those alone, gives the scores.
     """
     people = sorted({person for _, _, person in clips.values()})
-    fold = {person: i % FOLDS for i, person in enumerate(people)}
+    if len(people) >= FOLDS:
+        fold = {name: people.index(person) % FOLDS for name, (_, _, person) in clips.items()}
+    else:  # too few people to leave some out: leave clips out
+        fold = {name: i % FOLDS for i, name in enumerate(sorted(clips))}
     everything = set(clips)
     first = _score_all(clips, fold, everything)
     good = {name for name, score in first.items() if score.correlation >= _GOOD and abs(score.lag) <= 3}
@@ -74,16 +77,16 @@ def _score_all(clips: Clips, fold: Mapping[str, int], used: set[str]) -> dict[st
     mean, std = _feature_statistics(clips, used)
     grams, sides = [], []
     for index in range(FOLDS):
-        gram, side = _normal_equations(clips, {n for n in used if fold[clips[n][2]] == index}, mean, std)
+        gram, side = _normal_equations(clips, {n for n in used if fold[n] == index}, mean, std)
         grams.append(gram)
         sides.append(side)
     scores = {}
     for index in range(FOLDS):
-        others = [i for i in range(FOLDS) if i != index]
-        gram, side = sum(grams[i] for i in others), sum(sides[i] for i in others)
+        gram = np.sum([g for i, g in enumerate(grams) if i != index], 0)
+        side = np.sum([s for i, s in enumerate(sides) if i != index], 0)
         weights = np.linalg.solve(gram + np.eye(len(gram)) * max(np.trace(gram) / len(gram), 1e-6) * _RIDGE, side)
-        for name, (features, lips, person) in clips.items():
-            if fold[person] == index:
+        for name, (features, lips, _) in clips.items():
+            if fold[name] == index:
                 curve = lag_correlation(stacked((features - mean) / std) @ weights, lips)
                 scores[name] = SyncScore(float(curve.max()), LAGS[int(curve.argmax())])
     return scores

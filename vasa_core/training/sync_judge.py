@@ -1,7 +1,7 @@
 """Fits the sync judge (`audio.lip_sync`) on real recordings, and leaves out those whose sound is not in step.
 
 A recording cut from the web may carry music, another voice or a delay. Clips are therefore judged by a fit that
-knows only clips believed so far: it starts from every clip, or from the folders said to be in step, and repeats.
+knows only the clips believed so far; it starts from all of them and repeats.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
-from vasa_core.audio.lip_sync import MIN_FRAMES, JudgeConfig, SyncJudge, SyncReading, lip_shape, with_context
+from vasa_core.audio.lip_sync import MIN_FRAMES, JudgeConfig, SyncJudge, SyncReading, lip_shape, read_sync, with_context
 from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
+from vasa_core.rates import FPS
 from vasa_core.training.tracking import Clip, TrackedClip, find_clips, track_clips
 
 ROUNDS = 5
 RIDGE = 0.3  # of the mean diagonal of the normal equations
 MAX_BELIEVED_LAG = 1  # frames
 MIN_BELIEVED_CONFIDENCE = 0.25
-MAX_CLIPS_PER_IDENTITY = 150  # so that one speaker of hundreds of clips does not outweigh all others
+MAX_CLIPS_PER_FOLDER = 150  # so that a folder of one speaker does not outweigh all others
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def train_judge(data: Sequence[Path], out: Path, cache: Path, encoder: str = "mo
     return {
         "train_clips": len(train),
         "believed_clips": len(believed),
-        "believed_minutes": sum(len(r.lips) for r in believed) / 25 / 60,
+        "believed_minutes": sum(len(r.lips) for r in believed) / FPS / 60,
         "held_out": {r.clip.path.name: {"lag": s.lag, "confidence": round(s.confidence, 3)} for r, s in held_out},
     }
 
@@ -88,31 +89,28 @@ def fit(recordings: Sequence[Recording], encoder: str) -> SyncJudge:
     """Ridge regression of lip shape on speech features with context; each recording is centred on its own mean."""
     config = JudgeConfig(encoder, recordings[0].features.shape[1])
     mean = np.mean([r.features.mean(0) for r in recordings], 0)  # (channels,)
-    gram, moment = 0.0, 0.0
+    stacked = (2 * config.context + 1) * config.channels
+    gram, moment = np.zeros((stacked, stacked)), np.zeros((stacked, len(config.outputs)))
     for recording in recordings:
         x = with_context(recording.features - mean, config.context)  # (n, stacked)
         x, y = x - x.mean(0), recording.lips - recording.lips.mean(0)
         gram, moment = gram + x.T @ x, moment + x.T @ y
-    ridge = RIDGE * np.trace(gram) / len(gram)
-    return SyncJudge(config, mean, np.linalg.solve(gram + ridge * np.eye(len(gram)), moment))
+    ridge = RIDGE * np.trace(gram) / stacked
+    return SyncJudge(config, mean, np.linalg.solve(gram + ridge * np.eye(stacked), moment))
 
 
 def read(judge: SyncJudge, recording: Recording) -> SyncReading | None:
     """The judge's reading of a recording."""
-    from vasa_core.audio.lip_sync import read_sync
-
     return read_sync(judge(recording.features), recording.lips)
 
 
 def _in_step(reading: SyncReading | None) -> bool:
     return (
-        reading is not None
-        and abs(reading.lag) <= MAX_BELIEVED_LAG
-        and reading.confidence >= MIN_BELIEVED_CONFIDENCE
+        reading is not None and abs(reading.lag) <= MAX_BELIEVED_LAG and reading.confidence >= MIN_BELIEVED_CONFIDENCE
     )
 
 
 def _limited(clips: list[Clip]) -> list[Clip]:
     """At most MAX_CLIPS_PER_FOLDER clips, evenly spread."""
-    step = max(1, round(len(clips) / MAX_CLIPS_PER_IDENTITY))
+    step = max(1, round(len(clips) / MAX_CLIPS_PER_FOLDER))
     return clips[::step]

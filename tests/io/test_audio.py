@@ -1,0 +1,112 @@
+"""Sound comes in whole, at 16 kHz, whatever the container; the bad ones are one sentence."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vasa_core.config import InputError
+from vasa_core.io.audio import AudioFile, read_audio
+from vasa_core.io.ffmpeg import executable
+
+WriteSound = Callable[..., Path]
+
+
+def _tone(samples: int, rate: int = 16_000) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * 220 * np.arange(samples) / rate)
+
+
+def test_16_khz_wav_is_read_exactly(write_sound: WriteSound) -> None:
+    tone = _tone(12_345)
+    assert np.abs(read_audio(write_sound(tone)) - tone).max() < 1e-4
+
+
+def test_chunks_are_the_whole(write_sound: WriteSound) -> None:
+    file = AudioFile.open(write_sound(_tone(50_001)))
+    chunks = list(file.chunks(7_000))
+    assert file.samples == 50_001 and [len(c) for c in chunks] == [7_000] * 7 + [1_001]
+    assert np.array_equal(np.concatenate(chunks), read_audio(file.path))
+
+
+def test_stopping_early_is_clean(write_sound: WriteSound) -> None:
+    chunks = AudioFile.open(write_sound(_tone(200_000))).chunks(1_000)
+    assert len(next(chunks)) == 1_000
+    chunks.close()
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "ogg", "m4a", "opus", "mkv", "webm"])
+def test_other_containers_keep_time(write_sound: WriteSound, tmp_path: Path, suffix: str) -> None:
+    sound = np.zeros(32_000)
+    sound[16_000:16_800] = _tone(800)  # a beep at 1 s
+    target = tmp_path / f"sound.{suffix}"
+    subprocess.run([executable(), "-v", "error", "-i", str(write_sound(sound)), str(target)], check=True)
+    read = read_audio(target)
+    onset = int(np.argmax(np.abs(read) > 0.2))
+    assert abs(len(read) - 32_000) <= 1_200 and abs(onset - 16_010) < 320  # half a frame
+
+
+def test_stereo_44100(tmp_path: Path) -> None:
+    target = tmp_path / "stereo.wav"
+    source = "sine=frequency=220:sample_rate=44100:duration=1.5"
+    subprocess.run([executable(), "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", str(target)], check=True)
+    assert abs(len(read_audio(target)) - 24_000) <= 1
+
+
+def test_a_video_s_sound(portrait: Path, write_sound: WriteSound, tmp_path: Path) -> None:
+    target = tmp_path / "video.mp4"
+    inputs = ["-loop", "1", "-i", str(portrait), "-i", str(write_sound(_tone(16_000)))]
+    subprocess.run([executable(), "-v", "error", *inputs, "-shortest", "-r", "25", str(target)], check=True)
+    assert 15_000 <= len(read_audio(target)) <= 17_100
+
+
+def test_silence_is_sound(write_sound: WriteSound) -> None:
+    read = read_audio(write_sound(np.zeros(16_000)))
+    assert len(read) == 16_000 and not read.any()
+
+
+def test_not_a_number_becomes_silence(tmp_path: Path) -> None:
+    raw, target = tmp_path / "raw", tmp_path / "float.wav"
+    raw.write_bytes(np.array([np.nan, 5.0, -7.0, np.inf] * 1_000, "<f4").tobytes())
+    command = [executable(), "-v", "error", "-f", "f32le", "-ar", "16000", "-ac", "1", "-i", str(raw)]
+    subprocess.run([*command, "-c:a", "pcm_f32le", str(target)], check=True)
+    read = read_audio(target)
+    assert np.isfinite(read).all() and np.abs(read).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["-i.wav", "a%03d.wav", "a:b'c [x].wav", "два слова.wav"])
+def test_odd_names_are_names(write_sound: WriteSound, name: str) -> None:
+    assert len(read_audio(write_sound(_tone(4_000), name))) == 4_000
+
+
+def test_missing_and_not_audio(tmp_path: Path, portrait: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        AudioFile.open(tmp_path / "nowhere.wav")
+    text = tmp_path / "text.wav"
+    for content in (b"", b"Hello, I am a text file.\n" * 100):
+        text.write_bytes(content)
+        with pytest.raises(InputError, match="no sound that can be read"):
+            AudioFile.open(text)
+    with pytest.raises(InputError, match="no sound that can be read"):
+        AudioFile.open(portrait)
+
+
+def test_too_short_and_too_long(write_sound: WriteSound) -> None:
+    with pytest.raises(InputError, match="no sound that can be read"):
+        AudioFile.open(write_sound(np.zeros(0)))
+    with pytest.raises(InputError, match=r"is 0\.05 s long; expected at least 0\.1 s"):
+        AudioFile.open(write_sound(np.zeros(800)))
+    with pytest.raises(InputError, match="longer than 20 minutes"):
+        AudioFile.open(write_sound(np.zeros(30 * 60 * 4_000), rate=4_000))
+
+
+@pytest.mark.parametrize("suffix", ["m3u8", "wav", "txt", "ffconcat"])
+def test_playlists_never_open_other_files(write_sound: WriteSound, tmp_path: Path, suffix: str) -> None:
+    other = write_sound(_tone(32_000), "other.wav")
+    hls = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{other}\n#EXT-X-ENDLIST\n"
+    for content in (hls, f"ffconcat version 1.0\nfile {other.name}\n"):
+        playlist = tmp_path / f"playlist.{suffix}"
+        playlist.write_text(content)
+        with pytest.raises(InputError):
+            AudioFile.open(playlist)

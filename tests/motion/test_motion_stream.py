@@ -1,0 +1,111 @@
+"""Motion streams: whole length, no seams in time, streamed == offline, and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vasa_core.checkpoint import load_tensors
+from vasa_core.config import GenerationOptions, InputError
+from vasa_core.motion.model import MotionModel
+from vasa_core.motion.stream import MotionStream
+from vasa_core.types import Motion
+
+OPTIONS = GenerationOptions(steps=3, seed=7)
+PORTRAIT = np.array([0.1, -0.2, 0.0, 0.1, 0.0, 0.3])
+
+
+def features(frames: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(frames, 6)).astype(np.float32)
+
+
+def run(model: MotionModel, audio: np.ndarray, cuts: list[int], options: GenerationOptions = OPTIONS) -> Motion:
+    stream = MotionStream(model, PORTRAIT, options)
+    parts = [stream.push(chunk) for chunk in np.split(audio, cuts)] + [stream.finish()]
+    return Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+
+
+@pytest.mark.parametrize("frames", [1, 7, 49, 50, 51, 100, 250])
+def test_frames_out_are_frames_in(model: MotionModel, frames: int) -> None:
+    motion = run(model, features(frames), [])
+    assert motion.pose.shape == (frames, 6) and motion.dynamics.shape == (frames, 8)
+
+
+@pytest.mark.parametrize("cuts", [[1, 2, 3], [50, 100], [49, 51, 53, 117], list(range(1, 130, 4))])
+def test_streamed_equals_offline_bit_for_bit(model: MotionModel, cuts: list[int]) -> None:
+    audio = features(130)
+    whole, pieces = run(model, audio, []), run(model, audio, cuts)
+    assert np.array_equal(whole.pose, pieces.pose) and np.array_equal(whole.dynamics, pieces.dynamics)
+
+
+def test_motion_comes_as_soon_as_its_window_is_whole(model: MotionModel) -> None:
+    stream = MotionStream(model, PORTRAIT, OPTIONS)
+    assert [len(stream.push(features(30))) for _ in range(4)] == [0, 50, 0, 50]
+    assert len(stream.finish()) == 20 and len(stream.finish()) == 0
+
+
+def test_the_past_does_not_depend_on_the_future(model: MotionModel) -> None:
+    audio = features(150)
+    other = audio.copy()
+    other[100:] += 1
+    assert np.array_equal(run(model, audio, []).pose[:100], run(model, other, []).pose[:100])
+
+
+def test_windows_follow_the_window_before(model: MotionModel) -> None:
+    audio = features(100)
+    other = audio.copy()
+    other[:50] += 1
+    assert not np.array_equal(run(model, audio, []).pose[50:], run(model, other, []).pose[50:])
+
+
+def test_same_seed_same_motion_other_seed_other_motion(model: MotionModel) -> None:
+    audio = features(60)
+    torch.manual_seed(1)
+    first = run(model, audio, [])
+    torch.manual_seed(2)
+    assert np.array_equal(first.dynamics, run(model, audio, []).dynamics)
+    assert not np.array_equal(first.dynamics, run(model, audio, [], replace(OPTIONS, seed=8)).dynamics)
+
+
+def test_windows_of_the_same_audio_differ(model: MotionModel) -> None:
+    motion = run(model, np.zeros((100, 6), np.float32), [])
+    assert not np.array_equal(motion.dynamics[:50], motion.dynamics[50:])
+
+
+def test_frozen_head(model: MotionModel) -> None:
+    motion = run(model, features(60), [], replace(OPTIONS, head_motion=0.0, distance=1.25))
+    assert motion.pose == pytest.approx(np.tile(PORTRAIT + [0, 0, 0, 0, 0, np.log(1.25)], (60, 1)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"gaze_yaw": 20.0}, {"distance": 1.3}, {"emotion": "anger"}, {"guidance_audio": 3.0}]
+)
+def test_every_control_reaches_the_model(model: MotionModel, change: dict[str, float]) -> None:
+    audio = features(50)
+    assert not np.allclose(run(model, audio, []).dynamics, run(model, audio, [], replace(OPTIONS, **change)).dynamics)
+
+
+def test_no_emotion_is_zero_strength(model: MotionModel) -> None:
+    none, zero = run(model, features(50), []), replace(OPTIONS, emotion="anger", emotion_strength=0.0)
+    assert np.array_equal(none.dynamics, run(model, features(50), [], zero).dynamics)
+
+
+def test_checkpoint_round_trip(model: MotionModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    loaded = MotionModel.load(tmp_path)
+    assert loaded.config == model.config and loaded.audio_encoder == "moonshine" and not loaded.training
+    stored, _ = load_tensors(tmp_path / "model.safetensors")
+    assert all(value.dtype == torch.float16 for value in stored.values())
+    assert run(loaded, features(60), []).dynamics == pytest.approx(run(model, features(60), []).dynamics, abs=0.01)
+
+
+def test_unknown_config_key_is_an_error(model: MotionModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"window"', '"windows"'))
+    with pytest.raises(InputError, match="windows"):
+        MotionModel.load(tmp_path)

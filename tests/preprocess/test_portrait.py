@@ -1,0 +1,157 @@
+"""Photos become framed, tracked portraits; those that cannot are refused with one sentence."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vasa_core.config import EMOTIONS, PORTRAIT_SIZE, InputError
+from vasa_core.io.image import read_image
+from vasa_core.preprocess.emotion import EmotionClassifier
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, yaw_degrees
+from vasa_core.registry import resolve
+
+
+@pytest.fixture(scope="module")
+def preprocess() -> Iterator[Preprocessor]:
+    with Preprocessor(resolve("face_detector"), resolve("face_landmarker")) as preprocessor:
+        yield preprocessor
+
+
+@pytest.fixture(scope="module")
+def photo(portrait: Path) -> np.ndarray:
+    return read_image(portrait)
+
+
+@pytest.fixture(scope="module")
+def crop(preprocess: Preprocessor, photo: np.ndarray) -> FaceCrop:
+    return preprocess(photo)
+
+
+def _on_canvas(photo: np.ndarray, height: int, width: int, x: int, y: int, scale: float) -> np.ndarray:
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.full((height, width, 3), 120, np.uint8)
+    canvas[y : y + small.shape[0], x : x + small.shape[1]] = small
+    return canvas
+
+
+def _turned(degrees: float) -> np.ndarray:
+    angle = np.radians(degrees)
+    transform = np.eye(4, dtype=np.float32)
+    transform[[0, 2, 0, 2], [0, 0, 2, 2]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+    return transform
+
+
+def test_framing(crop: FaceCrop) -> None:
+    tracked = crop.tracked
+    assert tracked.image.shape == (PORTRAIT_SIZE, PORTRAIT_SIZE, 3) and tracked.landmarks.shape == (478, 3)
+    height = np.linalg.norm(tracked.landmarks[10, :2] - tracked.landmarks[152, :2])
+    assert abs(PORTRAIT_SIZE / height - 2.2) < 0.05
+    centre = (tracked.landmarks[10] + tracked.landmarks[152]) / 2 / PORTRAIT_SIZE
+    assert abs(centre[0] - 0.5) < 0.05 and abs(centre[1] - 0.56) < 0.02
+    assert abs(yaw_degrees(tracked.transform)) < 15
+
+
+def test_the_matrix_takes_photo_to_crop(crop: FaceCrop, photo: np.ndarray) -> None:
+    size = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    warped = cv2.warpAffine(photo, crop.matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    difference = np.abs(warped.astype(int) - crop.tracked.image)[100:400, 100:400]
+    assert difference.mean() < 2
+
+
+def test_pasting_the_crop_back_changes_nothing(crop: FaceCrop, photo: np.ndarray) -> None:
+    back = crop.paste_back(photo, crop.tracked.image)
+    assert np.abs(back.astype(int) - photo).mean() < 0.5
+    half = cv2.resize(crop.tracked.image, (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(crop.paste_back(photo, half).astype(int) - photo).mean() < 1.5
+
+
+def test_pasting_back_touches_the_crop_only(preprocess: Preprocessor, photo: np.ndarray) -> None:
+    canvas = _on_canvas(photo, 900, 1400, 500, 300, 1.0)
+    crop = preprocess(canvas)
+    pasted = crop.paste_back(canvas, np.zeros_like(crop.tracked.image))
+    changed = np.argwhere((pasted != canvas).any(2))
+    corners = (changed[[0, -1]][:, ::-1] @ crop.matrix[:, :2].T) + crop.matrix[:, 2]
+    assert corners.min() > -2 and corners.max() < PORTRAIT_SIZE + 2
+    assert (pasted != canvas).any(2).sum() > 0.8 * (PORTRAIT_SIZE / crop.matrix[0, 0]) ** 2
+
+
+def test_the_same_face_anywhere(preprocess: Preprocessor, crop: FaceCrop, photo: np.ndarray) -> None:
+    """Small in a large picture, large, and at the edge: the same crop, to within a few px."""
+    for canvas in (
+        _on_canvas(photo, 3000, 4000, 3300, 200, 1.0),
+        _on_canvas(photo, 1400, 1300, 100, 100, 2.0),
+    ):
+        other = preprocess(canvas).tracked
+        assert np.abs(other.landmarks[:, :2] - crop.tracked.landmarks[:, :2]).mean() < 6
+
+
+def test_the_largest_face_is_taken(preprocess: Preprocessor, photo: np.ndarray) -> None:
+    canvas = _on_canvas(photo, 1024, 1600, 0, 0, 1.0)
+    canvas[:, 576:] = _on_canvas(photo, 1024, 1024, 0, 0, 2.0)
+    found = preprocess(canvas)
+    centre = np.linalg.solve(found.matrix[:, :2], [256, 256] - found.matrix[:, 2])
+    assert centre[0] > 576 and found.face_height > 150
+
+
+def test_a_face_that_fills_the_picture(preprocess: Preprocessor, crop: FaceCrop) -> None:
+    low, high = crop.tracked.landmarks[:, :2].min(0).astype(int), crop.tracked.landmarks[:, :2].max(0).astype(int)
+    close = crop.tracked.image[low[1] : high[1], low[0] : high[0]].copy()
+    found = preprocess(cv2.resize(close, None, fx=3, fy=3))
+    assert found.tracked.image.shape == (PORTRAIT_SIZE, PORTRAIT_SIZE, 3)
+
+
+@pytest.mark.parametrize("turn", [-25, 20])
+def test_a_tilted_head(preprocess: Preprocessor, photo: np.ndarray, turn: int) -> None:
+    height, width = photo.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, 1)
+    tilted = cv2.warpAffine(photo, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    transform = preprocess(tilted).tracked.transform
+    roll = np.degrees(np.arctan2(transform[1, 0], transform[1, 1]))
+    assert abs(roll - turn) < 8
+
+
+def test_grey_pictures(preprocess: Preprocessor, photo: np.ndarray) -> None:
+    grey = np.dstack([cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)] * 3)
+    assert preprocess(grey).face_height > 64
+
+
+def test_no_face(preprocess: Preprocessor) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    for picture in (noise, np.zeros((300, 400, 3), np.uint8), np.full((1, 1, 3), 200, np.uint8)):
+        with pytest.raises(InputError, match="No face was found"):
+            preprocess(picture)
+
+
+@pytest.mark.parametrize("height", [20, 40, 56])
+def test_a_face_that_is_too_small(preprocess: Preprocessor, crop: FaceCrop, photo: np.ndarray, height: int) -> None:
+    small = _on_canvas(photo, 700, 900, 300, 200, height / crop.face_height)
+    with pytest.raises(InputError, match=r"The face is \d+ px high; expected at least 64 px"):
+        preprocess(small)
+
+
+def test_a_profile_is_refused() -> None:
+    for degrees in (0, 30, -45):
+        check_yaw(_turned(degrees))
+        assert abs(yaw_degrees(_turned(degrees)) - degrees) < 1e-3
+    for degrees in (65, -75, 120):
+        with pytest.raises(InputError, match="in profile; expected one turned at most 60 degrees"):
+            check_yaw(_turned(degrees))
+
+
+def test_a_smile_reads_as_happiness(crop: FaceCrop) -> None:
+    found = EmotionClassifier(resolve("emotion_classifier"))(crop.tracked.image, crop.tracked.landmarks)
+    assert abs(found.sum() - 1) < 1e-2 and EMOTIONS[int(found.argmax())] == "happiness"
+
+
+def test_leaving_python_without_closing_is_quiet() -> None:
+    program = (
+        "from vasa_core.preprocess.landmarker import Landmarker\nfrom vasa_core.registry import resolve\n"
+        "landmarker = Landmarker(resolve('face_landmarker'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Traceback" not in done.stderr

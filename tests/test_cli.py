@@ -1,0 +1,124 @@
+"""The command line as other programs call it: real processes, exit codes, files and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vasa_core.io.video import read_frames
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = [sys.executable, "-m", "vasa_core"]
+TIMEOUT_S = 120
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> tuple[Path, dict]:
+    """A generated video and the JSON that was printed."""
+    out = tmp_path_factory.mktemp("talking") / "out.mp4"
+    done = run("generate", portrait, short_speech, out, "--gaze-yaw", "-5", "--steps", "4", "--seed", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    return out, json.loads(done.stdout)
+
+
+def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> None:
+    out, made = talking
+    assert made["path"] == str(out) and made["frames"] == 50 and made["seconds"] == 2.0 and made["seed"] == 3
+    frames = list(read_frames(out))
+    assert len(frames) == 50 and frames[0].shape == (512, 512, 3)
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp_path: Path) -> None:
+    done = run("reenact", portrait, talking[0], tmp_path / "out.mp4", "--use", "pose", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+
+
+def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
+    done = run("encode", portrait, tmp_path / "out.npz")
+    assert done.returncode == 0, done.stderr
+    arrays = np.load(tmp_path / "out.npz")
+    assert arrays["pose"].shape == (1, 6) and arrays["landmarks"].shape == (1, 478, 3) and len(arrays["dynamics"]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+BAD = [
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--gaze-yaw", "nan"], "gaze_yaw is nan; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--emotion", "bored"], "emotion is 'bored'; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--device", "abacus"], "device is 'abacus'; expected"),
+    (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
+    (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
+    (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),
+    (["encode", "{portrait}", "{folder}/o.txt"], "o.txt is the output; expected a name that ends in .npz."),
+    (["encode", "{portrait}", "{folder}/none/o.npz"], "none is not a folder; expected"),
+    (["encode", "{speech}", "{folder}/o.npz"], "expected"),
+    (["train-motion", "--data", "{folder}"], "holds no video; expected a folder of videos"),
+    (["bench", "--seconds", "0"], "seconds is 0"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    done = run(*(a.format(portrait=portrait, speech=short_speech, folder=tmp_path) for a in arguments))
+    assert done.returncode == 2
+    assert sentence in done.stderr and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.strip().endswith(".")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: Path) -> None:
+    done = run("fetch-models", VASA_MODELS=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 2
+    assert "face_landmarker.task" in done.stderr and "python -m vasa_core fetch-models" in done.stderr
+    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "generate", str(portrait), str(portrait.parent / "speech.wav"), str(tmp_path / "out.mp4")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + TIMEOUT_S
+    while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bench_prints_the_figures() -> None:
+    done = run("bench", "--seconds", "1", "--no-avx2")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    names = ["real_time_factor", "frames_per_second", "decode_ms_per_frame", "first_frame_ms", "peak_rss_mb"]
+    assert list(figures)[:5] == names and all(figures[name] > 0 for name in names)
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    assert run("generate", "only-one-argument").returncode == 2
+    assert run("paint").returncode == 2

@@ -1,0 +1,192 @@
+"""The evaluation: render, track the rendered frames afresh, and set every figure beside the same figure of real video.
+
+Four parts: real clips as they are; self-reenactment (portrait = a clip's first frame, driving = the clip itself), with
+landmark, gaze, distance and picture errors against the truth; generation from speech; and the sliders, each swept.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vasa_core.audio import SpeechEncoder, features, open_encoder
+from vasa_core.audio.lip_sync import SyncJudge
+from vasa_core.config import PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
+from vasa_core.evaluation.controls import sweep_controls
+from vasa_core.evaluation.footage import Sound, Tracker, cropped, describe, describe_speech, video
+from vasa_core.evaluation.identity import Descriptor, open_descriptor
+from vasa_core.evaluation.report import summarise, write_report
+from vasa_core.evaluation.truth import compare
+from vasa_core.face.topology import canonical_mesh
+from vasa_core.io.audio import read_audio
+from vasa_core.io.video import VideoWriter, read_frames
+from vasa_core.pipeline import Pipeline, Prepared
+from vasa_core.preprocess.landmarker import Landmarker
+from vasa_core.rates import FPS
+from vasa_core.registry import resolve
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+JUDGE = ROOT / "checkpoints" / "sync_judge"
+ASSETS = ROOT / "assets"
+CLIP_SECONDS = 8  # longer clips are cut
+PART_NAMES = ("real", "reenacted", "generated")
+
+Progress = Callable[[int, int], None]  # videos measured, videos in all
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What measuring needs, opened once. descriptor: None where dlib is not installed."""
+
+    pipeline: Pipeline
+    tracker: Tracker
+    judge: SyncJudge
+    encoder: SpeechEncoder
+    descriptor: Descriptor | None
+    out: Path
+
+    @property
+    def window(self) -> int:
+        """Frames from one generated window to the next."""
+        return int(self.pipeline.motion.config.window)
+
+
+def evaluate(
+    pipeline: Pipeline, data: Sequence[Path], out: Path, clips: int = 4, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Measure the pipeline; videos and `evaluation.json` are written to the folder `out`, the figures returned.
+
+    data: real clips of talking faces, held out from training; empty: only the bundled portrait and speech are used,
+    and what needs a truth is listed as not measured. clips: at most so many of them. progress: videos done, in all.
+    Raises InputError for a clip that cannot be read or a folder that cannot be written.
+    """
+    if clips < 0:
+        raise InputError(f"clips is {clips}; expected 0 or more.")
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = list(data)[:clips]
+    done, total = 0, 3 * len(chosen) + 3
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total)
+
+    missing: list[str] = [] if chosen else ["reenactment and real video: needs clips (--data FOLDER)"]
+    task = resolve("face_landmarker")
+    with Landmarker(task) as landmarker:
+        judge = SyncJudge.load(JUDGE)
+        bench = Bench(
+            pipeline,
+            Tracker(landmarker, canonical_mesh(task)[0]),
+            judge,
+            open_encoder(judge.config.encoder),
+            _descriptor(missing),
+            out,
+        )
+        videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
+        for speech in sorted(ASSETS.glob("*.wav"))[:2]:
+            videos.append(_measure_generated(bench, pipeline.prepare(ASSETS / "portrait.jpg"), speech, "asset"))
+            step()
+        controls = sweep_controls(pipeline, bench.tracker, ASSETS / "portrait.jpg", ASSETS / "speech.wav", out)
+        step()
+    result = {"summary": summarise(videos, PART_NAMES), "controls": controls, "not_measured": missing, "videos": videos}
+    write_report(out / "evaluation.json", result)
+    return result
+
+
+def _descriptor(missing: list[str]) -> Descriptor | None:
+    try:
+        return open_descriptor()
+    except MissingModelError as error:
+        missing.append(f"identity by descriptor: {error}")
+        return None
+
+
+def _measure_clip(bench: Bench, clip: Path, missing: list[str], step: Callable[[], None]) -> list[dict[str, Any]]:
+    """Figures of the real clip, of its reenactment and, if it has sound, of its first frame speaking that sound."""
+    with tempfile.TemporaryDirectory() as folder:
+        driving = shortened(clip, Path(folder) / f"{clip.stem}.mp4")
+        try:
+            prepared = bench.pipeline.prepare(next(read_frames(driving)))
+        except InputError as error:
+            missing.append(f"{clip.name}: {error}")
+            return []
+        truth_footage = cropped(driving, prepared.crop.matrix, PORTRAIT_SIZE)
+        truth = bench.tracker(truth_footage)
+        if truth is None:
+            missing.append(f"{clip.name}: no face could be followed.")
+            return []
+        sound = read_sound(driving, bench.encoder)
+        real: dict[str, Any] = {"part": "real", "clip": clip.name, **describe(truth_footage, truth, bench.window)}
+        if sound:
+            real |= describe_speech(truth, sound, bench.judge)
+        videos = [real]
+        step()
+        target = bench.out / f"{clip.stem}.reenacted.mp4"
+        bench.pipeline.reenact(prepared, driving, target)
+        rendered_footage = video(target)
+        rendered = bench.tracker(rendered_footage)
+        if rendered is None:
+            missing.append(f"{target.name}: no face in the rendered video.")
+        else:
+            figures = describe(rendered_footage, rendered, bench.window)
+            if sound:
+                figures |= describe_speech(rendered, sound, bench.judge)
+            figures |= compare(rendered_footage, rendered, truth_footage, truth, bench.descriptor)
+            figures["background_ratio"] = _ratio(figures["background_motion"], real["background_motion"])
+            videos.append({"part": "reenacted", "clip": clip.name, **figures})
+        step()
+        if sound:
+            videos.append(_measure_generated(bench, prepared, driving, clip.stem))
+        step()
+    return videos
+
+
+def _measure_generated(bench: Bench, prepared: Prepared, speech: Path, name: str) -> dict[str, Any]:
+    target = bench.out / f"{name}.{speech.stem}.generated.mp4"
+    bench.pipeline.generate(prepared, speech, target, GenerationOptions())
+    figures: dict[str, Any] = {"part": "generated", "clip": target.name}
+    footage = video(target)
+    track = bench.tracker(footage)
+    sound = read_sound(speech, bench.encoder)
+    if track is None or sound is None:
+        return figures | {"face_found": 0.0}
+    return figures | describe(footage, track, bench.window) | describe_speech(track, sound, bench.judge)
+
+
+def read_sound(path: Path, encoder: SpeechEncoder) -> Sound | None:
+    """The sound of a file; None if it has none."""
+    try:
+        waveform = read_audio(path)
+    except InputError:
+        return None
+    return Sound(waveform, features(encoder, waveform)) if np.abs(waveform).max() > 0 else None
+
+
+def shortened(clip: Path, target: Path, seconds: float = CLIP_SECONDS) -> Path:
+    """The clip itself, or its first seconds written to `target` where it is longer."""
+    limit = round(seconds * FPS)
+    first = list(islice(read_frames(clip), 1))[0]
+    if sum(1 for _ in islice(read_frames(clip), limit + 1)) <= limit:
+        return clip
+    even = (first.shape[0] // 2 * 2, first.shape[1] // 2 * 2)
+    try:
+        read_audio(clip)
+        sound = clip
+    except InputError:
+        sound = None
+    with VideoWriter(target, even, sound) as writer:
+        for frame in islice(read_frames(clip), limit):
+            writer.write(frame[: even[0], : even[1]])
+    return target
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return value / reference if value is not None and reference else None

@@ -1,0 +1,120 @@
+"""The command `train-motion`: folders of video in, a motion checkpoint with its scores and model card out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from vasa_core.audio import open_encoder
+from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.rates import FPS
+from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, run_training
+from vasa_core.training.motion_data import MotionClip, load_clips
+from vasa_core.training.motion_scores import sample_scores
+
+CARD, SCORES = "MODEL_CARD.md", "scores.json"
+
+Progress = Callable[[float, str], None]
+
+
+def default_cache() -> Path:
+    """Where derived training data is kept: $VASA_CACHE, or ~/.cache/vasa_core."""
+    return Path(os.environ.get("VASA_CACHE") or Path.home() / ".cache" / "vasa_core")
+
+
+def train_motion(
+    data: list[Path],
+    out: Path,
+    config: MotionTrainingConfig,
+    checkpoints: Path = Path("checkpoints"),
+    encoder: str = "moonshine",
+    cache: Path | None = None,
+    run: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Train on all videos of the folders; returns the scores of samples on held-out clips.
+
+    out: checkpoint folder. checkpoints: folder of the face model. run: folder of the training state, by default
+    out/training/<name> of the working folder; repeating the call resumes from it. progress: (share done, line of text).
+    Raises InputError for a bad config or folders without usable clips.
+    """
+    config.validate()
+    face = MeshFaceModel.load(checkpoints)
+    clips, _ = load_clips(data, face, open_encoder(encoder), cache or default_cache(), face.basis.mirror)
+    visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
+    trainer = MotionTrainer(clips, config, encoder, visible)
+    run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
+    scores = sample_scores(trainer.averaged_model(), clips)
+    scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
+    write_card(out, data, clips, config, trainer, scores)
+    return scores
+
+
+def write_card(
+    out: Path,
+    data: list[Path],
+    clips: list[MotionClip],
+    config: MotionTrainingConfig,
+    trainer: MotionTrainer,
+    scores: dict[str, float],
+) -> None:
+    """Write MODEL_CARD.md and scores.json beside the weights."""
+    names = [folder.resolve().name for folder in data]
+    command = " ".join(["python -m vasa_core train-motion", *(f"--data {name}" for name in names), f"--out {out}"])
+    lines = [
+        "# Motion model",
+        "",
+        f"VASA-1's diffusion transformer for head pose and facial dynamics, size `{config.size}`, "
+        f"{sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6:.1f} M parameters, "
+        f"on `{trainer.model.audio_encoder}` speech features.",
+        "",
+        "## Data",
+        "",
+        *_data_lines(clips, names),
+        "",
+        "Offered for research and non-commercial use: footage rights of part of the data are unstated.",
+        "",
+        "## Training",
+        "",
+        f"{trainer.step} steps of {config.batch} windows in {trainer.seconds / 60:.0f} minutes, seed {config.seed}.",
+        "",
+        f"    {command}",
+        "",
+        f"Config: `{json.dumps(asdict(config))}`",
+        "",
+        "## Scores on held-out people",
+        "",
+        "| score | value |",
+        "|---|---|",
+        *(f"| {name} | {value:.3f} |" for name, value in scores.items()),
+        "",
+        "## Limits",
+        "",
+        "Little data: lips follow speech of unseen voices, mostly English; emotion offsets are mild; head motion is",
+        "that of people who talk to a camera. Not trained on singing. The head's usual pose is the portrait's.",
+        "",
+    ]
+    _write(out / CARD, "\n".join(lines))
+    _write(out / SCORES, json.dumps(scores, indent=2) + "\n")
+
+
+def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
+    frames, counts = Counter[str](), Counter[str]()
+    for clip in clips:
+        kind = "with their own sound" if clip.synced else "as silent video"
+        counts[kind] += 1
+        frames[kind] += len(clip)
+    used = [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]
+    return [f"Folders: {', '.join(names)}.", "", *used]
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)
