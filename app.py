@@ -28,15 +28,6 @@ CONSENT = (
 )
 
 
-class Photo(gr.Image):
-    """An image input that hands the uploaded file over as it is, so that one place judges and decodes it."""
-
-    is_template = True
-
-    def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
-        return payload.path if payload else None
-
-
 def build_app(pipeline: Pipeline) -> gr.Blocks:
     """The app around a loaded pipeline. Its endpoint for programs is `/generate`."""
     worker = ThreadPoolExecutor(1)  # the pipeline serves one generation at a time, also while a stopped one winds down
@@ -53,8 +44,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         guidance_gaze: float,
         guidance_emotion: float,
         head_motion: float,
-        steps: float,
-        seed: float,
+        steps: int,
+        seed: int,
         size: int,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio recognises it
     ) -> Iterator[Any]:
@@ -70,8 +61,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             guidance_gaze=float(guidance_gaze),
             guidance_emotion=float(guidance_emotion),
             head_motion=float(head_motion),
-            steps=steps,  # type: ignore[arg-type] # `validate` refuses 1.5
-            seed=seed,  # type: ignore[arg-type]
+            steps=steps,
+            seed=seed,
             size=size,
         )
         progress(0, desc="Reading the portrait and the speech")
@@ -89,9 +80,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
         with gr.Row():
             with gr.Column():
-                portrait = Photo(
-                    label="Portrait", type="filepath", sources=["upload", "webcam"], height=280, elem_id="portrait"
-                )
+                portrait = gr.Image(label="Portrait", sources=["upload", "webcam"], height=280, elem_id="portrait")
+                portrait.preprocess = _uploaded_path
                 speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
                 controls = _controls()
             with gr.Column():
@@ -160,6 +150,11 @@ def _run(
         stopped.set()
         job.cancel()
         job.add_done_callback(lambda _: folder.cleanup())
+
+
+def _uploaded_path(payload: ImageData | None) -> str | None:
+    """The uploaded photo as it is, in place of Gradio's own decoding: one place judges and decodes it."""
+    return payload.path if payload else None
 
 
 def _on_gpu(handler: Any) -> Any:

@@ -69,7 +69,6 @@ def test_bad_input_is_answered_with_its_sentence(
         (given(text, short_speech), "text.jpg is not an image"),
         (given(blank, short_speech), "face"),
         (given(portrait, text), "text.jpg"),
-        (given(portrait, short_speech, steps=1.5), "steps is 1.5; expected a whole number."),
         (given(portrait, short_speech) | {"speech": None}, "Add a speech clip first."),
     ]:
         with pytest.raises(AppError, match=sentence):
@@ -80,7 +79,7 @@ def test_bad_input_is_answered_with_its_sentence(
 def test_stop_leaves_nothing_and_the_next_visitor_is_served(client: Client, portrait: Path, short_speech: Path) -> None:
     speech = portrait.parent / "speech.wav"
     job = client.submit(api_name="/generate", **given(portrait, speech))
-    wait_until(lambda: any(folder.glob(".*.mp4") for folder in request_folders()) or job.done())
+    wait_until(lambda: any(list(folder.glob(".*.mp4")) for folder in request_folders()) or job.done())
     assert job.cancel()
     wait_until(lambda: not request_folders())
     assert Path(client.predict(api_name="/generate", **given(portrait, short_speech, size=256, steps=1))).is_file()

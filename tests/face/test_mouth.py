@@ -127,7 +127,7 @@ def test_feather_vanishes_at_the_border() -> None:
     mask = feather(96)
     assert mask[48, 48] == pytest.approx(1)
     assert np.concatenate([mask[:2].ravel(), mask[-2:].ravel(), mask[:, :2].ravel(), mask[:, -2:].ravel()]).max() == 0
-    assert 0 <= mask.min() and mask.max() <= 1
+    assert mask.min() >= 0 and mask.max() <= 1
 
 
 def test_untrained_network_changes_little_and_outputs_have_range() -> None:

@@ -21,9 +21,9 @@ def gradient() -> np.ndarray:
 
 
 def test_jpeg_png_webp_of_the_same_picture(tmp_path: Path, gradient: np.ndarray) -> None:
-    for suffix, options in (("png", {}), ("jpg", {"quality": 95}), ("webp", {"lossless": True})):
+    for suffix in ("png", "jpg", "webp"):
         path = tmp_path / f"picture.{suffix}"
-        Image.fromarray(gradient).save(path, **options)
+        Image.fromarray(gradient).save(path, quality=95)
         assert np.abs(read_image(path).astype(int) - gradient).mean() < 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,14 @@ def sweep_controls(
         if felt and neutral and felt.emotion and neutral.emotion:
             index = EMOTIONS.index(emotion)
             before, after = neutral.emotion[index], felt.emotion[index]
-            result[f"emotion_{emotion}"] = {"probability": before, "probability_asked": after, "gain": after - before}
+            gain = math.log(_odds(after) / _odds(before))
+            result[f"emotion_{emotion}"] = {"probability": before, "probability_asked": after, "log_odds_gain": gain}
     return result
+
+
+def _odds(probability: float) -> float:
+    probability = min(max(probability, 1e-6), 1 - 1e-6)
+    return probability / (1 - probability)
 
 
 def _line(asked: Sequence[float], measured: Sequence[float | None]) -> dict[str, Any]:

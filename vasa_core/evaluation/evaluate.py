@@ -19,7 +19,18 @@ from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.controls import sweep_controls
-from vasa_core.evaluation.footage import Sound, Tracker, cropped, describe, describe_speech, video
+from vasa_core.evaluation.footage import (
+    Box,
+    Footage,
+    Sound,
+    Track,
+    Tracker,
+    cropped,
+    describe,
+    describe_speech,
+    video,
+    visible_box,
+)
 from vasa_core.evaluation.identity import Descriptor, open_descriptor
 from vasa_core.evaluation.report import summarise, write_report
 from vasa_core.evaluation.truth import compare
@@ -109,44 +120,68 @@ def _descriptor(missing: list[str]) -> Descriptor | None:
         return None
 
 
+@dataclass(frozen=True)
+class Truth:
+    """A real clip, cut out as its first frame's portrait is, with its track and sound."""
+
+    prepared: Prepared
+    footage: Footage
+    track: Track
+    visible: Box
+    sound: Sound | None
+
+
 def _measure_clip(bench: Bench, clip: Path, missing: list[str], step: Callable[[], None]) -> list[dict[str, Any]]:
     """Figures of the real clip, of its reenactment and, if it has sound, of its first frame speaking that sound."""
     with tempfile.TemporaryDirectory() as folder:
         driving = shortened(clip, Path(folder) / f"{clip.stem}.mp4")
         try:
-            prepared = bench.pipeline.prepare(next(read_frames(driving)))
+            truth = _truth(bench, driving)
         except InputError as error:
             missing.append(f"{clip.name}: {error}")
+            for _ in range(3):
+                step()
             return []
-        truth_footage = cropped(driving, prepared.crop.matrix, PORTRAIT_SIZE)
-        truth = bench.tracker(truth_footage)
-        if truth is None:
-            missing.append(f"{clip.name}: no face could be followed.")
-            return []
-        sound = read_sound(driving, bench.encoder)
-        real: dict[str, Any] = {"part": "real", "clip": clip.name, **describe(truth_footage, truth, bench.window)}
-        if sound:
-            real |= describe_speech(truth, sound, bench.judge)
-        videos = [real]
+        real = describe(truth.footage, truth.track, bench.window, truth.visible) | _speech(
+            bench, truth.track, truth.sound
+        )
         step()
-        target = bench.out / f"{clip.stem}.reenacted.mp4"
-        bench.pipeline.reenact(prepared, driving, target)
-        rendered_footage = video(target)
-        rendered = bench.tracker(rendered_footage)
-        if rendered is None:
-            missing.append(f"{target.name}: no face in the rendered video.")
-        else:
-            figures = describe(rendered_footage, rendered, bench.window)
-            if sound:
-                figures |= describe_speech(rendered, sound, bench.judge)
-            figures |= compare(rendered_footage, rendered, truth_footage, truth, bench.descriptor)
-            figures["background_ratio"] = _ratio(figures["background_motion"], real["background_motion"])
-            videos.append({"part": "reenacted", "clip": clip.name, **figures})
+        reenacted = _measure_reenacted(bench, truth, driving)
+        if "background_motion" in reenacted:
+            reenacted["background_ratio"] = _ratio(reenacted["background_motion"], real["background_motion"])
         step()
-        if sound:
-            videos.append(_measure_generated(bench, prepared, driving, clip.stem))
+        videos = [{"part": "real", "clip": clip.name, **real}, {"part": "reenacted", "clip": clip.name, **reenacted}]
+        if truth.sound:
+            videos.append(_measure_generated(bench, truth.prepared, driving, clip.stem))
         step()
     return videos
+
+
+def _truth(bench: Bench, clip: Path) -> Truth:
+    """Raises InputError if the clip has no usable face in its first frame, or none that can be followed."""
+    photo = next(read_frames(clip))
+    prepared = bench.pipeline.prepare(photo)
+    footage = cropped(clip, prepared.crop.matrix, PORTRAIT_SIZE)
+    track = bench.tracker(footage)
+    if track is None:
+        raise InputError("No face could be followed; expected a clip of one face.")
+    visible = visible_box(prepared.crop.matrix, photo.shape[:2], PORTRAIT_SIZE)
+    return Truth(prepared, footage, track, visible, read_sound(clip, bench.encoder))
+
+
+def _measure_reenacted(bench: Bench, truth: Truth, driving: Path) -> dict[str, Any]:
+    target = bench.out / f"{driving.stem}.reenacted.mp4"
+    bench.pipeline.reenact(truth.prepared, driving, target)
+    footage = video(target)
+    track = bench.tracker(footage)
+    if track is None:
+        return {"face_found": 0.0}
+    figures = describe(footage, track, bench.window, truth.visible) | _speech(bench, track, truth.sound)
+    return figures | compare(footage, track, truth.footage, truth.track, truth.visible, bench.descriptor)
+
+
+def _speech(bench: Bench, track: Track, sound: Sound | None) -> dict[str, Any]:
+    return describe_speech(track, sound, bench.judge) if sound else {}
 
 
 def _measure_generated(bench: Bench, prepared: Prepared, speech: Path, name: str) -> dict[str, Any]:
@@ -155,10 +190,9 @@ def _measure_generated(bench: Bench, prepared: Prepared, speech: Path, name: str
     figures: dict[str, Any] = {"part": "generated", "clip": target.name}
     footage = video(target)
     track = bench.tracker(footage)
-    sound = read_sound(speech, bench.encoder)
-    if track is None or sound is None:
+    if track is None:
         return figures | {"face_found": 0.0}
-    return figures | describe(footage, track, bench.window) | describe_speech(track, sound, bench.judge)
+    return figures | describe(footage, track, bench.window) | _speech(bench, track, read_sound(speech, bench.encoder))
 
 
 def read_sound(path: Path, encoder: SpeechEncoder) -> Sound | None:
@@ -173,10 +207,10 @@ def read_sound(path: Path, encoder: SpeechEncoder) -> Sound | None:
 def shortened(clip: Path, target: Path, seconds: float = CLIP_SECONDS) -> Path:
     """The clip itself, or its first seconds written to `target` where it is longer."""
     limit = round(seconds * FPS)
-    first = list(islice(read_frames(clip), 1))[0]
     if sum(1 for _ in islice(read_frames(clip), limit + 1)) <= limit:
         return clip
-    even = (first.shape[0] // 2 * 2, first.shape[1] // 2 * 2)
+    height, width = next(read_frames(clip)).shape[:2]
+    even = (height // 2 * 2, width // 2 * 2)
     try:
         read_audio(clip)
         sound = clip

@@ -35,6 +35,7 @@ SHIFT = 5  # frames by which the sound is delayed, to see the judge follow
 SHUFFLES = (0.25, 0.5, 0.75)  # of the recording, by which its sound is rolled, to see the judge lose it
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Box = tuple[int, int, int, int]
 Footage = Callable[[], Iterator[Frame]]  # each call starts at the first frame
 
 
@@ -90,17 +91,29 @@ def video(path: Path) -> Footage:
 
 
 def cropped(path: Path, matrix: Float[np.ndarray, "2 3"], side: int) -> Footage:
-    """The frames of a video file, cut out by one affine map to a square of `side` px."""
+    """The frames of a video file, cut out by one affine map to a square of `side` px, as portraits are cut."""
 
     def frames() -> Iterator[Frame]:
+        flags = cv2.INTER_AREA if matrix[0, 0] < 1 else cv2.INTER_CUBIC
         for frame in read_frames(path):
-            yield cv2.warpAffine(frame, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+            yield cv2.warpAffine(frame, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
     return frames
 
 
-def describe(footage: Footage, track: Track, window: int) -> dict[str, float | None]:
-    """Figures of a video by itself. window: frames between two window boundaries of what generates (for the seams)."""
+def visible_box(matrix: Float[np.ndarray, "2 3"], size: tuple[int, int], side: int) -> Box:
+    """Part of such a square that shows the picture (of size height, width) and not its continuation: x0, y0, x1, y1."""
+    low, high = matrix[:, 2], matrix[:, :2] @ [size[1], size[0]] + matrix[:, 2]
+    x0, y0 = np.clip(np.ceil(low + 1), 0, side).astype(int)
+    x1, y1 = np.clip(np.floor(high - 1), 0, side).astype(int)
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def describe(footage: Footage, track: Track, window: int, visible: Box | None = None) -> dict[str, float | None]:
+    """Figures of a video by itself. window: frames between two window boundaries of what generates (for the seams).
+
+    visible: the part of the picture in which background counts.
+    """
     blinks = find_blinks(relative_opening(eye_opening(track.head)))
     shapes = track.landmarks[..., :2].reshape(len(track.landmarks), -1) / track.head.scale.mean()
     gaze = np.degrees(np.median(gaze_in_camera(track.head), 0))
@@ -118,11 +131,11 @@ def describe(footage: Footage, track: Track, window: int) -> dict[str, float | N
         "face_scale": float(np.median(track.head.scale)) / track.size[1],
         "seam_ratio": seam_ratio(shapes, window),
     }
-    return figures | _pictures(footage, track)
+    return figures | _pictures(footage, track, visible)
 
 
-def _pictures(footage: Footage, track: Track) -> dict[str, float | None]:
-    background = BackgroundMotion(track.landmarks, track.size)
+def _pictures(footage: Footage, track: Track, visible: Box | None) -> dict[str, float | None]:
+    background = BackgroundMotion(track.landmarks, track.size, visible)
     sharp = []
     for frame, points in zip(footage(), track.landmarks, strict=False):
         background.add(frame)

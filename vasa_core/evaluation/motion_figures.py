@@ -58,11 +58,6 @@ def seam_ratio(track: Float[np.ndarray, "n values"], period: int) -> float | Non
     return float(jump[at_seam].mean()) / elsewhere if elsewhere > 0 else None
 
 
-def stillness(track: Float[np.ndarray, "n values"]) -> float:
-    """Standard deviation over time, mean over values."""
-    return float(track.std(0).mean())
-
-
 def silent_frames(waveform: Float[np.ndarray, " samples"], frames: int) -> Bool[np.ndarray, " frames"]:
     """Frames inside pauses: loudness under SILENCE_DECIBELS of the loud parts for MIN_SILENCE_SECONDS or more."""
     step = len(waveform) / max(frames, 1)

@@ -69,10 +69,17 @@ class BackgroundMotion:
     where shoulders are.
     """
 
-    def __init__(self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int]) -> None:
-        """landmarks: of the whole recording. size: height, width of its frames."""
+    def __init__(
+        self,
+        landmarks: Float[np.ndarray, "n 478 3"],
+        size: tuple[int, int],
+        visible: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        """landmarks: of the whole recording. size: height, width of its frames. visible: box that counts, or all."""
         x0, y0, x1, _ = box_around(landmarks.reshape(-1, 3), size, HEAD_MARGIN)
-        outside = np.ones(size, bool)
+        left, top, right, bottom = visible or (0, 0, size[1], size[0])
+        outside = np.zeros(size, bool)
+        outside[top:bottom, left:right] = True
         outside[y0:, x0:x1] = False
         outside[round(0.75 * size[0]) :] = False
         self._outside = outside

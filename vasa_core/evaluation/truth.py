@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vasa_core.evaluation.footage import Footage, Track
+from vasa_core.evaluation.footage import Box, Footage, Track
 from vasa_core.evaluation.geometry import (
     BLINK_FREE,
     eye_opening,
@@ -21,9 +21,14 @@ DESCRIBED_EVERY = 10  # frames between two identity descriptors
 
 
 def compare(
-    rendered_footage: Footage, rendered: Track, truth_footage: Footage, truth: Track, descriptor: Descriptor | None
+    rendered_footage: Footage,
+    rendered: Track,
+    truth_footage: Footage,
+    truth: Track,
+    visible: Box,
+    descriptor: Descriptor | None,
 ) -> dict[str, float | None]:
-    """Errors of the rendered frames. Both tracks are in px of the same crop.
+    """Errors of the rendered frames. Both tracks are in px of the same crop; pixels are compared where it is `visible`.
 
     `landmarks_*`: % of face height, re-tracked against the truth; `still_*`: the same if the photo had not moved.
     `shape_*`: the same after taking the head's pose off both.
@@ -47,7 +52,7 @@ def compare(
     figures["opening_correlation"] = _correlation(*openings)
     figures["mouth_correlation"] = _correlation(inner_gap(mine), inner_gap(theirs))
     figures["identity_shape"] = shape_distance(rendered.head, truth.head)
-    return figures | _pixels(rendered_footage, rendered, truth_footage, truth, descriptor)
+    return figures | _pixels(rendered_footage, rendered, truth_footage, truth, visible, descriptor)
 
 
 def _shape_errors(rendered: Track, truth: Track, n: int) -> dict[str, float]:
@@ -61,20 +66,26 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def _pixels(
-    rendered_footage: Footage, rendered: Track, truth_footage: Footage, truth: Track, descriptor: Descriptor | None
+    rendered_footage: Footage,
+    rendered: Track,
+    truth_footage: Footage,
+    truth: Track,
+    visible: Box,
+    descriptor: Descriptor | None,
 ) -> dict[str, float | None]:
     """PSNR, SSIM and sharpness against the truth, frame by frame; `first_*` is the reconstruction of the photo."""
     rows: list[dict[str, float]] = []
     distances: list[float] = []
     eyes = [point for eye in EYES for point in eye.contour]
     source_descriptor = None
+    x0, y0, x1, y1 = visible
     frames = zip(rendered_footage(), truth_footage(), rendered.landmarks, truth.landmarks, strict=False)
     for index, (mine, theirs, mine_points, points) in enumerate(frames):
         size = theirs.shape[:2]
         row = {
-            "psnr": min(psnr(mine, theirs), 100.0),
+            "psnr": min(psnr(mine[y0:y1, x0:x1], theirs[y0:y1, x0:x1]), 100.0),
             "psnr_face": min(psnr(mine, theirs, face_mask(points, size)), 100.0),
-            "ssim": ssim(mine, theirs),
+            "ssim": ssim(mine[y0:y1, x0:x1], theirs[y0:y1, x0:x1]),
         }
         regions = {"face": slice(None), "mouth": list(LIPS_OUTER), "eyes": eyes}
         for name, region in regions.items():

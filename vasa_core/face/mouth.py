@@ -150,9 +150,9 @@ class MouthPainter:
         return prepare_source(photo, landmarks, face_triangles, self.patch)
 
     def paint(self, frame: Image, landmarks: Landmarks, source: MouthSource) -> Image:
-        """Paint the mouth of `source` over `frame`, in place, and return it. landmarks: the driving face, px of `frame`.
+        """Paint the mouth of `source` over `frame`, in place, and return it.
 
-        Pixels outside the patch, and those the network leaves alone, keep their exact value.
+        landmarks: the driving face, px of `frame`. Pixels outside the patch, and those the network leaves alone, keep their exact value.
         """
         affine = patch_affine(landmarks, self.patch)
         channels, covered = network_input(source, transform(landmarks, affine))

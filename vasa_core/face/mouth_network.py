@@ -1,4 +1,4 @@
-"""The mouth painter's network: a small U-Net that paints what no warp of a photo can show (the G2D of VASA-1's decoder).
+"""The mouth painter's network: a small U-Net for what no warp of a photo can show (the G2D of VASA-1's decoder).
 
 It works on half-size pixels (2x2 blocks folded into channels): a mouth patch needs context more than resolution.
 """

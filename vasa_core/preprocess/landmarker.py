@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 if TYPE_CHECKING:
-    from mediapipe.tasks.python.vision import FaceLandmarker
+    from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarker
 
 
 class Landmarker:
@@ -62,4 +62,5 @@ def _release(landmarker: FaceLandmarker) -> None:
     try:
         landmarker.close()
     except RuntimeError:  # Python is exiting: mediapipe's threads are gone, and the memory goes with the process
-        landmarker._handle = None  # or its __del__ tries again and prints a traceback
+        # Or its __del__ tries again and prints a traceback.
+        landmarker._handle = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -41,7 +41,7 @@ def mark(frame: Frame) -> Frame:
     marked = cv2.subtract(cv2.add(frame, lighter), darker)
     top, left, keep, paint = _badge(height, width)
     region = marked[top : top + keep.shape[0], left : left + keep.shape[1]]
-    region[:] = (region * keep + paint) >> 8
+    region[:] = (region.astype(np.uint16) * keep + paint) >> 8
     return marked
 
 

@@ -45,7 +45,7 @@ def pixel_loss(painted: Images, target: Images, x: Float[Tensor, "b 9 h w"]) -> 
 
 
 def painting_cost(weight: Float[Tensor, "b 1 h w"], x: Float[Tensor, "b 9 h w"]) -> Float[Tensor, ""]:
-    """Mean blend weight outside the outer lips and, half as dear, on the lips: the photo's pixels are the better ones."""
+    """Mean blend weight outside the outer lips and, half as dear, on the lips: the photo's pixels are better."""
     inner, outer = (x[:, INNER_LIPS] + 1) / 2, (x[:, OUTER_LIPS] + 1) / 2
     return (weight * (1 - inner) * (1 - outer / 2)).mean()
 

@@ -1,4 +1,4 @@
-"""Perceptual distance in the features of an LPIPS-trained VGG-16 (Kettunen et al., shift-tolerant LPIPS); training only."""
+"""Perceptual distance in the features of shift-tolerant LPIPS (Ghildyal & Liu 2022, VGG-16); training only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLICES = (((0, 2), None), ((6, 8), 5), ((12, 14, 16), 11))
 
 
 class Perceptual(nn.Module):
-    """Mean absolute difference of relu1_2, relu2_2 and relu3_3, each relative to the target's mean; their sum; frozen."""
+    """Mean absolute difference of relu1_2, relu2_2 and relu3_3, relative to the target's mean, summed; frozen."""
 
     def __init__(self, weights: Path) -> None:
         """weights: the `perceptual` model file (a third-party pickle, read as bare tensors)."""
