@@ -80,7 +80,14 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
         with gr.Row():
             with gr.Column():
-                portrait = gr.Image(label="Portrait", sources=["upload", "webcam"], height=280, elem_id="portrait")
+                portrait = gr.Image(
+                    label="Portrait",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "webcam"],
+                    height=280,
+                    elem_id="portrait",
+                )
                 portrait.preprocess = _uploaded_path
                 speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
                 controls = _controls()
@@ -153,7 +160,7 @@ def _run(
 
 
 def _uploaded_path(payload: ImageData | None) -> str | None:
-    """The uploaded photo as it is, in place of Gradio's own decoding: one place judges and decodes it."""
+    """The uploaded photo as it is, without Gradio opening it first: `read_image` says what is wrong with a bad one."""
     return payload.path if payload else None
 
 

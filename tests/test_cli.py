@@ -99,14 +99,19 @@ def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: P
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "generate", str(portrait), str(portrait.parent / "speech.wav"), str(tmp_path / "out.mp4")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     deadline = time.monotonic() + TIMEOUT_S
     while not list(tmp_path.iterdir()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert process.poll() is None
-    process.send_signal(number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: ffmpeg gets it too
+    else:
+        process.send_signal(number)
     _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 

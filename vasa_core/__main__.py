@@ -25,16 +25,15 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 DEFAULTS = GenerationOptions()
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT = 1, 2
 
 Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
 Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
-Cache = Annotated[
-    Path, typer.Option(help="Keeps what was computed from each clip, and the run.", show_default="~/.cache/vasa_core")
-]
+KEEPS = "Keeps what was computed from each clip, and the run."
+Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
 Minutes = Annotated[float, typer.Option(help="Length of the training; the same command again resumes it.")]
 WRITTEN = "Folder of the checkpoint to write."
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -80,7 +79,8 @@ def generate(
     _check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
         pipeline = _load_pipeline(device, checkpoints)
-        result = pipeline.generate(portrait, speech, out, options, progress=progress)
+        with INTERRUPT.asks() as cancelled:
+            result = pipeline.generate(portrait, speech, out, options, cancelled, progress)
     _report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -99,7 +99,8 @@ def reenact(
     _check_paths(portrait, driving, out=out, suffix=".mp4")
     with progress_bar("reenact", "frame") as progress:
         pipeline = _load_pipeline(device, checkpoints)
-        result = pipeline.reenact(portrait, driving, out, use, GenerationOptions(seed=seed), progress=progress)
+        with INTERRUPT.asks() as cancelled:
+            result = pipeline.reenact(portrait, driving, out, use, GenerationOptions(seed=seed), cancelled, progress)
     _report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -187,15 +188,66 @@ def train_motion(
     minutes: Minutes = 30.0,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
+    checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
     """Learn to move from speech: the diffusion transformer."""
     folders = _video_folders(data)
     from vasa_core.training.motion import MotionTrainingConfig
-    from vasa_core.training.motion import train_motion as train
+    from vasa_core.training.motion_run import train_motion as train
 
     config = MotionTrainingConfig(size=size, minutes=_positive("minutes", minutes), seed=seed)
-    _report(train(folders, out, cache, config), as_json, f"{out}: motion model written")
+    with progress_bar("train-motion", "‰") as progress:
+        made = train(
+            folders,
+            out,
+            config,
+            checkpoints=checkpoints,
+            cache=cache,
+            run=cache / "runs" / out.name,
+            progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
+        )
+    _report(made, as_json, f"{out}: motion model written")
+
+
+@cli.command("train-judge")
+def train_judge(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/sync_judge")] = CHECKPOINTS
+    / "sync_judge",
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Fit the judge of lip sync that `evaluate` uses."""
+    folders = _video_folders(data)
+    from vasa_core.training.sync_judge import train_judge as train
+
+    _report(train(folders, out, cache / "tracking"), as_json, f"{out}: sync judge written")
+
+
+@cli.command()
+def evaluate(
+    data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Render, re-track what was rendered, and report it beside the same figures of real clips."""
+    from vasa_core.training.tracking import find_clips
+
+    found = [clip for folder in _video_folders(data or []) for clip in find_clips(folder)]
+    held_out = [clip.path for clip in found if clip.split == "val"] or [clip.path for clip in found]
+    from vasa_core.evaluation.evaluate import evaluate as measure
+    from vasa_core.evaluation.report import table
+
+    with progress_bar("evaluate", "video") as progress:
+        pipeline = _load_pipeline(device, checkpoints)
+        spread = held_out[:: max(1, len(held_out) // max(1, clips))]
+        result = measure(pipeline, spread, out, clips, progress)
+    written = out / "evaluation.json"
+    _report(json.loads(written.read_text()), as_json, f"{table(result)}\n{written}")
 
 
 @contextmanager
@@ -221,10 +273,10 @@ def writing(target: Path) -> Iterator[Path]:
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.touch()
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
-    try:
+        try:
+            part.touch()
+        except OSError as error:
+            raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
         yield part
         part.replace(target)
     finally:
@@ -280,22 +332,50 @@ def _silence_native_libraries() -> None:
         os.dup2(nowhere.fileno(), 2)
 
 
-def _end_on_signal(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+class Interrupt:
+    """What a signal does: ends the process at once, or asks a job that can stop cleanly to do so."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._job_runs = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        repeated, self.number = bool(self.number), number
+        if repeated or not self._job_runs:
+            raise SystemExit(self.exit_code)
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+    @contextmanager
+    def asks(self) -> Iterator[Callable[[], bool]]:
+        """While this is open the first signal only makes the yielded `cancelled` true."""
+        self._job_runs = True
+        try:
+            yield lambda: bool(self.number)
+        finally:
+            self._job_runs = False
+
+
+INTERRUPT = Interrupt()
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 2 bad input (one sentence on stderr), 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input (one sentence), 128 + n ended by signal n."""
     _silence_native_libraries()
-    signal.signal(signal.SIGTERM, _end_on_signal)
-    signal.signal(signal.SIGINT, _end_on_signal)
+    signal.signal(signal.SIGTERM, INTERRUPT)
+    signal.signal(signal.SIGINT, INTERRUPT)
     try:
         cli()
     except (InputError, MissingModelError) as error:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except Cancelled:
-        sys.exit(INTERRUPTED)
+    except (Cancelled, OSError) as error:
+        if INTERRUPT.number:  # Ctrl-C ends ffmpeg too, which may be seen before the request to stop is
+            sys.exit(INTERRUPT.exit_code)
+        print(error, file=sys.stderr)
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def test_dynamics_survive_decode_and_encode_on_another_face(basis: FaceBasis, pe
     dynamics[:, GAZE] = RNG.uniform(-0.2, 0.2, (20, 2))
     shapes = basis.decode(dynamics, person, _still(basis)[0])
     found = basis.encode(shapes, person, eye_gap(person))
-    np.testing.assert_allclose(found[:, GAZE] - found[:, GAZE].mean(0), dynamics[:, GAZE] - dynamics[:, GAZE].mean(0), atol=0.03)
+    np.testing.assert_allclose(
+        found[:, GAZE] - found[:, GAZE].mean(0), dynamics[:, GAZE] - dynamics[:, GAZE].mean(0), atol=0.03
+    )
     error = np.abs(found[:, EXPRESSION] - dynamics[:, EXPRESSION])
     assert error[:, :8].mean() < 0.1  # standard deviations
 
@@ -103,7 +105,10 @@ def test_neutral_of_talking_faces_is_nearer_to_rest_than_the_faces(basis: FaceBa
 
 
 def test_mirror_is_an_involution_and_swaps_the_eyes(basis: FaceBasis) -> None:
-    motion = Motion(RNG.normal(size=(4, 6)) * 0.2, np.concatenate([_still(basis, 4)[:, :4], RNG.normal(size=(4, len(basis.dynamics)))], 1))
+    motion = Motion(
+        RNG.normal(size=(4, 6)) * 0.2,
+        np.concatenate([_still(basis, 4)[:, :4], RNG.normal(size=(4, len(basis.dynamics)))], 1),
+    )
     twice = basis.mirror(basis.mirror(motion))
     np.testing.assert_allclose(twice.pose, motion.pose)
     np.testing.assert_allclose(twice.dynamics, motion.dynamics, atol=0.1)

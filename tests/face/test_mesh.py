@@ -85,9 +85,7 @@ def test_gaze_moves_the_tracked_irises(model: MeshFaceModel, ready: Portrait, la
 
 
 @pytest.mark.parametrize("distance", [0.8, 1.3])
-def test_zoom_scales_the_face(
-    model: MeshFaceModel, ready: Portrait, landmarker: Landmarker, distance: float
-) -> None:
+def test_zoom_scales_the_face(model: MeshFaceModel, ready: Portrait, landmarker: Landmarker, distance: float) -> None:
     found = landmarker(_drawn(model, ready, ready.motion, 1 / distance))
     assert found is not None
     height = np.linalg.norm(found[0][10] - found[0][152]) / np.linalg.norm(ready.landmarks[10] - ready.landmarks[152])
@@ -98,7 +96,9 @@ def test_the_same_motion_moves_another_identity_alike(model: MeshFaceModel, read
     shifted = ready.motion.dynamics + np.eye(model.basis.dimensions)[4] * 1.5
     here = model.landmarks(ready, Motion(ready.motion.pose, shifted)) - model.landmarks(ready, ready.motion)
     smaller = ready.motion.pose + np.eye(6)[LOG_DISTANCE] * np.log(2)
-    there = model.landmarks(ready, Motion(smaller, shifted)) - model.landmarks(ready, Motion(smaller, ready.motion.dynamics))
+    there = model.landmarks(ready, Motion(smaller, shifted)) - model.landmarks(
+        ready, Motion(smaller, ready.motion.dynamics)
+    )
     np.testing.assert_allclose(there, here / 2, atol=1e-6)
 
 

@@ -22,7 +22,9 @@ def test_angles_survive_the_matrix() -> None:
     angles = RNG.uniform(-1, 1, (50, 3))
     rotation = rotation_matrix(angles)
     np.testing.assert_allclose(rotation_angles(rotation), angles, atol=1e-9)
-    np.testing.assert_allclose(rotation @ np.swapaxes(rotation, -1, -2), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-9)
+    np.testing.assert_allclose(
+        rotation @ np.swapaxes(rotation, -1, -2), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-9
+    )
     np.testing.assert_allclose(np.linalg.det(rotation), 1)
 
 

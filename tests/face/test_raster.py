@@ -44,7 +44,9 @@ def test_torch_and_numba_agree_on_a_crumpled_mesh() -> None:
     source = np.stack([x.ravel() * 7.0, y.ravel() * 5.5], 1)
     vertices = np.concatenate([source + rng.normal(0, 3, source.shape), rng.normal(size=(81, 1))], 1)
     cells = np.array([[r * 9 + c for c in range(8)] for r in range(8)]).ravel()
-    triangles = np.concatenate([np.stack([cells, cells + 1, cells + 9], 1), np.stack([cells + 1, cells + 10, cells + 9], 1)])
+    triangles = np.concatenate(
+        [np.stack([cells, cells + 1, cells + 9], 1), np.stack([cells + 1, cells + 10, cells + 9], 1)]
+    )
     triangles = triangles.astype(np.int32)
     flow, covered = backward_flow(vertices, source, triangles, SIZE)
     other, other_covered = backward_flow_torch(*(torch.tensor(v) for v in (vertices, source, triangles)), SIZE)

@@ -17,7 +17,8 @@ PORTRAIT = np.array([0.1, -0.2, 0.05, 0.3, -0.1, 0.4])
 
 def test_round_trip() -> None:
     usual = usual_pose(MOTION)
-    back = from_model(to_model(MOTION, usual), usual)
+    gaze = np.array([0.2, -0.1])
+    back = from_model(to_model(MOTION, usual, gaze, 0.1), usual, gaze, 0.1)
     assert back.pose == pytest.approx(MOTION.pose) and back.dynamics == pytest.approx(MOTION.dynamics)
 
 
@@ -29,7 +30,8 @@ def test_gaze_is_in_the_camera() -> None:
 
 @pytest.mark.parametrize("distance", [1.0, 0.7, 1.5])
 def test_no_head_motion_is_the_portraits_pose_at_that_distance(distance: float) -> None:
-    motion = from_model(to_model(MOTION, usual_pose(MOTION)), PORTRAIT, head_motion=0.0, distance=distance)
+    x = to_model(MOTION, usual_pose(MOTION))
+    motion = from_model(x, PORTRAIT, log_distance=math.log(distance), head_motion=0.0)
     expected = PORTRAIT + [0, 0, 0, 0, 0, math.log(distance)]
     assert motion.pose == pytest.approx(np.tile(expected, (30, 1)))
 
@@ -43,12 +45,21 @@ def test_frozen_heads_keep_the_gaze_in_the_camera() -> None:
 
 def test_head_motion_scales_about_the_asked_distance() -> None:
     x = np.zeros((4, 18))
-    x[:, 5] = math.log(1.3) + np.array([0.1, -0.1, 0.2, 0.0])
-    motion = from_model(x, np.zeros(6), head_motion=2.0, distance=1.3)
-    assert motion.pose[:, 5] == pytest.approx(math.log(1.3) + np.array([0.2, -0.2, 0.4, 0.0]))
-    assert from_model(x, np.zeros(6), 1.0, 1.3).pose[:, 5] == pytest.approx(x[:, 5])
+    x[:, 5] = [0.1, -0.1, 0.2, 0.0]
+    motion = from_model(x, np.zeros(6), log_distance=0.3, head_motion=2.0)
+    assert motion.pose[:, 5] == pytest.approx(0.3 + 2 * x[:, 5])
+
+
+def test_controls_add_exactly() -> None:
+    x = to_model(MOTION, usual_pose(MOTION))
+    plain = from_model(x, PORTRAIT)
+    moved = from_model(x, PORTRAIT, gaze=np.array([0.3, -0.2]), log_distance=0.25)
+    assert moved.dynamics[:, :2] == pytest.approx(plain.dynamics[:, :2] + [0.3, -0.2])
+    assert moved.pose == pytest.approx(plain.pose + [0, 0, 0, 0, 0, 0.25])
 
 
 def test_lids_and_expression_are_untouched() -> None:
     x = to_model(MOTION, usual_pose(MOTION))
-    assert from_model(x, PORTRAIT, 0.3, 1.2).dynamics[:, 2:] == pytest.approx(MOTION.dynamics[:, 2:])
+    assert from_model(x, PORTRAIT, np.array([0.3, 0.1]), 0.2, 0.5).dynamics[:, 2:] == pytest.approx(
+        MOTION.dynamics[:, 2:]
+    )

@@ -19,6 +19,7 @@ from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.controls import sweep_controls
+from vasa_core.evaluation.drawing import sweep_drawing
 from vasa_core.evaluation.footage import (
     Box,
     Footage,
@@ -106,8 +107,15 @@ def evaluate(
             videos.append(_measure_generated(bench, pipeline.prepare(ASSETS / "portrait.jpg"), speech, "asset"))
             step()
         controls = sweep_controls(pipeline, bench.tracker, ASSETS / "portrait.jpg", ASSETS / "speech.wav", out)
+        drawing = sweep_drawing(pipeline, bench.tracker, pipeline.prepare(ASSETS / "portrait.jpg"))
         step()
-    result = {"summary": summarise(videos, PART_NAMES), "controls": controls, "not_measured": missing, "videos": videos}
+    result = {
+        "summary": summarise(videos, PART_NAMES),
+        "controls": controls,
+        "drawing": drawing,
+        "not_measured": missing,
+        "videos": videos,
+    }
     write_report(out / "evaluation.json", result)
     return result
 

@@ -36,6 +36,7 @@ SHUFFLES = (0.25, 0.5, 0.75)  # of the recording, by which its sound is rolled, 
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Box = tuple[int, int, int, int]
+Figures = dict[str, float | int | None]
 Footage = Callable[[], Iterator[Frame]]  # each call starts at the first frame
 
 
@@ -109,7 +110,7 @@ def visible_box(matrix: Float[np.ndarray, "2 3"], size: tuple[int, int], side: i
     return int(x0), int(y0), int(x1), int(y1)
 
 
-def describe(footage: Footage, track: Track, window: int, visible: Box | None = None) -> dict[str, float | None]:
+def describe(footage: Footage, track: Track, window: int, visible: Box | None = None) -> Figures:
     """Figures of a video by itself. window: frames between two window boundaries of what generates (for the seams).
 
     visible: the part of the picture in which background counts.
@@ -117,7 +118,7 @@ def describe(footage: Footage, track: Track, window: int, visible: Box | None = 
     blinks = find_blinks(relative_opening(eye_opening(track.head)))
     shapes = track.landmarks[..., :2].reshape(len(track.landmarks), -1) / track.head.scale.mean()
     gaze = np.degrees(np.median(gaze_in_camera(track.head), 0))
-    figures: dict[str, float | None] = {
+    figures: Figures = {
         "frames": len(track.landmarks),
         "face_found": track.found,
         "delta_pose": delta_pose(track.head.angles),
@@ -130,11 +131,13 @@ def describe(footage: Footage, track: Track, window: int, visible: Box | None = 
         "gaze_pitch": float(gaze[1]),
         "face_scale": float(np.median(track.head.scale)) / track.size[1],
         "seam_ratio": seam_ratio(shapes, window),
+        "seam_ratio_pose": seam_ratio(track.head.angles, window),
+        "seam_ratio_face": seam_ratio(track.head.shapes.reshape(len(shapes), -1), window),
     }
     return figures | _pictures(footage, track, visible)
 
 
-def _pictures(footage: Footage, track: Track, visible: Box | None) -> dict[str, float | None]:
+def _pictures(footage: Footage, track: Track, visible: Box | None) -> Figures:
     background = BackgroundMotion(track.landmarks, track.size, visible)
     sharp = []
     for frame, points in zip(footage(), track.landmarks, strict=False):
@@ -148,10 +151,10 @@ def _pictures(footage: Footage, track: Track, visible: Box | None) -> dict[str, 
     }
 
 
-def describe_speech(track: Track, sound: Sound, judge: SyncJudge) -> dict[str, float | None]:
+def describe_speech(track: Track, sound: Sound, judge: SyncJudge) -> Figures:
     """Figures of a video beside its sound: lag and confidence, the same for sound delayed and rolled, and pauses."""
     frames = min(len(track.landmarks), len(sound.features))
-    figures: dict[str, float | None] = {}
+    figures: Figures = {}
     if frames >= MIN_FRAMES:
         lips = lip_shape(track.landmarks[:frames])
         expected = judge(sound.features[:frames])

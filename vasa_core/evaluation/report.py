@@ -30,7 +30,9 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("", "gaze_pitch", "deg", "0 unless asked"),
     ("Head", "delta_pose", "deg/frame", "near real"),
     ("", "pose_spread", "deg", "near real"),
-    ("", "seam_ratio", "", "1"),
+    ("", "seam_ratio", "", "near real"),
+    ("", "seam_ratio_pose", "", "near real"),
+    ("", "seam_ratio_face", "", "near real"),
     ("Picture", "background_motion", "levels/frame", "not above real"),
     ("", "background_ratio", "of real", "<= 1"),
     ("", "sharpness_kept", "last s / first s", "1"),
@@ -44,7 +46,9 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("", "shape_mouth", "% face height", "pose taken off"),
     ("", "shape_eyes", "% face height", "pose taken off"),
     ("", "mouth_correlation", "", "1"),
+    ("", "mouth_gain", "", "1"),
     ("", "opening_correlation", "", "1"),
+    ("", "opening_gain", "", "1"),
     ("", "gaze_error", "deg", "0"),
     ("", "distance_error", "%", "0"),
     ("", "pose_error", "deg", "0"),
@@ -90,10 +94,11 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"-- {group}")
         if any(value is not None for value in values):
             lines.append(_row(name.replace("_", " "), unit, *map(_number, values), wanted))
-    lines.append("-- Controls")
-    for name, figures in result["controls"].items():
-        shown = ", ".join(f"{key.replace('_', ' ')} {_number(value)}" for key, value in figures.items())
-        lines.append(f"{name.replace('_', ' ')}: {shown}")
+    for title, key in (("-- Controls, through the whole path", "controls"), ("-- Drawing alone", "drawing")):
+        lines.append(title)
+        for name, figures in result[key].items():
+            shown = ", ".join(f"{figure.replace('_', ' ')} {_number(value)}" for figure, value in figures.items())
+            lines.append(f"{name.replace('_', ' ')}: {shown}")
     lines += [f"not measured: {line}" for line in result["not_measured"]]
     return "\n".join(lines)
 

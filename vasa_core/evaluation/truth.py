@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vasa_core.evaluation.footage import Box, Footage, Track
+from vasa_core.evaluation.footage import Box, Figures, Footage, Track
 from vasa_core.evaluation.geometry import (
     BLINK_FREE,
     eye_opening,
@@ -14,6 +14,7 @@ from vasa_core.evaluation.geometry import (
     relative_opening,
 )
 from vasa_core.evaluation.identity import Descriptor, shape_distance
+from vasa_core.evaluation.motion_figures import slope
 from vasa_core.evaluation.picture_figures import box_around, face_mask, psnr, sharpness, ssim
 from vasa_core.face.topology import EYES, LIPS_OUTER
 
@@ -27,7 +28,7 @@ def compare(
     truth: Track,
     visible: Box,
     descriptor: Descriptor | None,
-) -> dict[str, float | None]:
+) -> Figures:
     """Errors of the rendered frames. Both tracks are in px of the same crop; pixels are compared where it is `visible`.
 
     `landmarks_*`: % of face height, re-tracked against the truth; `still_*`: the same if the photo had not moved.
@@ -35,7 +36,7 @@ def compare(
     """
     n = min(len(rendered.landmarks), len(truth.landmarks))
     mine, theirs = rendered.landmarks[:n], truth.landmarks[:n]
-    figures: dict[str, float | None] = {
+    figures: Figures = {
         **{f"landmarks_{k}": v for k, v in region_errors(mine, theirs).items()},
         **{f"still_{k}": v for k, v in region_errors(np.repeat(theirs[:1], n, 0), theirs).items()},
         **{f"shape_{k}": v for k, v in _shape_errors(rendered, truth, n).items()},
@@ -51,6 +52,8 @@ def compare(
     figures["pose_error"] = float(angles.mean())
     figures["opening_correlation"] = _correlation(*openings)
     figures["mouth_correlation"] = _correlation(inner_gap(mine), inner_gap(theirs))
+    figures["opening_gain"] = _gain(*openings)
+    figures["mouth_gain"] = _gain(inner_gap(mine), inner_gap(theirs))
     figures["identity_shape"] = shape_distance(rendered.head, truth.head)
     return figures | _pixels(rendered_footage, rendered, truth_footage, truth, visible, descriptor)
 
@@ -65,6 +68,11 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else None
 
 
+def _gain(mine: np.ndarray, theirs: np.ndarray) -> float | None:
+    """How far it moves for each unit that the truth moves."""
+    return slope(theirs, mine) if theirs.std() > 0 else None
+
+
 def _pixels(
     rendered_footage: Footage,
     rendered: Track,
@@ -72,7 +80,7 @@ def _pixels(
     truth: Track,
     visible: Box,
     descriptor: Descriptor | None,
-) -> dict[str, float | None]:
+) -> Figures:
     """PSNR, SSIM and sharpness against the truth, frame by frame; `first_*` is the reconstruction of the photo."""
     rows: list[dict[str, float]] = []
     distances: list[float] = []
@@ -96,7 +104,7 @@ def _pixels(
             own = descriptor(mine, mine_points)
             source_descriptor = descriptor(theirs, points) if source_descriptor is None else source_descriptor
             distances.append(float(np.linalg.norm(own - source_descriptor)))
-    means: dict[str, float | None] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    means: Figures = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     means["first_psnr"] = rows[0]["psnr"]
     means["identity_descriptor"] = float(np.mean(distances)) if distances else None
     return means

@@ -23,6 +23,7 @@ EXPRESSION = slice(4, None)
 
 LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
 CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
+LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
@@ -46,9 +47,23 @@ def iris_offset(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*
     return np.stack(offsets, -2)
 
 
+def lip_gaps(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n pairs"]:
+    """Height of the inner-lip gap at each of LIP_PAIRS, canonical units; negative where lips cross."""
+    upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
+    return shape[..., lower, 1] - shape[..., upper, 1]
+
+
+def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
+    """Shapes moved along the dynamics, as little as it takes, until their lip gaps are `gaps`."""
+    moves = lip_gaps(dynamics)  # (k, pairs)
+    gram = moves.T @ moves + LIP_GAP_NOISE**2 * np.eye(len(gaps))
+    coefficients = (gaps - lip_gaps(shapes)) @ np.linalg.solve(gram, moves.T)  # (n, k)
+    return shapes + np.tensordot(coefficients, dynamics, 1)
+
+
 @dataclass(frozen=True)
 class FaceBasis:
-    """mean: canonical face. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
+    """mean: canonical face, lips closed. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
     around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
     eyeball_radius: canonical units. lid_floor: measured opening of a closed eye. lid_follow: how much the
     opening grows per sine of upward gaze. noise: landmark noise, canonical."""
@@ -83,14 +98,15 @@ class FaceBasis:
         """This person's face at rest (z_dyn = 0, open eyes), from one or more canonical shapes of theirs.
 
         One ridge solve for identity and dynamics of the mean shape (a Gaussian MAP estimate); what the dynamics
-        explain is taken off, everything else belongs to the person.
+        explain is taken off, then the lips are closed: everything else belongs to the person.
         """
         mean = shapes.mean(0)
         rows = self._expression_points
         design = np.concatenate([self.identity[:, rows], self.dynamics[:, rows]]).reshape(-1, 3 * len(rows)).T
         gram = design.T @ design + self._ridge * np.eye(design.shape[1])
         solution = np.linalg.solve(gram, design.T @ (mean - self.mean)[rows].ravel())
-        return mean - np.tensordot(solution[len(self.identity) :], self.dynamics, 1)
+        relaxed = mean - np.tensordot(solution[len(self.identity) :], self.dynamics, 1)
+        return close_lips(relaxed[None], self.dynamics, lip_gaps(self.mean))[0]
 
     def encode(
         self, shapes: Shapes, neutral: Shape, open_gap: Float[np.ndarray, " 2"]
@@ -177,8 +193,7 @@ def _place_lids(shapes: Shapes, rest: Shape, opening: Float[np.ndarray, "n 2"]) 
 def _separate_lips(shapes: Shapes, rest: Shape) -> None:
     """Lips that would cross meet in the middle instead; a gap under CLOSED_LIPS closes to what the photo shows closed."""
     upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
-    gap = shapes[:, lower, 1] - shapes[:, upper, 1]  # (n, pairs), positive when open
-    rest_gap = rest[lower, 1] - rest[upper, 1]
+    gap, rest_gap = lip_gaps(shapes), lip_gaps(rest)
     closed = np.where(rest_gap < CLOSED_LIPS, rest_gap, 0)
     wanted = np.where(gap < CLOSED_LIPS, np.maximum(closed, 2 * gap - CLOSED_LIPS), gap)
     shapes[:, lower, 1] += (wanted - gap) / 2

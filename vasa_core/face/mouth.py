@@ -152,7 +152,8 @@ class MouthPainter:
     def paint(self, frame: Image, landmarks: Landmarks, source: MouthSource) -> Image:
         """Paint the mouth of `source` over `frame`, in place, and return it.
 
-        landmarks: the driving face, px of `frame`. Pixels outside the patch, and those the network leaves alone, keep their exact value.
+        landmarks: the driving face, px of `frame`. Pixels outside the patch, and those the network leaves alone, keep
+        their exact value.
         """
         affine = patch_affine(landmarks, self.patch)
         channels, covered = network_input(source, transform(landmarks, affine))

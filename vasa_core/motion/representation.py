@@ -1,12 +1,12 @@
 """What the motion model sees: head pose relative to the person's usual one, gaze in the camera, lids and expression.
 
 x = [pose 6, dynamics D]. Closed form in both directions. The face model's gaze is in the head; VASA-1's gaze condition
-is a direction in the camera, so the model's gaze channels are too, and a slider acts on them directly.
+is a direction in the camera, so the model's gaze channels are too. Gaze and log distance are relative to their
+conditions: what a slider asks for is added exactly, whatever was in the training data, and the model is left with how
+eyes and head move about it (where guidance on an absolute direction overshoots to twice the angle asked for).
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from jaxtyping import Float
@@ -26,28 +26,45 @@ def usual_pose(motion: Motion) -> Float[np.ndarray, " 6"]:
     return np.median(motion.pose, 0)
 
 
-def to_model(motion: Motion, usual: Float[np.ndarray, " 6"]) -> Float[np.ndarray, "n channels"]:
-    """Motion -> x: pose relative to `usual` (log distance too), gaze in the camera, the rest as it is."""
+def to_model(
+    motion: Motion,
+    usual: Float[np.ndarray, " 6"],
+    gaze: Float[np.ndarray, " 2"] | None = None,
+    log_distance: float = 0.0,
+) -> Float[np.ndarray, "n channels"]:
+    """Motion -> x of a head whose usual pose is `usual`, relative to the conditions.
+
+    gaze: main gaze in the camera (yaw, pitch), rad; None is into the camera. log_distance: relative to `usual`.
+    """
     x = np.concatenate([motion.pose - usual, motion.dynamics], 1)  # (n, 6 + D)
     x[:, GAZE] += motion.pose[:, _HEAD]
-    return x
+    return relative(x, np.zeros(2) if gaze is None else gaze, log_distance)
+
+
+def relative(
+    x: Float[np.ndarray, "n channels"], gaze: Float[np.ndarray, " 2"], log_distance: float
+) -> Float[np.ndarray, "n channels"]:
+    """x with the main gaze and the distance taken off."""
+    result = x.copy()
+    result[:, GAZE] -= gaze
+    result[:, LOG_DISTANCE] -= log_distance
+    return result
 
 
 def from_model(
     x: Float[np.ndarray, "n channels"],
     usual: Float[np.ndarray, " 6"],
+    gaze: Float[np.ndarray, " 2"] | None = None,
+    log_distance: float = 0.0,
     head_motion: float = 1.0,
-    distance: float = 1.0,
 ) -> Motion:
-    """x -> Motion of a head whose usual pose is `usual`; the inverse of `to_model` for the default arguments.
+    """x -> Motion; the inverse of `to_model` for head_motion 1.
 
-    head_motion: amount of head motion; 0 is `usual` in every frame (at `distance`). distance: the x were generated
-    for this distance relative to `usual`, so their log distance varies about log(distance), and only the variation
-    is scaled by head_motion. Eyes keep their direction in the camera whatever the head does.
+    head_motion: amount of head motion; 0 is `usual` in every frame (at that distance). Eyes keep their direction in
+    the camera whatever the head does.
     """
-    centre = np.zeros(6)
-    centre[LOG_DISTANCE] = math.log(distance)
-    pose = usual + centre + head_motion * (x[:, POSE] - centre)
+    pose = usual + head_motion * x[:, POSE]
+    pose[:, LOG_DISTANCE] += log_distance
     dynamics = x[:, POSE.stop :].copy()
-    dynamics[:, :2] -= pose[:, _HEAD]
+    dynamics[:, :2] += (np.zeros(2) if gaze is None else gaze) - pose[:, _HEAD]
     return Motion(pose, dynamics)

@@ -29,6 +29,8 @@ class MotionStream:
         self._model = model
         self._usual = portrait_pose
         self._options = options
+        self._gaze = np.deg2rad([options.gaze_yaw, options.gaze_pitch])
+        self._log_distance = math.log(options.distance)
         self._scales = {
             "audio": options.guidance_audio,
             "gaze": options.guidance_gaze,
@@ -73,16 +75,15 @@ class MotionStream:
         present = torch.zeros(audio.shape[:2], dtype=torch.bool)
         present[:, context : context + frames] = True
         present[:, :context] = later
-        gaze = [math.radians(options.gaze_yaw), math.radians(options.gaze_pitch)]
         emotion = emotion_code(options.emotion or "neutral", float(options.emotion_strength))
         return Conditions(
             audio,
             present,
             self._previous,
             torch.tensor([later]),
-            torch.tensor([gaze], dtype=torch.float32),
+            torch.tensor(self._gaze[None], dtype=torch.float32),
             torch.tensor([True]),
-            torch.tensor([[math.log(options.distance)]], dtype=torch.float32),
+            torch.tensor([[self._log_distance]], dtype=torch.float32),
             torch.tensor([True]),
             torch.from_numpy(emotion)[None],
             torch.tensor([options.emotion is not None and options.emotion_strength > 0]),
@@ -90,4 +91,4 @@ class MotionStream:
 
     def _joined(self, parts: list[Float[np.ndarray, "frames channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
-        return from_model(x, self._usual, float(self._options.head_motion), float(self._options.distance))
+        return from_model(x, self._usual, self._gaze, self._log_distance, float(self._options.head_motion))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_opening
+from vasa_core.face.basis import FaceBasis, close_lips, eye_gap, iris_offset, lip_gaps, lip_opening
 from vasa_core.face.mesh import save_basis
 from vasa_core.face.pose import fit_similarity, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
@@ -17,6 +17,7 @@ from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
 
 EYEBALL_OF_IRIS = 0.9  # distance from the eyeball's centre to the iris (10.5 mm) over the iris's diameter (11.7 mm)
 LIP_WEIGHT, OVAL_WEIGHT, DEPTH_WEIGHT = 2.0, 0.5, 0.5  # what matters to the eye, against what the landmarker guesses
+CLOSED_GAP = 0.004  # face widths, mid-mouth: what the landmarker reads of a closed mouth
 AWAKE = 0.6  # of the open gap: below, a lid is blinking
 
 
@@ -126,6 +127,8 @@ def fit_basis(
     for clip in clips:
         neutrals.setdefault(clip.identity, []).append(clip.neutral)
     people = np.stack([np.mean(group, 0) for group in neutrals.values()])
+    closed = CLOSED_GAP * np.maximum(lip_gaps(mean), 0) / lip_gaps(mean).max()
+    people = close_lips(people, dynamics, closed)
     mean_neutral = (people.mean(0) + people.mean(0)[mirror] * [-1, 1, 1]) / 2
     identity = _principal(_with_mirrored([people - mean_neutral], mirror), weights, config.identities)
     diameter = np.mean([np.linalg.norm(people[:, e.iris[1]] - people[:, e.iris[3]], axis=-1) for e in EYES])

@@ -21,7 +21,7 @@ from vasa_core.checkpoint import load_tensors, save_tensors
 from vasa_core.config import InputError
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
-from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS
+from vasa_core.motion.representation import EXPRESSION, LIDS
 from vasa_core.training.motion_windows import Batch, WindowSampler, statistics
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def channel_weights(
 ) -> Float[Tensor, " channels"]:
     """Loss weight of each channel of x. visible: how far one unit of each expression channel moves the face."""
     weights = torch.ones(channels)
-    weights[GAZE] = 0.5
-    weights[LIDS] = 1.5
+    weights[LIDS] = 2.5
     if visible is not None:
         share = torch.from_numpy(np.asarray(visible / visible.max(), np.float32))
         weights[EXPRESSION] = share.clamp(min=_LEAST_EXPRESSION_WEIGHT)
@@ -125,7 +124,7 @@ class MotionTrainer:
         architecture = DenoiserConfig(
             size=config.size, motion_channels=train[0].x.shape[1], audio_channels=train[0].audio.shape[1]
         )
-        stats = statistics(train)
+        stats = statistics(train, architecture.window)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = MotionModel(architecture, stats, audio_encoder)

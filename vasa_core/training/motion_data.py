@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -33,6 +33,7 @@ _REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the
 _EMOTION_RIDGE = 3.0  # clips
 
 
+@runtime_checkable
 class FaceEncoder(Protocol):
     """What training needs of a face model."""
 

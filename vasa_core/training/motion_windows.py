@@ -1,7 +1,8 @@
-"""Training windows of the motion model: what is cut from which clip, and the augmentations that make controls exact.
+"""Training windows of the motion model: what is cut from which clip, with which labels.
 
-Adding a constant to a window's gaze and to its gaze label (and so for distance) teaches that the control adds, so it
-acts exactly and beyond what people in the data do.
+Motion is relative to its own labels of gaze and distance (see `motion.representation`). In half of the windows the
+labels that the model is told are moved by a constant, as if the person looked elsewhere in the same way: so it stays
+itself for directions and distances that nobody in the data shows.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from torch import Tensor
 from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.motion.model import Statistics
-from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE
+from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE, relative
 from vasa_core.training.motion_data import MotionClip
 
-GAZE_SHIFT = np.deg2rad([25.0, 20.0])  # yaw, pitch; added uniformly in +- this
+GAZE_SHIFT = np.deg2rad([25.0, 20.0])  # yaw, pitch; uniform in +- this
 DISTANCE_SHIFT = np.log([0.65, 1.6])
+SHIFTED_SHARE = 0.5
 BORROWED_WEIGHT = 0.5  # of the loss on a head that was not recorded with the sound
 MIN_STD = 1e-3
 _HEAD = slice(POSE.start, LIDS.stop)  # pose, gaze and lids: the channels that can be borrowed
@@ -45,16 +47,21 @@ class _Cut:
     index: np.ndarray
 
 
-def statistics(clips: list[MotionClip]) -> Statistics:
+def statistics(clips: list[MotionClip], window: int) -> Statistics:
     """Normalisation from the training clips: heads that sit still on purpose do not count for the head's channels."""
     lively = [clip for clip in clips if not clip.still and not clip.spinning] or clips
-    mean, std = _moments([clip.x for clip in lively])
+    mean, std = _moments([part for clip in lively for part in _centred(clip.x, window)])
     mean[EXPRESSION], std[EXPRESSION] = (m[EXPRESSION] for m in _moments([clip.x for clip in clips]))
     mean[POSE], mean[GAZE] = 0, 0  # their zero is the usual pose and the camera
     heard = [clip.audio for clip in clips if clip.synced]
     channels = clips[0].audio.shape[1]
     audio = _moments(heard) if heard else (np.zeros(channels), np.ones(channels))
     return Statistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, np.maximum(std, MIN_STD), *audio)))
+
+
+def _centred(x: np.ndarray, window: int) -> list[np.ndarray]:
+    parts = [x[i : i + window] for i in range(0, len(x), window)]
+    return [relative(part, main_gaze(part[:, GAZE]), float(np.median(part[:, LOG_DISTANCE]))) for part in parts]
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +88,7 @@ class WindowSampler:
         return _stack([self._window(rng) for _ in range(size)])
 
     def _window(self, rng: np.random.Generator) -> Batch:
-        kinds = [(self._heard, 0.45), (self._still, 0.42), (self._silent, 0.13)]
+        kinds = [(self._heard, 0.5), (self._still, 0.37), (self._silent, 0.13)]
         kinds = [(clips, share) for clips, share in kinds if clips] or [(self._lively, 1.0)]
         shares = np.array([share for _, share in kinds])
         clips, _ = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
@@ -108,10 +115,11 @@ class WindowSampler:
     ) -> Batch:
         context = self._config.context
         seen = x[context:][inside[context:]] if inside[context:].any() else x[context:]
-        gaze, distance = main_gaze(seen[:, GAZE]), np.median(seen[:, LOG_DISTANCE])
-        turn, step_back = rng.uniform(-GAZE_SHIFT, GAZE_SHIFT), rng.uniform(*DISTANCE_SHIFT)
-        x[:, GAZE] += turn
-        x[:, LOG_DISTANCE] += step_back
+        gaze, distance = main_gaze(seen[:, GAZE]), float(np.median(seen[:, LOG_DISTANCE]))
+        x = relative(x, gaze, distance)
+        if rng.random() < SHIFTED_SHARE:
+            gaze = gaze + rng.uniform(-GAZE_SHIFT, GAZE_SHIFT)
+            distance += rng.uniform(*DISTANCE_SHIFT)
         stats = self._statistics
         x = (x - stats["motion_mean"]) / stats["motion_std"]
         audio = (cut.clip.audio[cut.index] - stats["audio_mean"]) / stats["audio_std"]
@@ -124,9 +132,9 @@ class WindowSampler:
             torch.from_numpy(heard)[None],
             _tensor(x[:context]),
             torch.tensor([follows]),
-            _tensor(gaze + turn),
+            _tensor(gaze),
             yes,
-            _tensor(np.array([distance + step_back])),
+            _tensor(np.array([distance])),
             yes,
             _tensor(cut.clip.emotion),
             torch.tensor([bool(cut.clip.emotion.any())]),

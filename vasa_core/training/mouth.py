@@ -57,7 +57,7 @@ class MouthTrainingConfig:
     perceptual_weight: float = 0.4
     perceptual_share: float = 0.5
     judge_weight: float = 0.25
-    matching_weight: float = 1.0
+    matching_weight: float = 4.0
     painting_weight: float = 0.03
     average_decay: float = 0.998
     frames_per_clip: int = 160
@@ -114,9 +114,9 @@ class TrainingRun:
     def __init__(self, config: MouthTrainingConfig, perceptual: Perceptual, folder: Path) -> None:
         self.config, self.folder, self.perceptual = config, folder, perceptual
         torch.manual_seed(config.seed)
-        self.network = MouthNetwork(config.network).to(memory_format=torch.channels_last)
+        self.network = MouthNetwork(config.network).to(memory_format=torch.channels_last)  # pyright: ignore
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.judge = PatchJudge(config.judge_width).to(memory_format=torch.channels_last)
+        self.judge = PatchJudge(config.judge_width).to(memory_format=torch.channels_last)  # pyright: ignore
         rates = (config.learning_rate, config.judge_learning_rate)
         self.optimizer, self.judge_optimizer = (
             torch.optim.AdamW(part.parameters(), rate, betas=(0.5, 0.99), weight_decay=1e-4)
@@ -214,13 +214,13 @@ class TrainingRun:
             state = {name.split(".", 1)[1]: v for name, v in tensors.items() if name.split(".", 1)[0] == part}
             getattr(self, part).load_state_dict(state)
         for part in ("optimizer", "judge_optimizer"):
-            state: dict[int, dict[str, Tensor]] = {}
+            moments: dict[int, dict[str, Tensor]] = {}
             for name, value in tensors.items():
                 if name.split(".", 1)[0] == part:
                     _, index, key = name.split(".")
-                    state.setdefault(int(index), {})[key] = value
+                    moments.setdefault(int(index), {})[key] = value
             optimizer = getattr(self, part)
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         self.step, self.seconds, self.best = int(facts["step"]), float(facts["seconds"]), float(facts["best"])
 
 

@@ -148,7 +148,7 @@ def _recompressed(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -
     """Sometimes the photo through JPEG, or with noise, as a photo from anywhere may be."""
     if rng.random() < 0.25:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(45, 95))])
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)  # pyright: ignore[reportAssignmentType]
     if rng.random() < 0.1:
         noisy = image + rng.normal(size=image.shape) * rng.uniform(2, 8)
         image = np.clip(noisy, 0, 255).astype(np.uint8)

@@ -31,9 +31,11 @@ class Perceptual(nn.Module):
             self.slices.append(convolutions)
         for index, (_, blur) in enumerate(_SLICES[1:], 2):
             self.register_buffer(f"blur{index}", tensors[f"net.slice{index}.{blur}.filt"])
+        self.shift: Tensor
+        self.scale: Tensor
         self.register_buffer("shift", tensors["scaling_layer.shift"])
         self.register_buffer("scale", tensors["scaling_layer.scale"])
-        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def features(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c _h _w"]]:
         """relu1_2, relu2_2 (half size) and relu3_3 (quarter size) of images in -1..1."""

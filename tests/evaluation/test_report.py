@@ -1,0 +1,176 @@
+"""Summary, table and JSON of a result; and a video compared with itself, which must have no error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vasa_core.audio import features, open_encoder
+from vasa_core.audio.lip_sync import SyncJudge
+from vasa_core.config import InputError
+from vasa_core.evaluation.controls import _distance, _line
+from vasa_core.evaluation.evaluate import evaluate, shortened
+from vasa_core.evaluation.footage import Sound, Track, Tracker, cropped, describe, describe_speech, video, visible_box
+from vasa_core.evaluation.report import summarise, table, write_report
+from vasa_core.evaluation.truth import compare
+from vasa_core.face.topology import canonical_mesh
+from vasa_core.io.audio import read_audio
+from vasa_core.io.image import read_image
+from vasa_core.io.video import VideoWriter, read_frames
+from vasa_core.pipeline import Pipeline
+from vasa_core.preprocess.landmarker import Landmarker
+from vasa_core.registry import resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE, FRAMES = 256, 12
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled portrait drifting slowly to the right, as a video."""
+    path = tmp_path_factory.mktemp("clip") / "drift.mp4"
+    photo = read_image(ROOT / "assets" / "portrait.jpg")
+    side = min(photo.shape[:2])
+    photo = cv2.resize(photo[:side, :side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    with VideoWriter(path, (SIDE, SIDE)) as writer:
+        for index in range(FRAMES):
+            shift = np.array([[1, 0, index], [0, 1, 0]], np.float64)
+            writer.write(cv2.warpAffine(photo, shift, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tracker() -> Iterator[Tracker]:
+    task = resolve("face_landmarker")
+    with Landmarker(task) as landmarker:
+        yield Tracker(landmarker, canonical_mesh(task)[0])
+
+
+@pytest.fixture(scope="module")
+def track(clip: Path, tracker: Tracker) -> Track:
+    found = tracker(video(clip))
+    assert found is not None
+    return found
+
+
+def test_tracker_follows_the_drift(track: Track) -> None:
+    assert track.found == 1
+    assert track.size == (SIDE, SIDE)
+    step = np.diff(track.landmarks[:, :468, 0].mean(1)).mean()
+    assert step == pytest.approx(1, abs=0.1)
+
+
+def test_footage_without_a_face_has_no_track(tracker: Tracker) -> None:
+    assert tracker(lambda: iter([np.zeros((64, 64, 3), np.uint8)] * 2)) is None
+
+
+def test_a_video_compared_with_itself_has_no_error(clip: Path, track: Track) -> None:
+    figures = compare(video(clip), track, video(clip), track, (0, 0, SIDE, SIDE), None)
+    for name in ("landmarks_all", "landmarks_mouth", "shape_eyes", "gaze_error", "distance_error", "identity_shape"):
+        assert figures[name] == pytest.approx(0, abs=1e-9), name
+    assert figures["mouth_gain"] == pytest.approx(1)
+    assert figures["psnr"] == 100
+    assert figures["ssim"] == pytest.approx(1)
+    assert figures["sharpness_mouth"] == pytest.approx(1)
+    still = figures["still_all"]
+    assert still is not None
+    assert still > 1
+
+
+def test_description_of_a_drifting_photo(clip: Path, track: Track) -> None:
+    figures = describe(video(clip), track, 5)
+    assert figures["blinks"] == 0
+    assert figures["frames"] == FRAMES
+    delta = figures["delta_pose"]
+    assert delta is not None
+    assert delta < 0.5
+    assert figures["sharpness_kept"] == pytest.approx(1, abs=0.1)
+
+
+def test_speech_figures_of_lips_that_do_what_the_judge_expects(track: Track) -> None:
+    judge = SyncJudge.load(ROOT / "checkpoints" / "sync_judge")
+    waveform = read_audio(ROOT / "assets" / "speech.wav")
+    sound = Sound(waveform, features(open_encoder(judge.config.encoder), waveform))
+    expected = judge(sound.features)
+    landmarks = np.repeat(track.landmarks[:1].astype(np.float64), len(expected), 0)
+    height = np.linalg.norm(landmarks[0, 10, :2] - landmarks[0, 152, :2])
+    opening = height * (expected[:, 0] - expected[:, 0].min())
+    for lower in (14, 87, 317, 17):
+        landmarks[:, lower, 1] += opening
+    figures = describe_speech(Track(landmarks, 1.0, track.size, track.head), sound, judge)
+    assert figures["lag"] == 0
+    confidence, shuffled = figures["confidence"], figures["confidence_shuffled"]
+    assert confidence is not None
+    assert shuffled is not None
+    assert confidence > 0.4 > shuffled
+    assert figures["lag_change_when_delayed"] == -5
+
+
+def test_cropped_footage_and_its_visible_part(clip: Path) -> None:
+    matrix = np.array([[2.0, 0, 20], [0, 2.0, -100]])
+    frame = next(cropped(clip, matrix, 512)())
+    assert frame.shape == (512, 512, 3)
+    assert visible_box(matrix, (SIDE, SIDE), 512) == (21, 0, 512, 411)
+
+
+def test_short_clips_stay_and_long_ones_are_cut(clip: Path, tmp_path: Path) -> None:
+    assert shortened(clip, tmp_path / "a.mp4") == clip
+    cut = shortened(clip, tmp_path / "b.mp4", seconds=0.2)
+    assert sum(1 for _ in read_frames(cut)) == 5
+
+
+def test_summary_is_the_median_and_blinks_are_pooled() -> None:
+    videos = [
+        {"part": "real", "clip": "a", "frames": 1500, "blinks": 20, "lag": 0, "psnr": None, "blinks_per_minute": 20.0},
+        {"part": "real", "clip": "b", "frames": 750, "blinks": 1, "lag": 2, "blinks_per_minute": 2.0},
+    ]
+    summary = summarise(videos, ("real", "generated"))
+    assert summary["real"]["videos"] == 2
+    assert summary["real"]["lag"] == 1
+    assert summary["real"]["blinks_per_minute"] == pytest.approx(14)
+    assert "psnr" not in summary["real"]
+    assert summary["generated"] == {"videos": 0}
+
+
+def test_table_and_json_show_every_part(tmp_path: Path) -> None:
+    result = {
+        "summary": {"real": {"videos": 1, "lag": 0.0}, "generated": {"videos": 1, "lag": 1.0, "psnr": float("inf")}},
+        "controls": {"gaze_yaw": {"asked": [-1.0, 1.0], "slope": 0.9, "monotone": True}},
+        "drawing": {"lids": {"asked": [1.0, 0.0], "measured": None}},
+        "not_measured": ["identity by descriptor: needs dlib"],
+        "videos": [],
+    }
+    text = table(result)
+    assert "lag" in text
+    assert "gaze yaw: asked [-1 1], slope 0.9, monotone yes" in text
+    assert "lids: asked [1 0], measured -" in text
+    assert "not measured: identity by descriptor: needs dlib" in text
+    write_report(tmp_path / "evaluation.json", result)
+    stored = json.loads((tmp_path / "evaluation.json").read_text())
+    assert stored["summary"]["generated"] == {"videos": 1, "lag": 1.0, "psnr": None}
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+def test_sweep_lines() -> None:
+    line = _line((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
+    assert line["slope"] == pytest.approx(0.7)
+    assert line["monotone"] is True
+    assert _line((0.0, 1.0), [None, 1.0])["slope"] is None
+    assert _distance([None, None, None, None], None) == {}
+
+
+@pytest.mark.slow
+def test_evaluation_of_the_bundled_models_on_the_bundled_files(tmp_path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    pipeline = Pipeline.load("cpu")
+    result = evaluate(pipeline, [], tmp_path, progress=lambda a, b: done.append((a, b)))
+    assert done[-1] == (3, 3)
+    assert abs(result["summary"]["generated"]["lag"]) <= 1
+    assert (tmp_path / "evaluation.json").is_file()
+    with pytest.raises(InputError, match="clips"):
+        evaluate(pipeline, [], tmp_path, clips=-1)

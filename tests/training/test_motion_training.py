@@ -1,0 +1,185 @@
+"""Training of the motion model: losses, resuming, and two steps through the command's own function."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from motion_clips import make_clip, make_clips
+
+from vasa_core.config import GenerationOptions, InputError
+from vasa_core.motion.model import MotionModel
+from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, channel_weights, motion_loss, run_training
+from vasa_core.training.motion_scores import LipReader, blinks, generate, sample_scores
+from vasa_core.training.motion_windows import WindowSampler
+
+CONFIG = MotionTrainingConfig(size="tiny", minutes=None, steps=4, batch=2, warmup=1, half=False, seed=3)
+
+
+def trainer(config: MotionTrainingConfig = CONFIG) -> MotionTrainer:
+    return MotionTrainer([*make_clips(), make_clip(9, 120, "val")], config, "moonshine")
+
+
+def state(of: MotionTrainer) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in of.denoiser.named_parameters()}
+
+
+def test_loss_known_answer() -> None:
+    batch = trainer().sampler.batch(0, 2)
+    batch = replace(batch, weight=torch.ones_like(batch.x), conditions=batch.conditions.without("previous"))
+    channels = torch.ones(batch.x.shape[2])
+    terms = motion_loss(batch.x + 2.0, batch, torch.tensor([0.0, 0.5]), channels, velocity=1.0)
+    assert terms["x0"].item() == pytest.approx((4 + 2 * 4) / 2, rel=1e-5)  # 1 / (1 - 0.5) = 2 for the second item
+    assert terms["velocity"].item() == pytest.approx(0, abs=1e-9)  # a constant error has no velocity
+
+
+def test_jump_at_the_seam_costs_velocity() -> None:
+    batch = trainer().sampler.batch(0, 2)
+    batch = replace(batch, weight=torch.ones_like(batch.x))
+    follows = replace(batch.conditions, has_previous=torch.tensor([True, True]))
+    channels = torch.ones(batch.x.shape[2])
+    terms = motion_loss(batch.x + 1.0, replace(batch, conditions=follows), torch.zeros(2), channels, velocity=1.0)
+    assert terms["velocity"].item() == pytest.approx(1 / batch.x.shape[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["x0", "velocity"])
+def test_each_loss_alone_trains_the_network_where_something_was_measured(name: str) -> None:
+    run = trainer()
+    batch = run.sampler.batch(0, 2)
+    weight = torch.ones_like(batch.x)
+    weight[:, 30:, :] = 0
+    weight[:, :, 3] = 0
+    predicted = batch.x.clone().add_(torch.randn(batch.x.shape)).requires_grad_()
+    motion_loss(predicted, replace(batch, weight=weight), torch.tensor([0.3, 0.6]), run.channels, 1.0)[name].backward()
+    assert predicted.grad is not None
+    assert (predicted.grad[:, :29, :3] != 0).all() and (predicted.grad[:, :, 3] == 0).all()
+    assert (predicted.grad[:, 31:] == 0).all()
+    run._losses(run.sampler.batch(0, 2), 0)[name].backward()
+    assert run.denoiser.out.weight.grad is not None and run.denoiser.out.weight.grad.abs().sum() > 0
+
+
+def test_visible_expressions_count_more() -> None:
+    weights = channel_weights(14, np.array([0.01, 0.005, 0.00001, 0.01]))
+    assert weights[10:].tolist() == pytest.approx([1, 0.5, 0.1, 1])
+
+
+def test_training_reduces_the_loss() -> None:
+    run = trainer(replace(CONFIG, steps=60, batch=8, learning_rate=3e-3))
+    losses = [run.train_step() for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_resume_is_uninterrupted(tmp_path: Path) -> None:
+    whole = trainer()
+    run_training(whole, tmp_path / "a", tmp_path / "run_a")
+    run_training(trainer(replace(CONFIG, steps=2)), tmp_path / "b", tmp_path / "run_b")
+    torch.manual_seed(99)
+    resumed = trainer()
+    run_training(resumed, tmp_path / "b", tmp_path / "run_b")
+    assert resumed.step == 4
+    assert all(torch.equal(value, state(resumed)[name]) for name, value in state(whole).items())
+    assert all(torch.equal(value, resumed.average[name]) for name, value in whole.average.items())
+    one, two = (MotionModel.load(tmp_path / name).state_dict() for name in "ab")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_another_config_does_not_resume(tmp_path: Path) -> None:
+    run_training(trainer(), tmp_path / "out", tmp_path / "run")
+    with pytest.raises(InputError, match="another config"):
+        run_training(trainer(replace(CONFIG, batch=3)), tmp_path / "out", tmp_path / "run")
+
+
+def test_training_leaves_the_callers_randomness_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    trainer().train_step()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_limits_are_needed() -> None:
+    with pytest.raises(InputError, match="minutes and steps"):
+        replace(CONFIG, minutes=None, steps=None).validate()
+    with pytest.raises(InputError, match="batch"):
+        replace(CONFIG, batch=0).validate()
+
+
+def test_validation_does_not_change_the_model() -> None:
+    run = trainer()
+    run.train_step()
+    before = state(run)
+    assert np.isfinite(run.validation_loss())
+    assert all(torch.equal(value, before[name]) for name, value in state(run).items())
+
+
+def test_blinks() -> None:
+    lids = np.ones((100, 2))
+    lids[10:15] = [[0.6], [0.2], [0.0], [0.3], [0.65]]
+    lids[40:43] = 0.5  # a squint, not a blink
+    lids[97:] = 0.1
+    assert blinks(lids) == [5, 3]
+
+
+def test_lip_reader_reads_lips() -> None:
+    clips = make_clips()
+    read = LipReader(clips)(clips[0].x.astype(float))
+    assert np.corrcoef(read, clips[0].lips)[0, 1] > 0.9
+
+
+def test_scores_of_samples() -> None:
+    run = trainer()
+    clips = [*make_clips(), make_clip(9, 120, "val")]
+    scores = sample_scores(run.averaged_model(), clips, GenerationOptions(steps=2))
+    assert scores["clips"] == 1 and all(np.isfinite(value) for value in scores.values())
+    assert scores["gaze_yaw_slope"] == pytest.approx(1, abs=0.3)  # controls add exactly, even untrained
+
+
+def test_generated_length_is_the_audios() -> None:
+    motion = generate(trainer().averaged_model(), make_clip(0, 73).audio, GenerationOptions(steps=1))
+    assert len(motion) == 73
+
+
+def test_empty_training_split_is_an_error() -> None:
+    with pytest.raises(InputError, match="train"):
+        MotionTrainer([make_clip(0, split="val")], CONFIG, "moonshine")
+
+
+def test_held_out_clips_are_not_trained_on() -> None:
+    run = trainer()
+    assert isinstance(run.held_out, WindowSampler)
+    assert {clip.name for clip in run.sampler._heard} == {f"clip{i}" for i in range(4)}
+
+
+def test_two_steps_through_the_command(tmp_path: Path, portrait: Path) -> None:
+    """Real files all the way: videos of a moving photo with sound -> tracking -> features -> checkpoint and card."""
+    from vasa_core.io.image import read_image
+    from vasa_core.io.video import VideoWriter
+    from vasa_core.training.motion_run import train_motion
+
+    data = tmp_path / "videos"
+    data.mkdir()
+    photo = read_image(portrait)[:512, :512]
+    speech = portrait.parent / "speech.wav"
+    with (data / "manifest.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["file", "split", "identity"])
+        for index, split in enumerate(("train", "train", "val")):
+            name = f"clip{index}.mp4"
+            rows.writerow([name, split, f"person{index}"])
+            with VideoWriter(data / name, photo.shape[:2], speech, {}) as writer:
+                for frame in range(40):
+                    writer.write(np.roll(photo, (frame % 7, 2 * index + frame % 5), (0, 1)))
+    checkpoints = Path(__file__).resolve().parents[2] / "checkpoints"
+    config = replace(CONFIG, steps=2)
+    arguments = {"checkpoints": checkpoints, "cache": tmp_path / "cache", "run": tmp_path / "run"}
+    scores = train_motion([data], tmp_path / "motion", config, **arguments)
+    assert scores["steps"] == 2
+    model = MotionModel.load(tmp_path / "motion")
+    assert model.config.audio_channels == 288
+    assert len(generate(model, np.zeros((60, 288), np.float32), GenerationOptions(steps=1))) == 60
+    card = (tmp_path / "motion" / "MODEL_CARD.md").read_text()
+    assert "videos" in card and str(tmp_path) not in card.replace(f"--out {tmp_path / 'motion'}", "")
