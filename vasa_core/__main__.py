@@ -368,14 +368,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, INTERRUPT)
     try:
         cli()
-    except (InputError, MissingModelError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except (Cancelled, OSError) as error:
-        if INTERRUPT.number:  # Ctrl-C ends ffmpeg too, which may be seen before the request to stop is
+    except (InputError, MissingModelError, Cancelled, OSError) as error:
+        if INTERRUPT.number:  # Ctrl-C ends ffmpeg too, which looks like a bad file until the request to stop is seen
             sys.exit(INTERRUPT.exit_code)
         print(error, file=sys.stderr)
-        sys.exit(FAILED)
+        sys.exit(BAD_INPUT if isinstance(error, InputError | MissingModelError) else FAILED)
 
 
 if __name__ == "__main__":

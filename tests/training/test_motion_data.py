@@ -113,10 +113,9 @@ def test_motion_is_about_its_main_gaze_and_distance() -> None:
 
 
 def test_frames_outside_a_clip_do_not_count() -> None:
-    short = [
-        replace(clip, **{n: getattr(clip, n)[:35] for n in ("x", "audio", "valid", "lips")}) for clip in make_clips()
-    ]
-    batch = sampler([replace(clip, mirrored=None) for clip in short]).batch(0, 8)
+    names = ("x", "audio", "valid", "lips")
+    short = [replace(clip, mirrored=None, **{n: getattr(clip, n)[:35] for n in names}) for clip in make_clips()]
+    batch = sampler(short).batch(0, 8)
     assert (batch.weight[:, 35:] == 0).all() and (batch.weight[:, :35] > 0).all()
     assert not batch.conditions.has_audio[:, 10 + 35 :].any() and not batch.conditions.has_previous.any()
 

@@ -26,6 +26,7 @@ CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
+SHUT = 0.15  # the landmarker reads a shut eye as up to this much open
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
 
 Shape = Float[np.ndarray, "points 3"]
@@ -65,8 +66,9 @@ def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: 
 class FaceBasis:
     """mean: canonical face, lips closed. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
     around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
-    eyeball_radius: canonical units. lid_floor: measured opening of a closed eye. lid_follow: how much the
-    opening grows per sine of upward gaze. noise: landmark noise, canonical."""
+    eyeball_radius: canonical units. iris_gain: share of a real eye's rotation that the landmarker reads. lid_floor:
+    measured opening of a closed eye. lid_follow: how much the opening grows per sine of upward gaze. noise: landmark
+    noise, canonical."""
 
     mean: Float[np.ndarray, "478 3"]
     identity: Float[np.ndarray, "identities 478 3"]
@@ -75,6 +77,7 @@ class FaceBasis:
     iris_rest: Float[np.ndarray, "2 2"]
     mirror_index: Int[np.ndarray, " 478"]
     eyeball_radius: float
+    iris_gain: float
     lid_floor: float
     lid_follow: float
     noise: float
@@ -123,8 +126,8 @@ class FaceBasis:
         return np.concatenate([gaze, lids, expression], 1)
 
     def gaze(self, shapes: Shapes) -> Float[np.ndarray, "n 2"]:
-        """Gaze (yaw, pitch) in the head, rad, from the iris centres of both eyes."""
-        offset = (iris_offset(shapes) - self.iris_rest).mean(1) / self.eyeball_radius  # (n, xy)
+        """Gaze (yaw, pitch) in the head, rad, from the iris centres of both eyes as the landmarker sees them."""
+        offset = (iris_offset(shapes) - self.iris_rest).mean(1) / (self.eyeball_radius * self.iris_gain)  # (n, xy)
         return np.arcsin(np.clip(offset * [1, -1], -MAX_SINE, MAX_SINE))
 
     def decode(self, dynamics: Float[np.ndarray, "n dynamics"], rest: Shape, rest_dynamics: np.ndarray) -> Shapes:
@@ -136,7 +139,8 @@ class FaceBasis:
         closing = rest_dynamics[LIDS] - dynamics[:, LIDS]  # (n, eye)
         shapes = rest + np.tensordot(expression, self.dynamics, 1) + np.tensordot(closing, self.lids, 1)
         factor = self._lid_factor(dynamics[:, GAZE]) / self._lid_factor(rest_dynamics[None, GAZE])
-        opening = dynamics[:, LIDS] * factor[:, None] / np.maximum(rest_dynamics[LIDS], MIN_REST_OPENING)
+        drawn, own = (np.maximum(lids - SHUT, 0) for lids in (dynamics[:, LIDS], rest_dynamics[LIDS]))
+        opening = drawn * factor[:, None] / np.maximum(own, MIN_REST_OPENING)
         _place_lids(shapes, rest, opening)
         self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
         _separate_lips(shapes, rest)

@@ -27,7 +27,7 @@ from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, rin
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
-_NUMBERS = ("eyeball_radius", "lid_floor", "lid_follow", "noise")
+_NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
 
 
 def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from vasa_core.face.basis import FaceBasis, close_lips, eye_gap, iris_offset, lip_gaps, lip_opening
 from vasa_core.face.mesh import save_basis
-from vasa_core.face.pose import fit_similarity, unproject
+from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
 from vasa_core.registry import resolve
 from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
@@ -18,6 +18,7 @@ from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
 EYEBALL_OF_IRIS = 0.9  # distance from the eyeball's centre to the iris (10.5 mm) over the iris's diameter (11.7 mm)
 LIP_WEIGHT, OVAL_WEIGHT, DEPTH_WEIGHT = 2.0, 0.5, 0.5  # what matters to the eye, against what the landmarker guesses
 CLOSED_GAP = 0.004  # face widths, mid-mouth: what the landmarker reads of a closed mouth
+TURNING, FIXATING = np.radians(3), -0.7  # standard deviation of head yaw; its correlation with the eyes' yaw
 AWAKE = 0.6  # of the open gap: below, a lid is blinking
 
 
@@ -38,6 +39,7 @@ class _AlignedClip:
     shapes: Float[np.ndarray, "n 478 3"]  # canonical
     neutral: Float[np.ndarray, "478 3"]
     open_gap: Float[np.ndarray, " 2"]
+    yaw: Float[np.ndarray, " n"]  # of the head, rad
 
 
 def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingConfig | None = None) -> dict:
@@ -102,13 +104,14 @@ def _align_clip(clip: TrackedClip, mean: Float[np.ndarray, "478 3"], most: int) 
     stable = list(STABLE)
     points = clip.landmarks[clip.valid].astype(np.float64)
     points = points[:: max(1, len(points) // most)]
-    shapes = unproject(points, *fit_similarity(mean[stable], points[:, stable]))
+    similarity = fit_similarity(mean[stable], points[:, stable])
+    shapes = unproject(points, *similarity)
     gap = eye_gap(shapes)
     open_gap = np.percentile(gap, 60, axis=0)
     awake = (gap > 0.8 * open_gap).all(1)
     order = np.argsort(np.where(awake, lip_opening(shapes), np.inf))
     neutral = shapes[order[: max(3, len(shapes) // 6)]].mean(0)
-    return _AlignedClip(_speaker(clip), shapes, neutral, open_gap)
+    return _AlignedClip(_speaker(clip), shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
 
 
 def fit_basis(
@@ -135,9 +138,9 @@ def fit_basis(
     rest = np.mean([np.median(iris_offset(c.shapes), 0) for c in clips], 0)
     rest = (rest + rest[::-1] * [-1, 1]) / 2  # (eye, xy)
     radius = float(EYEBALL_OF_IRIS * diameter)
-    basis = FaceBasis(mean_neutral, identity, dynamics, lids, rest, mirror, radius, floor, lid_follow=0.0, noise=1.0)
-    noise = _unexplained(basis, residual)
-    return replace(basis, noise=noise, lid_follow=_fit_lid_follow(basis, clips))
+    basis = FaceBasis(mean_neutral, identity, dynamics, lids, rest, mirror, radius, 1.0, floor, 0.0, 1.0)
+    basis = replace(basis, noise=_unexplained(basis, residual), iris_gain=_fit_iris_gain(basis, clips))
+    return replace(basis, lid_follow=_fit_lid_follow(basis, clips))
 
 
 def _blinks(clip: _AlignedClip) -> bool:
@@ -207,6 +210,19 @@ def _unexplained(basis: FaceBasis, residual: list[np.ndarray]) -> float:
     design = basis.dynamics.reshape(len(basis.dynamics), -1).T
     left = stacked - np.linalg.lstsq(design, stacked.T, rcond=None)[0].T @ design.T
     return float(left.std())
+
+
+def _fit_iris_gain(basis: FaceBasis, clips: list[_AlignedClip]) -> float:
+    """How much of an eye's rotation the landmarker shows, from people who keep looking at one place as they turn.
+
+    Their eyes turn back in the head exactly as far as the head turns, so the slope of the one over the other is -1.
+    """
+    slopes = []
+    for clip in clips:
+        yaw, eyes = clip.yaw, basis.gaze(clip.shapes)[:, 0]
+        if yaw.std() > TURNING and np.corrcoef(yaw, eyes)[0, 1] < FIXATING:
+            slopes.append(-np.polyfit(yaw, eyes, 1)[0])
+    return float(np.median(slopes)) if slopes else 1.0
 
 
 def _fit_lid_follow(basis: FaceBasis, clips: list[_AlignedClip]) -> float:

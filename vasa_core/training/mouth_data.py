@@ -180,9 +180,11 @@ def _recoloured(pair: Pair, rng: np.random.Generator) -> Pair:
         saturation = rng.uniform(0, 1.5)
         mix = saturation * np.eye(3) + (1 - saturation) / 3
         colours = [np.clip(image @ mix, 0, 255).astype(np.uint8) for image in colours]
-    if rng.random() < 0.15:
-        sigma = rng.uniform(0.4, 1.2)
-        colours = [cv2.GaussianBlur(image, (0, 0), sigma) for image in colours]
+    if rng.random() < 0.4:
+        sigma, sharpening = rng.uniform(0.5, 1.2), rng.choice([-1.0, rng.uniform(0.5, 1.5)], p=[0.35, 0.65])
+        blurs = [cv2.GaussianBlur(image, (0, 0), sigma) for image in colours]
+        mixed = [cv2.addWeighted(i, 1 + sharpening, b, -sharpening, 0) for i, b in zip(colours, blurs, strict=True)]
+        colours = mixed  # sharpening -1 is the blur itself; portraits are sharper than video
     masks = pair.channels[..., 3:6]
     channels, target, judged = np.concatenate([colours[0], masks, colours[1]], -1), colours[2], pair.judged
     if rng.random() < 0.5:
