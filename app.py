@@ -121,7 +121,7 @@ def _controls() -> list[gr.components.Component]:
         strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
     with gr.Accordion("More", open=False):
-        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze and distance")
+        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze (above 0 it overshoots)")
         feeling = gr.Slider(0, 5, DEFAULTS.guidance_emotion, step=0.1, label="CFG scale of emotion")
         head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")

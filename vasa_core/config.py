@@ -48,7 +48,7 @@ class GenerationOptions:
     emotion: str | None = None
     emotion_strength: float = 1.0
     guidance_audio: float = 0.5
-    guidance_gaze: float = 1.0
+    guidance_gaze: float = 0.0
     guidance_emotion: float = 1.0
     head_motion: float = 1.0
     steps: int = 10

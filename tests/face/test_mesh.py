@@ -56,7 +56,7 @@ def test_a_turned_head_is_tracked_as_turned(
     assert found is not None
     _, motion = model.encode_landmarks(found[0][None], frame.shape[:2], ready.identity)
     turned = np.degrees(motion.pose[0, axis] - ready.motion.pose[0, axis])
-    assert turned == pytest.approx(degrees, abs=0.3 * abs(degrees))
+    assert turned == pytest.approx(degrees, abs=0.35 * abs(degrees))
 
 
 def test_background_stands_still_when_the_head_turns(model: MeshFaceModel, ready: Portrait) -> None:

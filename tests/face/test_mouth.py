@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,16 @@ from vasa_core.face.mouth import (
     transform,
 )
 from vasa_core.face.mouth_network import MouthConfig, MouthNetwork, blended
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, LIP_PAIRS, LIPS_INNER, LIPS_OUTER, canonical_mesh
+from vasa_core.face.raster import backward_flow
+from vasa_core.face.topology import (
+    CHEEK_LEFT,
+    CHEEK_RIGHT,
+    LIP_PAIRS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    canonical_mesh,
+    mouth_fan,
+)
 from vasa_core.registry import resolve
 from vasa_core.types import TrackedImage
 
@@ -220,6 +230,49 @@ def test_wrong_checkpoints_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, {"patch": 48, "widths": [8, 8]}, {"a": torch.zeros(1)})
     with pytest.raises(InputError, match="mouth network"):
         MouthPainter.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def closed_face(face: tuple, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same face with its lips shut: the photo drawn at landmarks without a gap."""
+    photo, landmarks = face
+    closed = with_gap(landmarks, 0.0)
+    flow, _ = backward_flow(
+        closed[:468], landmarks[:468, :2], np.concatenate([triangles, mouth_fan()]), photo.shape[:2]
+    )
+    return cv2.remap(photo, flow, None, cv2.INTER_LINEAR), closed  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_trained_painter_leaves_closed_lips_alone(
+    closed_face: tuple, triangles: np.ndarray, trained: MouthPainter, size: int
+) -> None:
+    photo, landmarks = closed_face
+    source = trained.prepare(photo, landmarks, triangles)
+    frame = cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA)
+    driving = landmarks * (size / photo.shape[0])
+    painted = trained.paint(frame.copy(), driving, source)
+    lips = polygon_mask(driving, LIPS_OUTER, (size, size)) > 0
+    difference = np.abs(painted.astype(int) - frame)
+    assert difference[lips].mean() < 5
+    assert difference[~lips].mean() < 0.1
+
+
+def test_trained_painter_darkens_a_mouth_that_the_photo_shows_closed(
+    closed_face: tuple, triangles: np.ndarray, trained: MouthPainter
+) -> None:
+    photo, landmarks = closed_face
+    driving = with_gap(landmarks, 0.15)
+    channels, _ = network_input(
+        trained.prepare(photo, landmarks, triangles), transform(driving, patch_affine(driving, trained.patch))
+    )
+    painted = channels[..., :3] + trained._change(channels)
+    inside = cv2.erode(channels[..., 3], np.ones((5, 5), np.uint8)) > 250
+    lips = (channels[..., 4] > 250) & (channels[..., 3] == 0)
+    redness = [np.diff(image[inside][:, [1, 0]].mean(0))[0] for image in (channels[..., :3].astype(float), painted)]
+    print(painted[inside].mean(), channels[..., :3][inside].mean(), painted[lips].mean(), redness)
+    assert painted[inside].mean() < 0.8 * painted[lips].mean()
+    assert redness[1] < 0.8 * redness[0]  # lip colour no more
 
 
 def test_trained_painter_leaves_an_undriven_photo_as_it_is(

@@ -115,6 +115,8 @@ def test_training_leaves_the_callers_randomness_alone() -> None:
 def test_limits_are_needed() -> None:
     with pytest.raises(InputError, match="minutes and steps"):
         replace(CONFIG, minutes=None, steps=None).validate()
+    with pytest.raises(InputError, match="huge"):
+        replace(CONFIG, size="huge").validate()
     with pytest.raises(InputError, match="batch"):
         replace(CONFIG, batch=0).validate()
 

@@ -26,7 +26,9 @@ CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
-SHUT = 0.15  # the landmarker reads a shut eye as up to this much open
+# What is drawn must go further than what is meant, for the landmarker to read it as it reads real eyes:
+IRIS_TRAVEL = 1.15  # times the real travel of an iris
+SHUT, LID_CURVE = 0.15, 1.25  # the opening drawn as shut; how fast lids close from there
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
 
 Shape = Float[np.ndarray, "points 3"]
@@ -133,13 +135,13 @@ class FaceBasis:
     def decode(self, dynamics: Float[np.ndarray, "n dynamics"], rest: Shape, rest_dynamics: np.ndarray) -> Shapes:
         """z_dyn -> canonical shapes of the face whose photographed shape is `rest` with z_dyn `rest_dynamics`.
 
-        dynamics == rest_dynamics gives back `rest`. Lids meet exactly at opening 0, and lips never cross.
+        dynamics == rest_dynamics gives back `rest`. Lids meet exactly at opening SHUT and below, lips never cross.
         """
         expression = dynamics[:, EXPRESSION] - rest_dynamics[EXPRESSION]
         closing = rest_dynamics[LIDS] - dynamics[:, LIDS]  # (n, eye)
         shapes = rest + np.tensordot(expression, self.dynamics, 1) + np.tensordot(closing, self.lids, 1)
         factor = self._lid_factor(dynamics[:, GAZE]) / self._lid_factor(rest_dynamics[None, GAZE])
-        drawn, own = (np.maximum(lids - SHUT, 0) for lids in (dynamics[:, LIDS], rest_dynamics[LIDS]))
+        drawn, own = (_drawn_opening(lids) for lids in (dynamics[:, LIDS], rest_dynamics[LIDS]))
         opening = drawn * factor[:, None] / np.maximum(own, MIN_REST_OPENING)
         _place_lids(shapes, rest, opening)
         self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
@@ -171,7 +173,7 @@ class FaceBasis:
         return np.clip(1 + self.lid_follow * np.sin(gaze[:, 1]), 0.5, 1.3)
 
     def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
-        turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * self.eyeball_radius  # (n, xy)
+        turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * (IRIS_TRAVEL * self.eyeball_radius)  # (n, xy)
         for index, eye in enumerate(EYES):
             iris = list(eye.iris)
             middle = shapes[:, list(eye.corners), :2].mean(1)
@@ -180,6 +182,11 @@ class FaceBasis:
             rim = rest[iris] - rest[iris[0]]
             shapes[:, iris, :2] = centre[:, None] + rim[:, :2]
             shapes[:, iris, 2] = depth[:, None]
+
+
+def _drawn_opening(lids: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
+    """Opening to draw for an opening that was read: 1 stays 1, SHUT is 0."""
+    return np.maximum((lids - SHUT) / (1 - SHUT), 0) ** LID_CURVE
 
 
 def _place_lids(shapes: Shapes, rest: Shape, opening: Float[np.ndarray, "n 2"]) -> None:

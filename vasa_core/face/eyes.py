@@ -32,9 +32,7 @@ class Irises:
     lashes: Float[np.ndarray, "2 3"]  # RGB
 
 
-def lift_irises(
-    photo: UInt8[np.ndarray, "height width 3"], landmarks: Float[np.ndarray, "478 3"]
-) -> Irises:
+def lift_irises(photo: UInt8[np.ndarray, "height width 3"], landmarks: Float[np.ndarray, "478 3"]) -> Irises:
     """Take the irises off a photo. landmarks: px."""
     blank = photo.copy()
     discs, radii, lashes = [], [], []

@@ -11,6 +11,7 @@ from vasa_core.types import Motion
 
 LINEAR_SHARE = 0.7  # of a limit: up to there nothing is changed
 TURN_LIMITS = {PITCH: np.radians(22), YAW: np.radians(32), ROLL: np.radians(28)}  # from the photo's own pose
+LEAST_ROOM = 0.4  # of a limit, back from a photo that is turned far
 SHIFT_LIMIT = 0.5  # face widths
 LOG_DISTANCE_LIMIT = np.log(1.35)
 GAZE_LIMITS = np.radians([32, 26])  # yaw, pitch in the head
@@ -24,11 +25,17 @@ def soft_limit(values: Float[np.ndarray, "*n"], limit: float | Float[np.ndarray,
     return np.where(excess > 0, np.sign(values) * (knee + room * np.tanh(excess / room)), values)
 
 
+def _room(turn: Float[np.ndarray, " n"], own: float, limit: float) -> Float[np.ndarray, " n"]:
+    """Limit of each turn: a photo already turned to one side does not show the other, so turning back goes less far."""
+    back = np.sign(turn) == -np.sign(own)
+    return np.where(back, np.maximum(limit - abs(own), LEAST_ROOM * limit), limit)
+
+
 def limited(motion: Motion, own: Motion) -> Motion:
     """Motion within what a photo with the pose and dynamics `own` (one frame) can show."""
     pose, dynamics = motion.pose - own.pose, motion.dynamics.copy()
     for axis, limit in TURN_LIMITS.items():
-        pose[:, axis] = soft_limit(pose[:, axis], float(limit))
+        pose[:, axis] = soft_limit(pose[:, axis], _room(pose[:, axis], own.pose[0, axis], float(limit)))
     for axis in (SHIFT_X, SHIFT_Y):
         pose[:, axis] = soft_limit(pose[:, axis], SHIFT_LIMIT)
     pose[:, LOG_DISTANCE] = soft_limit(pose[:, LOG_DISTANCE], float(LOG_DISTANCE_LIMIT))

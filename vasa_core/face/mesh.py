@@ -27,13 +27,16 @@ from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, rin
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
+BLINKING = 0.7  # of the usual eye gap
 _NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
 
 
 def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:
     """Write the basis and the face's own triangles as a checkpoint."""
     arrays = {name: getattr(basis, name) for name in _ARRAYS}
-    tensors = {name: torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else None) for name, a in arrays.items()}
+    tensors = {
+        name: torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else None) for name, a in arrays.items()
+    }
     config = {"face_model": "mesh", **{name: getattr(basis, name) for name in _NUMBERS}}
     save_checkpoint(folder, config, {**tensors, "triangles": torch.tensor(triangles)}, half=False)
 
@@ -109,6 +112,16 @@ class MeshFaceModel:
             shapes, pose = self.basis.align(landmarks, size, neutral)
             identity = Identity(neutral, np.median(eye_gap(shapes), 0))
         return identity, Motion(pose, self.basis.encode(shapes, identity.neutral, identity.open_gap))
+
+    def encode_driving(self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int]) -> Motion:
+        """Motion of a driving face whose rest is read from its first frame, as a portrait's is from its photo.
+
+        The eyes' rest is the first frame's too, unless it is caught in a blink.
+        """
+        first, _ = self.encode_landmarks(landmarks[:1], size)
+        gap = np.median(eye_gap(self.basis.align(landmarks, size, first.neutral)[0]), 0)
+        open_gap = np.where(first.open_gap > BLINKING * gap, first.open_gap, gap)
+        return self.encode_landmarks(landmarks, size, Identity(first.neutral, open_gap))[1]
 
     def encode_motion(self, tracked: TrackedImage, identity: Identity | None = None) -> Motion:
         """Pose and facial dynamics of one image."""

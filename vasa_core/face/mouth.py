@@ -196,7 +196,8 @@ def save_network(folder: Path, network: MouthNetwork) -> None:
 def faster_precision(network: MouthNetwork) -> torch.dtype:
     """float32, or bfloat16 if this CPU runs the network clearly faster in it.
 
-    The two take turns and the best time of each counts, so that other work on the machine does not tip the scales.
+    The two take turns and the best processor time of each counts: other work on the machine must not tip the scales,
+    or the same seed would not give the same video.
     """
     patch, best = network.config.patch, {torch.float32: float("inf"), torch.bfloat16: float("inf")}
     trials = {}
@@ -208,9 +209,9 @@ def faster_precision(network: MouthNetwork) -> torch.dtype:
         for _ in range(TIMING_ROUNDS):
             for precision, trial in trials.items():
                 x = torch.zeros(1, CHANNELS, patch, patch, dtype=precision)
-                start = time.perf_counter()
+                start = time.process_time()
                 trial(x)
-                best[precision] = min(best[precision], time.perf_counter() - start)
+                best[precision] = min(best[precision], time.process_time() - start)
     return torch.bfloat16 if best[torch.bfloat16] < WORTH_HALVING * best[torch.float32] else torch.float32
 
 

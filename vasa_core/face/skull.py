@@ -7,10 +7,10 @@ from jaxtyping import Float
 
 from vasa_core.face.topology import FACE_OVAL
 
-RADII = (1.18, 1.45, 1.9, 2.6)  # of the face oval
-WEIGHT_UP = (1.0, 0.95, 0.45, 0.0)  # rigid weight of each ring above the face (hair) ...
-WEIGHT_SIDE = (1.0, 0.85, 0.35, 0.0)
-WEIGHT_DOWN = (0.85, 0.45, 0.1, 0.0)  # ... and below it (neck, shoulders)
+RADII = (1.18, 1.42, 1.7, 2.05)  # of the face oval
+WEIGHT_UP = (1.0, 0.95, 0.5, 0.0)  # rigid weight of each ring above the face (hair) ...
+WEIGHT_SIDE = (1.0, 0.8, 0.3, 0.0)
+WEIGHT_DOWN = (0.85, 0.4, 0.1, 0.0)  # ... and below it (neck, shoulders)
 DEPTH_SLOPE = 0.9  # of the face's width, per unit of radius: the skull recedes behind the face
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
 from vasa_core.motion.conditions import Conditions
+from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
 from vasa_core.motion.sampler import sample
@@ -82,11 +83,17 @@ class MotionModel(nn.Module):
     def sample_window(
         self, conditions: Conditions, scales: Mapping[str, float], steps: int, generator: torch.Generator
     ) -> Float[Tensor, "batch window channels"]:
-        """One window of normalised motion per item of `conditions`; noise is drawn on the generator's device."""
-        denoise = guided(self.denoiser.bind, conditions.to(self.device), scales)
+        """One window of normalised motion per item of `conditions`; noise is drawn on the generator's device.
+
+        Where there is a previous window, motion goes on from it without a jump.
+        """
+        conditions = conditions.to(self.device)
+        denoise = guided(self.denoiser.bind, conditions, scales)
+        follows = conditions.has_previous[:, None, None]
 
         def on_device(x: Float[Tensor, "batch frames channels"], t: Tensor) -> Float[Tensor, "batch frames channels"]:
-            return denoise(x.to(self.device), t.to(self.device)).to(generator.device)
+            x0 = denoise(x.to(self.device), t.to(self.device))
+            return torch.where(follows, continued(x0, conditions.previous), x0).to(generator.device)
 
         shape = (len(conditions), self.config.window, self.config.motion_channels)
         return sample(on_device, shape, self.denoiser.schedule, steps, generator)

@@ -43,9 +43,13 @@ def track_driving(
         elif landmarks:
             landmarks.append(landmarks[-1])
         else:
-            raise InputError(f"{path.name} starts without a face that can be followed; expected one in its first frame.")
+            raise InputError(
+                f"{path.name} starts without a face that can be followed; expected one in its first frame."
+            )
     if not landmarks:
         raise InputError(f"{path.name} holds no frames; expected a video of a face.")
     if found_frames < MIN_FOUND * len(landmarks):
-        raise InputError(f"{path.name} shows a face in {found_frames} of {len(landmarks)} frames; expected most of them.")
+        raise InputError(
+            f"{path.name} shows a face in {found_frames} of {len(landmarks)} frames; expected most of them."
+        )
     return np.stack(landmarks), size

@@ -155,7 +155,7 @@ class Pipeline:
         options = (options or GenerationOptions()).validate()
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
         landmarks, size = track_driving(driving, self.preprocessor, cancelled)
-        motion = self._retarget(prepared.portrait, self.face.encode_landmarks(landmarks, size)[1], use)
+        motion = self._retarget(prepared.portrait, self.face.encode_driving(landmarks, size), use)
         frames = self._draw(prepared.portrait, iter([motion]), options.size, 1.0)
         with VideoWriter(out, (options.size, options.size), _sound_of(driving), METADATA) as writer:
             for frame in _watched(frames, len(motion), cancelled, progress):
@@ -181,7 +181,9 @@ class Pipeline:
         for features in stream_features(self.speech, chunks):
             # A window at a time, so that the first frame does not wait for the whole block's motion.
             for start in range(0, len(features), self.motion.config.window):
-                yield _camera_distance_removed(stream.push(features[start : start + self.motion.config.window]), options)
+                yield _camera_distance_removed(
+                    stream.push(features[start : start + self.motion.config.window]), options
+                )
         yield _camera_distance_removed(stream.finish(), options)
 
     def _retarget(self, portrait: Portrait, motion: Motion, use: str) -> Motion:
@@ -242,9 +244,7 @@ def _sound_of(path: Path) -> Path | None:
 
 
 def _result(out: Path, frames: int, started: float, options: GenerationOptions) -> VideoResult:
-    return VideoResult(
-        str(out), frames, frames / FPS, time.perf_counter() - started, options.size, int(options.seed)
-    )
+    return VideoResult(str(out), frames, frames / FPS, time.perf_counter() - started, options.size, int(options.seed))
 
 
 def _device(name: str) -> str:

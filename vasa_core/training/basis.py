@@ -114,9 +114,7 @@ def _align_clip(clip: TrackedClip, mean: Float[np.ndarray, "478 3"], most: int) 
     return _AlignedClip(_speaker(clip), shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
 
 
-def fit_basis(
-    mean: Float[np.ndarray, "478 3"], clips: list[_AlignedClip], config: BasisTrainingConfig
-) -> FaceBasis:
+def fit_basis(mean: Float[np.ndarray, "478 3"], clips: list[_AlignedClip], config: BasisTrainingConfig) -> FaceBasis:
     """Basis from aligned clips; mirrored copies of every clip make it symmetric."""
     mirror = mirror_index(mean)
     floor = float(np.median([np.percentile(eye_gap(c.shapes) / c.open_gap, 1) for c in clips if _blinks(c)]))

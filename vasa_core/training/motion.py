@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vasa_core.checkpoint import load_tensors, save_tensors
 from vasa_core.config import InputError
-from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
+from vasa_core.motion.denoiser import SIZES, Denoiser, DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
 from vasa_core.motion.representation import EXPRESSION, LIDS
 from vasa_core.training.motion_windows import Batch, WindowSampler, statistics
@@ -64,6 +64,8 @@ class MotionTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
         if self.minutes is None and self.steps is None:
             raise InputError("minutes and steps are both None; expected a limit for the training.")
+        if self.size not in SIZES:
+            raise InputError(f"size is {self.size!r}; expected one of {', '.join(SIZES)}.")
         for name in ("minutes", "steps", "batch", "learning_rate", "snapshot_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:

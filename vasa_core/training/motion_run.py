@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections import Counter
@@ -77,6 +78,7 @@ def write_card(
         "## Data",
         "",
         *_data_lines(clips, names),
+        *_licence_lines(data),
         "",
         "Offered for research and non-commercial use: footage rights of part of the data are unstated.",
         "",
@@ -112,6 +114,16 @@ def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
         frames[kind] += len(clip)
     used = [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]
     return [f"Folders: {', '.join(names)}.", "", *used]
+
+
+def _licence_lines(data: list[Path]) -> list[str]:
+    """Licences of the clips, where a folder's manifest.csv names them."""
+    licences = Counter[str]()
+    for manifest in (folder / "manifest.csv" for folder in data):
+        if manifest.is_file():
+            with manifest.open(newline="") as stream:
+                licences.update(row["licence"] for row in csv.DictReader(stream) if row.get("licence"))
+    return [f"- licence of {count} clips: {licence}" for licence, count in licences.most_common()]
 
 
 def _write(path: Path, text: str) -> None:
