@@ -49,7 +49,8 @@ def test_torch_and_numba_agree_on_a_crumpled_mesh() -> None:
     )
     triangles = triangles.astype(np.int32)
     flow, covered = backward_flow(vertices, source, triangles, SIZE)
-    other, other_covered = backward_flow_torch(*(torch.tensor(v) for v in (vertices, source, triangles)), SIZE)
+    moved, still, corners = (torch.tensor(v) for v in (vertices, source, triangles))
+    other, other_covered = backward_flow_torch(moved, still, corners, SIZE)
     assert np.array_equal(covered, other_covered.numpy())
     np.testing.assert_allclose(flow, other.numpy(), atol=1e-3)
 

@@ -66,8 +66,8 @@ def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: 
 
 @dataclass(frozen=True)
 class FaceBasis:
-    """mean: canonical face, lips closed. identity, dynamics: displacement per standard deviation. lids: displacement of the skin
-    around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
+    """mean: canonical face, lips closed. identity, dynamics: displacement per standard deviation. lids: displacement
+    of the skin around each eye per unit of closing. iris_rest: (eye, xy) iris offset when looking straight ahead.
     eyeball_radius: canonical units. iris_gain: share of a real eye's rotation that the landmarker reads. lid_floor:
     measured opening of a closed eye. lid_follow: how much the opening grows per sine of upward gaze. noise: landmark
     noise, canonical."""
@@ -202,7 +202,7 @@ def _place_lids(shapes: Shapes, rest: Shape, opening: Float[np.ndarray, "n 2"]) 
 
 
 def _separate_lips(shapes: Shapes, rest: Shape) -> None:
-    """Lips that would cross meet in the middle instead; a gap under CLOSED_LIPS closes to what the photo shows closed."""
+    """Lips that would cross meet in the middle instead; a gap under CLOSED_LIPS closes to the photo's own."""
     upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
     gap, rest_gap = lip_gaps(shapes), lip_gaps(rest)
     closed = np.where(rest_gap < CLOSED_LIPS, rest_gap, 0)

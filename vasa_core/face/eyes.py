@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from vasa_core.face.raster import warp
 from vasa_core.face.topology import EYES, Eye
 
 DISC = 56  # px, side of a stored iris picture
@@ -52,7 +53,8 @@ def _lash_colour(photo: np.ndarray, landmarks: np.ndarray, eye: Eye) -> Float[np
     points = np.round(landmarks[list(eye.upper), :2]).astype(int)
     x, y = np.clip(points[:, 0], 0, photo.shape[1] - 1), points[:, 1]
     rows = np.clip(y[:, None] + [-1, 0, 1], 0, photo.shape[0] - 1)  # (points, 3)
-    return np.percentile(photo[rows, x[:, None]].reshape(-1, 3), 15, axis=0)
+    edge = photo[rows, x[:, None]].reshape(-1, 3)
+    return np.percentile(edge, 15, axis=0)
 
 
 def opening_mask(
@@ -146,8 +148,9 @@ def draw_eyes(
         if share > 0:
             mask = opening_mask(landmarks, eye, window.shape[:2], (float(low[0]), float(low[1])))
             patch = flow[low[1] : high[1], low[0] : high[0]]
-            drawn = cv2.remap(irises.blank, patch, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            drawn = _with_iris(drawn.astype(np.float32), disc, landmarks[eye.iris[0], :2] - low, radius, zoom)
+            drawn = _with_iris(
+                warp(irises.blank, patch).astype(np.float32), disc, landmarks[eye.iris[0], :2] - low, radius, zoom
+            )
             opacity = share * cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
             window[:] = (window + (drawn - window) * opacity).round().clip(0, 255)
 

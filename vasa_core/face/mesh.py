@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -21,7 +21,7 @@ from vasa_core.face.eyes import Irises, draw_eyes, draw_lashes, lift_irises
 from vasa_core.face.limits import limited
 from vasa_core.face.mouth import MouthPainter, MouthSource
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
-from vasa_core.face.raster import backward_flow, backward_flow_torch, compile_rasterizer
+from vasa_core.face.raster import backward_flow, backward_flow_torch, compile_rasterizer, warp
 from vasa_core.face.skull import RADII, ring_vertices
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
@@ -45,9 +45,9 @@ def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
     """The basis and the face's triangles of a checkpoint folder. Raises InputError if it is not one."""
     checkpoint = load_checkpoint(folder)
     arrays = {name: checkpoint.tensors[name].numpy() for name in _ARRAYS}
-    arrays = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
-    numbers = {name: float(checkpoint.config[name]) for name in _NUMBERS}
-    return FaceBasis(**arrays, **numbers), checkpoint.tensors["triangles"].numpy()
+    values: dict[str, Any] = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    values |= {name: float(checkpoint.config[name]) for name in _NUMBERS}
+    return FaceBasis(**values), checkpoint.tensors["triangles"].numpy()
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ class MeshFaceModel:
         rings = portrait.ring_photo + weights * (rigid - portrait.ring_photo)  # (n, rings, 3)
         centre = portrait.landmarks[:N_FACE, :2].mean(0)
         for index in range(len(motion)):
-            placed = [_zoomed(values[index], centre, zoom) for values in (points, unturned, rings)]
-            yield self._draw(portrait, *placed, motion.pose[index], motion.dynamics[index], zoom)
+            face, still_face, skull = (_zoomed(values[index], centre, zoom) for values in (points, unturned, rings))
+            yield self._draw(portrait, face, still_face, skull, motion.pose[index], motion.dynamics[index], zoom)
 
     def _draw(
         self,
@@ -191,7 +191,7 @@ class MeshFaceModel:
         vertices = np.concatenate([landmarks[:N_FACE], rings])
         source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
         flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.landmarks[:N_FACE, :2].mean(0))
-        frame = cv2.remap(portrait.photo, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        frame = warp(portrait.photo, flow)
         rest = portrait.motion.pose[0]
         scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
         squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
@@ -206,8 +206,8 @@ class MeshFaceModel:
         if self.device.type == "cpu":
             flow, covered = backward_flow(vertices, source, self.triangles, size)
         else:
-            arguments = (torch.tensor(values, device=self.device) for values in (vertices, source, self.triangles))
-            flow, covered = (result.cpu().numpy() for result in backward_flow_torch(*arguments, size))
+            moved, still, corners = (torch.tensor(v, device=self.device) for v in (vertices, source, self.triangles))
+            flow, covered = (result.cpu().numpy() for result in backward_flow_torch(moved, still, corners, size))
         if zoom != 1:
             flow[~covered] = (flow[~covered] - centre) / zoom + centre
         return flow

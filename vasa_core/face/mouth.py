@@ -137,9 +137,9 @@ class MouthPainter:
         """precision: of the network's arithmetic; by default bfloat16 where a quick timing finds it clearly faster."""
         self.device = torch.device(device)
         self.patch = network.config.patch
-        network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        network = network.eval().requires_grad_(False).to(self.device)
         self.precision = precision or (faster_precision(network) if self.device.type == "cpu" else torch.float32)
-        self.network = network.to(self.precision)
+        self.network = network.to(self.precision).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._feather = feather(self.patch)[..., None]  # (patch, patch, 1)
 
     @classmethod

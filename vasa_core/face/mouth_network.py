@@ -69,7 +69,7 @@ class MouthNetwork(nn.Module):
         self.head = nn.Conv2d(widths[0], 4 * 4, 3, 1, 1)
         with torch.no_grad():
             self.head.weight.mul_(RESIDUAL_SCALE)
-            nn.init.zeros_(self.head.bias)
+            nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(
         self, x: Float[Tensor, "b 9 patch patch"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import no_type_check
 
+import cv2
 import numba
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 EDGE = -1e-4  # barycentric tolerance: shared edges leave no cracks
@@ -63,6 +64,13 @@ def backward_flow(
     depth = np.full(size, FAR)
     _rasterize(vertices.astype(np.float64), source.astype(np.float64), triangles, flow, depth)
     return flow, depth < FAR
+
+
+def warp(
+    photo: UInt8[np.ndarray, "photo_height photo_width 3"], flow: Float32[np.ndarray, "height width 2"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The photo as the flow shows it, bicubic; beyond its edges the edge's own pixels go on."""
+    return cv2.remap(photo, flow, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def compile_rasterizer() -> None:

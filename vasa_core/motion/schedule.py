@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_SPACING = 1.25
 _OFFSET = 0.008  # keeps the first steps from being almost noiseless
 
 
@@ -35,7 +36,10 @@ class CosineSchedule:
         return kept.sqrt() * x0 + (1 - kept).sqrt() * noise
 
     def spaced(self, count: int) -> list[int]:
-        """`count` steps from `steps` down, evenly spaced, without the final 0. Raises ValueError if there are fewer."""
-        if not 1 <= count <= self.steps:
-            raise ValueError(f"{count} sampling steps; expected 1 to {self.steps}")
-        return [round(self.steps * (count - i) / count) for i in range(count)]
+        """`count` steps from `steps` down, without the final 0, denser towards it: fine motion is decided there.
+
+        Raises ValueError unless there is at least one and at most a fifth of `steps`.
+        """
+        if not 1 <= count <= self.steps // 5:
+            raise ValueError(f"{count} sampling steps; expected 1 to {self.steps // 5}")
+        return [max(1, round(self.steps * ((count - i) / count) ** _SPACING)) for i in range(count)]

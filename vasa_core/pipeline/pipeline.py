@@ -1,4 +1,4 @@
-"""The whole path: photo and speech in, marked frames or an mp4 out. The only place where face, audio and motion meet."""
+"""The whole path: photo and speech in, marked frames or an mp4 out; where face, audio and motion meet."""
 
 from __future__ import annotations
 
