@@ -118,8 +118,8 @@ def encode(
     import numpy as np
 
     _check_paths(source, out=out, suffix=".npz")
-    with writing(out) as part:
-        arrays = _load_pipeline(device, checkpoints).encode(source)
+    with writing(out) as part, progress_bar("encode", "frame") as progress:
+        arrays = _load_pipeline(device, checkpoints).encode(source, progress)
         with part.open("wb") as stream:
             np.savez_compressed(stream, **arrays)
     shapes = {name: list(array.shape) for name, array in arrays.items()}
@@ -261,7 +261,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     with tqdm(desc=title, unit=unit, file=sys.stderr, delay=delay, dynamic_ncols=True) as bar:
 
         def advance(done: int, total: int) -> None:
-            bar.total = total
+            bar.total = total or None
             bar.update(done - bar.n)
 
         yield advance

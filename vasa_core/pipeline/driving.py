@@ -18,12 +18,16 @@ MIN_FOUND = 0.5  # of a driving video's frames
 
 
 def track_driving(
-    path: Path, preprocessor: Preprocessor, cancelled: Callable[[], bool] | None
+    path: Path,
+    preprocessor: Preprocessor,
+    cancelled: Callable[[], bool] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Float[np.ndarray, "n 478 3"], tuple[int, int]]:
     """Landmarks of every frame, px of a 512 px crop that stays where the first frame's face is, and the crop's size.
 
-    Frames where the face is lost take the last frame's landmarks. Raises InputError if the first frame has no usable
-    face, if the face is lost in half of the frames, or if the video is too long.
+    Frames where the face is lost take the last frame's landmarks. progress is called with the frames done and 0,
+    since how many there are is not known before the end. Raises InputError if the first frame has no usable face, if
+    the face is lost in half of the frames, or if the video is too long.
     """
     landmarks: list[np.ndarray] = []
     matrix, found_frames = None, 0
@@ -46,6 +50,8 @@ def track_driving(
             raise InputError(
                 f"{path.name} starts without a face that can be followed; expected one in its first frame."
             )
+        if progress:
+            progress(len(landmarks), 0)
     if not landmarks:
         raise InputError(f"{path.name} holds no frames; expected a video of a face.")
     if found_frames < MIN_FOUND * len(landmarks):

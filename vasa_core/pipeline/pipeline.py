@@ -37,7 +37,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames being drawn or waiting to be taken
 
 Frame = UInt8[np.ndarray, "height width 3"]
-Progress = Callable[[int, int], None]  # frames done, frames in all
+Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
 
 
@@ -154,7 +154,7 @@ class Pipeline:
             raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
         options = (options or GenerationOptions()).validate()
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
-        landmarks, size = track_driving(driving, self.preprocessor, cancelled)
+        landmarks, size = track_driving(driving, self.preprocessor, cancelled, progress)
         motion = self._retarget(prepared.portrait, self.face.encode_driving(landmarks, size), use)
         frames = self._draw(prepared.portrait, iter([motion]), options.size, 1.0)
         with VideoWriter(out, (options.size, options.size), _sound_of(driving), METADATA) as writer:
@@ -162,7 +162,7 @@ class Pipeline:
                 writer.write(frame)
         return _result(out, writer.frames, started, options)
 
-    def encode(self, path: Path) -> dict[str, np.ndarray]:
+    def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
         try:
             crop = self.preprocessor(read_image(path))
@@ -170,7 +170,7 @@ class Pipeline:
         except InputError:
             if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
                 raise
-            landmarks, size = track_driving(path, self.preprocessor, None)
+            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 

@@ -67,7 +67,9 @@ def write_card(
 ) -> None:
     """Write MODEL_CARD.md and scores.json beside the weights."""
     names = [folder.resolve().name for folder in data]
-    command = " ".join(["python -m vasa_core train-motion", *(f"--data {name}" for name in names), f"--out {out}"])
+    folders = " ".join(f"--data {name}" for name in names)
+    limit = f" --minutes {config.minutes:g}" if config.minutes else ""
+    command = f"python -m vasa_core train-motion {folders} --out {out}{limit} --seed {config.seed}"
     lines = [
         "# Motion model",
         "",
@@ -80,7 +82,7 @@ def write_card(
         *_data_lines(clips, names),
         *_licence_lines(data),
         "",
-        "Offered for research and non-commercial use: footage rights of part of the data are unstated.",
+        "The weights may be used as far as the terms of this data allow.",
         "",
         "## Training",
         "",
@@ -98,8 +100,8 @@ def write_card(
         "",
         "## Limits",
         "",
-        "Little data: lips follow speech of unseen voices, mostly English; emotion offsets are mild; head motion is",
-        "that of people who talk to a camera. Not trained on singing. The head's usual pose is the portrait's.",
+        "As good as its data: voices, languages and emotions that are rare there are followed less well. Emotion is an",
+        "offset on what the speech implies. Head motion is that of people who talk to a camera.",
         "",
     ]
     _write(out / CARD, "\n".join(lines))
@@ -113,7 +115,7 @@ def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
         counts[kind] += 1
         frames[kind] += len(clip)
     used = [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]
-    return [f"Folders: {', '.join(names)}.", "", *used]
+    return [f"Folders: {', '.join(names)} (held-out clips are counted below too).", "", *used]
 
 
 def _licence_lines(data: list[Path]) -> list[str]:
