@@ -196,23 +196,34 @@ def save_network(folder: Path, network: MouthNetwork) -> None:
 def faster_precision(network: MouthNetwork) -> torch.dtype:
     """float32, or bfloat16 if this CPU runs the network clearly faster in it.
 
-    The two take turns and the best processor time of each counts: other work on the machine must not tip the scales,
-    or the same seed would not give the same video.
+    The two take turns on one thread and the best processor time of each counts: other work on the machine must not
+    tip the scales, or the same seed would not give the same video.
     """
-    patch, best = network.config.patch, {torch.float32: float("inf"), torch.bfloat16: float("inf")}
-    trials = {}
-    for precision in best:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        best = {precision: min(times) for precision, times in _processor_times(network).items()}
+    finally:
+        torch.set_num_threads(threads)
+    return torch.bfloat16 if best[torch.bfloat16] < WORTH_HALVING * best[torch.float32] else torch.float32
+
+
+def _processor_times(network: MouthNetwork) -> dict[torch.dtype, list[float]]:
+    """Seconds of processor time of some runs of copies of the network in each precision."""
+    trials, patch = {}, network.config.patch
+    for precision in (torch.float32, torch.bfloat16):
         trial = MouthNetwork(network.config)
         trial.load_state_dict(network.state_dict())
         trials[precision] = trial.to(precision).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    times: dict[torch.dtype, list[float]] = {precision: [] for precision in trials}
     with torch.inference_mode():
         for _ in range(TIMING_ROUNDS):
             for precision, trial in trials.items():
                 x = torch.zeros(1, CHANNELS, patch, patch, dtype=precision)
                 start = time.process_time()
                 trial(x)
-                best[precision] = min(best[precision], time.process_time() - start)
-    return torch.bfloat16 if best[torch.bfloat16] < WORTH_HALVING * best[torch.float32] else torch.float32
+                times[precision].append(time.process_time() - start)
+    return times
 
 
 def _soft(covered: Bool[np.ndarray, "patch patch"]) -> Float[np.ndarray, "patch patch 1"]:
