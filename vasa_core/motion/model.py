@@ -15,12 +15,12 @@ from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import LIDS, POSE
+from vasa_core.motion.representation import POSE
 from vasa_core.motion.sampler import sample
 
-# Few steps of a small model lose some of the spread of what sound does not decide. A little more noise to start from
-# brings head speed and blinks back to those of real clips (measured on held-out people, see the model card).
-POSE_TEMPERATURE, LIDS_TEMPERATURE = 1.2, 1.2
+# Few steps of a small model lose some of the spread of head motion, which sound does not decide. A little more noise to
+# start from brings its speed back to that of real clips (held-out people: see head_speed_ratio in the model card).
+POSE_TEMPERATURE = 1.2
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class MotionModel(nn.Module):
 
     def _temperature(self) -> Float[Tensor, " channels"]:
         scale = torch.ones(self.config.motion_channels)
-        scale[POSE], scale[LIDS] = POSE_TEMPERATURE, LIDS_TEMPERATURE
+        scale[POSE] = POSE_TEMPERATURE
         return scale
 
     @torch.inference_mode()

@@ -80,6 +80,8 @@ class Pipeline:
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
         device = _device(device)
+        if device == "cpu":
+            torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
             MeshFaceModel.load(checkpoints, device),
