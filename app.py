@@ -14,7 +14,14 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import ImageData
 
-from vasa_core.config import DISTANCE_RANGE, EMOTIONS, GAZE_LIMIT, GenerationOptions, InputError, MissingModelError
+from vasa_core.config import (
+    DISTANCE_RANGE,
+    EMOTION_CHOICES,
+    GAZE_LIMIT,
+    GenerationOptions,
+    InputError,
+    MissingModelError,
+)
 from vasa_core.pipeline import Pipeline
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -117,11 +124,11 @@ def _controls() -> list[gr.components.Component]:
     gaze_pitch = gr.Slider(-GAZE_LIMIT, GAZE_LIMIT, DEFAULTS.gaze_pitch, step=1, label="Gaze down / up (degrees)")
     distance = gr.Slider(*DISTANCE_RANGE, DEFAULTS.distance, step=0.05, label="Head distance (1 = as photographed)")
     with gr.Row():
-        emotion = gr.Dropdown([NO_EMOTION, *EMOTIONS], value=NO_EMOTION, label="Emotion")
+        emotion = gr.Dropdown([NO_EMOTION, *EMOTION_CHOICES], value=NO_EMOTION, label="Emotion")
         strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
     with gr.Accordion("More", open=False):
-        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze (above 0 it overshoots)")
+        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze")
         feeling = gr.Slider(0, 5, DEFAULTS.guidance_emotion, step=0.1, label="CFG scale of emotion")
         head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from vasa_core.config import DISTANCE_RANGE, EMOTIONS, GAZE_LIMIT, GenerationOptions, InputError
+from vasa_core.config import DISTANCE_RANGE, EMOTION_CHOICES, GAZE_LIMIT, GenerationOptions, InputError
 
 BAD = [
     ("gaze_yaw", GAZE_LIMIT + 0.1),
@@ -51,7 +51,7 @@ def test_defaults_and_extremes_are_good() -> None:
     assert GenerationOptions().validate() == GenerationOptions()
     for sign, distance in zip((-1, 1), DISTANCE_RANGE, strict=True):
         GenerationOptions(gaze_yaw=sign * GAZE_LIMIT, gaze_pitch=sign * GAZE_LIMIT, distance=distance).validate()
-    for emotion in EMOTIONS:
+    for emotion in EMOTION_CHOICES:
         GenerationOptions(emotion=emotion).validate()
 
 

@@ -51,9 +51,7 @@ def generate(
     emotion: Annotated[str | None, typer.Option(help="Name of an emotion; none if left out.")] = DEFAULTS.emotion,
     emotion_strength: Annotated[float, typer.Option(help="0 to 1.")] = DEFAULTS.emotion_strength,
     guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
-    guidance_gaze: Annotated[
-        float, typer.Option(help="CFG scale of gaze; above 0 it overshoots.")
-    ] = DEFAULTS.guidance_gaze,
+    guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze.")] = DEFAULTS.guidance_gaze,
     guidance_emotion: Annotated[float, typer.Option(help="CFG scale of the emotion.")] = DEFAULTS.guidance_emotion,
     head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
     steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,

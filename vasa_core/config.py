@@ -18,7 +18,15 @@ class MissingModelError(RuntimeError):
     """A third-party model file is not on this machine; the message names it and the command that gets it."""
 
 
-EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
+EMOTION_CHOICES = (
+    "happiness",
+    "surprise",
+    "anger",
+    "sadness",
+    "fear",
+    "neutral",
+)  # disgust: none in the training video
 
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
@@ -36,7 +44,7 @@ class GenerationOptions:
 
     gaze_yaw, gaze_pitch: degrees; 0/0 looks into the camera, +yaw to the viewer's right, +pitch up.
     distance: head-to-camera distance relative to the portrait; 0.7 nearer, 1.5 farther.
-    emotion: a name of EMOTIONS or None; emotion_strength: 0 (off) to 1.
+    emotion: a name of EMOTION_CHOICES or None; emotion_strength: 0 (off) to 1.
     guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2).
     head_motion: amount of generated head motion; 0 freezes the head at the portrait's pose.
     steps: sampler steps per window. size: output side in px. seed: any 32-bit unsigned integer.
@@ -83,8 +91,8 @@ class GenerationOptions:
         for name in ("steps", "seed"):
             if getattr(self, name) != int(getattr(self, name)):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected a whole number.")
-        if self.emotion is not None and self.emotion not in EMOTIONS:
-            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTIONS)}.")
+        if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
+            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
         if self.size not in (256, 512):
             raise InputError(f"size is {self.size!r}; expected 256 or 512.")
         return self

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vasa_core.checkpoint import load_tensors
-from vasa_core.config import GenerationOptions, InputError
+from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
 from vasa_core.types import Motion
@@ -109,3 +109,19 @@ def test_unknown_config_key_is_an_error(model: MotionModel, tmp_path: Path) -> N
     config.write_text(config.read_text().replace('"window"', '"windows"'))
     with pytest.raises(InputError, match="windows"):
         MotionModel.load(tmp_path)
+
+
+def test_an_emotion_adds_its_rest_in_proportion(model: MotionModel) -> None:
+    audio, happy = features(60), replace(OPTIONS, emotion="happiness", guidance_emotion=0.0)
+    before = run(model, audio, [], happy).dynamics
+    model.emotion_rest[EMOTIONS.index("happiness")] = torch.tensor([1.0, -2.0, 0.5, 0.0])
+    added = run(model, audio, [], happy).dynamics - before
+    np.testing.assert_allclose(added[:, 4:], np.broadcast_to([1.0, -2.0, 0.5, 0.0], (60, 4)), atol=1e-6)
+    np.testing.assert_allclose(added[:, :4], 0, atol=1e-9)
+    sad = replace(happy, emotion="sadness")
+    assert np.array_equal(run(model, audio, [], sad).dynamics, run(make_unmoved(model), audio, [], sad).dynamics)
+
+
+def make_unmoved(model: MotionModel) -> MotionModel:
+    model.emotion_rest.zero_()
+    return model

@@ -11,11 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.config import EMOTIONS
 from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import POSE
+from vasa_core.motion.representation import EXPRESSION, POSE
 from vasa_core.motion.sampler import sample
 
 # Few steps of a small model lose some of the spread of head motion, which sound does not decide. A little more noise to
@@ -34,20 +35,33 @@ class Statistics:
 
 
 class MotionModel(nn.Module):
-    """Samples windows of motion. `audio_encoder` names the speech features it was trained on."""
+    """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
+
+    emotion_rest: the expression that each of config.EMOTIONS adds at full strength.
+    """
 
     motion_mean: Tensor
     motion_std: Tensor
     audio_mean: Tensor
     audio_std: Tensor
+    emotion_rest: Tensor
 
-    def __init__(self, config: DenoiserConfig, statistics: Statistics, audio_encoder: str) -> None:
+    def __init__(
+        self,
+        config: DenoiserConfig,
+        statistics: Statistics,
+        audio_encoder: str,
+        emotion_rest: Float[Tensor, "7 expressions"] | None = None,
+    ) -> None:
+        """emotion_rest: by default emotions add nothing of their own."""
         super().__init__()
         self.config = config
         self.audio_encoder = audio_encoder
         self.denoiser = Denoiser(config)
         for name, value in vars(statistics).items():
             self.register_buffer(name, value.float())
+        nothing = torch.zeros(len(EMOTIONS), config.motion_channels - EXPRESSION.start)
+        self.register_buffer("emotion_rest", nothing if emotion_rest is None else emotion_rest.float())
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> MotionModel:

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.config import GenerationOptions
+from vasa_core.config import EMOTIONS, GenerationOptions
 from vasa_core.motion.conditions import Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import from_model
+from vasa_core.motion.representation import EXPRESSION, from_model
 from vasa_core.types import Motion
 
 
@@ -91,4 +91,7 @@ class MotionStream:
 
     def _joined(self, parts: list[Float[np.ndarray, "frames channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
+        if self._options.emotion is not None:
+            rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
+            x[:, EXPRESSION] += float(self._options.emotion_strength) * rest
         return from_model(x, self._usual, self._gaze, self._log_distance, float(self._options.head_motion))

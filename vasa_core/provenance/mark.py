@@ -20,7 +20,7 @@ METADATA = {
 
 _SEED = 20240416
 _CELLS = 64  # cells of the pattern along each side, whatever the frame's size
-_AMPLITUDE = 1.5  # levels of 255, root mean square
+_AMPLITUDE = 1.2  # levels of 255, root mean square
 _PEAK = 3  # levels
 _DETECTION_SIZE = 256  # px, the size at which the pattern is looked for
 _ROBUST_LIMIT = 5.0  # levels; places with stronger detail of their own are left out

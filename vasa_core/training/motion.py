@@ -118,6 +118,7 @@ class MotionTrainer:
         config: MotionTrainingConfig,
         audio_encoder: str,
         visible: Float[np.ndarray, " expressions"] | None = None,
+        emotion_rest: Float[np.ndarray, "7 expressions"] | None = None,
     ) -> None:
         train = [clip for clip in clips if clip.split == "train"]
         if not train:
@@ -129,7 +130,8 @@ class MotionTrainer:
         stats = statistics(train, architecture.window)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = MotionModel(architecture, stats, audio_encoder)
+            rest = None if emotion_rest is None else torch.from_numpy(emotion_rest)
+            self.model = MotionModel(architecture, stats, audio_encoder, rest)
         self.sampler = WindowSampler(train, architecture, stats, config.seed)
         held = [clip for clip in clips if clip.split != "train"]
         self.held_out = WindowSampler(held, architecture, stats, config.seed + 1) if held else None
@@ -218,7 +220,7 @@ class MotionTrainer:
     def averaged_model(self) -> MotionModel:
         """A copy of the model with the averaged weights, for use."""
         stats = {n: getattr(self.model, n) for n in ("motion_mean", "motion_std", "audio_mean", "audio_std")}
-        model = MotionModel(self.model.config, Statistics(**stats), self.model.audio_encoder)
+        model = MotionModel(self.model.config, Statistics(**stats), self.model.audio_encoder, self.model.emotion_rest)
         model.denoiser.load_state_dict(self.average)
         return model.eval()
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from vasa_core.audio import open_encoder
+from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.rates import FPS
 from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, run_training
-from vasa_core.training.motion_data import MotionClip, load_clips
+from vasa_core.training.motion_data import MotionClip, emotion_rests, load_clips
 from vasa_core.training.motion_scores import sample_scores
 
 CARD, SCORES = "MODEL_CARD.md", "scores.json"
@@ -49,7 +50,7 @@ def train_motion(
     face = MeshFaceModel.load(checkpoints)
     clips, _ = load_clips(data, face, open_encoder(encoder), cache or default_cache(), face.basis.mirror)
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
-    trainer = MotionTrainer(clips, config, encoder, visible)
+    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, lip_gaps(face.basis.dynamics)))
     run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
