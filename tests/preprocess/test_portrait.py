@@ -155,3 +155,14 @@ def test_leaving_python_without_closing_is_quiet() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_surroundings_are_the_photo_around_the_crop(crop: FaceCrop, photo: np.ndarray) -> None:
+    canvas = crop.surroundings(photo, 100)
+    assert canvas.shape == (712, 712, 3)
+    assert np.array_equal(canvas[100:612, 100:612], crop.tracked.image)
+    inverse = np.linalg.inv(np.vstack([crop.matrix, [0, 0, 1]]))
+    x, y = (inverse @ [256, 560, 1])[:2].round().astype(int)  # 48 px below the crop
+    if 1 <= y < photo.shape[0] - 1:
+        near = photo[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(int)
+        assert (near.min(0) - 12 <= canvas[660, 356]).all() and (canvas[660, 356] <= near.max(0) + 12).all()

@@ -62,12 +62,14 @@ class Identity:
 class Portrait:
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    landmarks: px. rest: the photographed face in canonical space. motion: its own
-    pose and dynamics, one frame. rings: skull vertices in canonical space; ring_photo: in the photo, px;
-    ring_weights: their rigid weights.
+    canvas: the photo with `margin` px more of its surroundings on each side. landmarks: px of `photo`. rest: the
+    photographed face in canonical space. motion: its own pose and dynamics, one frame. rings: skull vertices in
+    canonical space; ring_photo: in the photo, px; ring_weights: their rigid weights.
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
+    canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"]
+    margin: int
     landmarks: Float[np.ndarray, "478 3"]
     identity: Identity
     rest: Float[np.ndarray, "478 3"]
@@ -127,8 +129,11 @@ class MeshFaceModel:
         """Pose and facial dynamics of one image."""
         return self.encode_landmarks(tracked.landmarks[None], tracked.image.shape[:2], identity)[1]
 
-    def encode_portrait(self, tracked: TrackedImage) -> Portrait:
-        """Make a photo ready to be animated."""
+    def encode_portrait(
+        self, tracked: TrackedImage, canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None
+    ) -> Portrait:
+        """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side."""
+        canvas = tracked.image if canvas is None else canvas
         photo, landmarks = tracked.image, tracked.landmarks.astype(np.float64)
         identity, motion = self.encode_landmarks(landmarks[None], photo.shape[:2])
         stable = list(STABLE)
@@ -137,6 +142,8 @@ class MeshFaceModel:
         rings, weights = ring_vertices(landmarks, width)
         return Portrait(
             photo=photo,
+            canvas=canvas,
+            margin=(canvas.shape[0] - photo.shape[0]) // 2,
             landmarks=landmarks,
             identity=identity,
             rest=unproject(landmarks[None], *similarity)[0],
@@ -191,7 +198,7 @@ class MeshFaceModel:
         vertices = np.concatenate([landmarks[:N_FACE], rings])
         source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
         flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.landmarks[:N_FACE, :2].mean(0))
-        frame = warp(portrait.photo, flow)
+        frame = warp(portrait.canvas, flow + np.float32(portrait.margin))
         rest = portrait.motion.pose[0]
         scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
         squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])

@@ -32,6 +32,7 @@ from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent.parent / "checkpoints"
+SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
 DRAWING_THREADS = 2
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames being drawn or waiting to be taken
@@ -94,7 +95,8 @@ class Pipeline:
         """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
         original = read_image(image) if isinstance(image, Path) else image
         crop = self.preprocessor(original)
-        return Prepared(original, crop, self.face.encode_portrait(crop.tracked))
+        canvas = crop.surroundings(original, SURROUNDINGS)
+        return Prepared(original, crop, self.face.encode_portrait(crop.tracked, canvas))
 
     def stream(
         self,

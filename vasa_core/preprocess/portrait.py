@@ -19,6 +19,7 @@ from vasa_core.preprocess.detector import FaceDetector
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import TrackedImage
 
+ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
 MAX_YAW = 60.0  # degrees
 _MAX_MEASURED_YAW = 50.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
 _FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
@@ -40,6 +41,16 @@ class FaceCrop:
     tracked: TrackedImage
     matrix: Float[np.ndarray, "2 3"]
     face_height: float
+
+    def surroundings(self, original: Image, margin: int) -> Image:
+        """The crop with `margin` px (of the crop) more of the photo on each side; beyond the photo its edges go on."""
+        scale = float(self.matrix[0, 0])
+        smooth = cv2.GaussianBlur(original, (0, 0), ANTIALIAS / scale) if scale < 1 else original
+        side = PORTRAIT_SIZE + 2 * margin
+        wider = self.matrix + np.array([[0, 0, margin], [0, 0, margin]])
+        canvas = cv2.warpAffine(smooth, wider, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        canvas[margin : margin + PORTRAIT_SIZE, margin : margin + PORTRAIT_SIZE] = self.tracked.image
+        return canvas
 
     def paste_back(self, original: Image, frame: Image) -> Image:
         """A copy of the photo with a (square) frame in the crop's place, faded in at the crop's edges."""
