@@ -19,14 +19,8 @@ class MissingModelError(RuntimeError):
 
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
-EMOTION_CHOICES = (
-    "happiness",
-    "surprise",
-    "anger",
-    "sadness",
-    "fear",
-    "neutral",
-)  # disgust: none in the training video
+# Those that show on the rendered face; what little the training video has of the others does not carry over.
+EMOTION_CHOICES = ("happiness", "surprise", "anger")
 
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64

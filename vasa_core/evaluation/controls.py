@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core.config import EMOTIONS, GenerationOptions, MissingModelError
+from vasa_core.config import EMOTION_CHOICES, EMOTIONS, GenerationOptions, MissingModelError
 from vasa_core.evaluation.footage import Tracker, video
 from vasa_core.evaluation.geometry import BLINK_FREE, eye_opening, gaze_in_camera, relative_opening
 from vasa_core.evaluation.motion_figures import delta_pose, is_monotone, slope
@@ -26,7 +26,6 @@ SECONDS = 3.0
 GAZE_YAWS = (-20.0, -10.0, 0.0, 10.0, 20.0)  # degrees
 GAZE_PITCHES = (-12.0, 0.0, 12.0)
 DISTANCES = (0.8, 1.0, 1.15, 1.3)
-SWEPT_EMOTIONS = ("happiness", "anger", "surprise", "sadness")
 EMOTION_EVERY = 5  # frames between two readings of the emotion
 
 
@@ -116,7 +115,7 @@ def sweep_controls(
             "spread_at_1": neutral and neutral.spread,
         },
     }
-    for emotion in SWEPT_EMOTIONS:
+    for emotion in EMOTION_CHOICES:
         felt = sweep(f"emotion_{emotion}", GenerationOptions(emotion=emotion))
         if felt and neutral and felt.emotion and neutral.emotion:
             index = EMOTIONS.index(emotion)
