@@ -15,6 +15,7 @@ import gradio as gr
 from gradio.data_classes import ImageData
 
 from vasa_core.config import (
+    ASSETS,
     DISTANCE_RANGE,
     EMOTION_CHOICES,
     GAZE_LIMIT,
@@ -24,7 +25,6 @@ from vasa_core.config import (
 )
 from vasa_core.pipeline import Pipeline
 
-ASSETS = Path(__file__).resolve().parent / "assets"
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
 POLL_SECONDS = 0.2

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vasa_core.config import Cancelled, GenerationOptions, InputError, MissingModelError
+from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError, MissingModelError
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -36,7 +36,6 @@ KEEPS = "Keeps what was computed from each clip, and the run."
 Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
 Minutes = Annotated[float, typer.Option(help="Length of the training; the same command again resumes it.")]
 WRITTEN = "Folder of the checkpoint to write."
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
 
 

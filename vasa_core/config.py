@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -21,6 +22,10 @@ class MissingModelError(RuntimeError):
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
 # Those that show on the rendered face; what little the training video has of the others does not carry over.
 EMOTION_CHOICES = ("happiness", "surprise", "anger")
+
+_PROJECT = Path(__file__).resolve().parent.parent
+CHECKPOINTS = _PROJECT / "checkpoints"  # the bundled weights
+ASSETS = _PROJECT / "assets"  # the bundled examples
 
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64

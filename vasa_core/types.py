@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-N_LANDMARKS = 478  # MediaPipe's face landmarker: 468 mesh points and 10 iris points
-
 
 @dataclass(frozen=True)
 class TrackedImage:

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core.config import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
+from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.rates import SAMPLE_RATE
 
-ASSETS = Path(__file__).resolve().parent.parent.parent / "assets"
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
 DECODED_FRAMES = 25

@@ -17,7 +17,7 @@ import numpy as np
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
-from vasa_core.config import PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
+from vasa_core.config import ASSETS, CHECKPOINTS, PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.controls import sweep_controls
 from vasa_core.evaluation.drawing import sweep_drawing
 from vasa_core.evaluation.footage import (
@@ -43,9 +43,7 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS
 from vasa_core.registry import resolve
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-JUDGE = ROOT / "checkpoints" / "sync_judge"
-ASSETS = ROOT / "assets"
+JUDGE = CHECKPOINTS / "sync_judge"
 CLIP_SECONDS = 8  # longer clips are cut
 PART_NAMES = ("real", "reenacted", "generated")
 
@@ -103,11 +101,12 @@ def evaluate(
             out,
         )
         videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
+        example = pipeline.prepare(ASSETS / "portrait.jpg")
         for speech in sorted(ASSETS.glob("*.wav"))[:2]:
-            videos.append(_measure_generated(bench, pipeline.prepare(ASSETS / "portrait.jpg"), speech, "asset"))
+            videos.append(_measure_generated(bench, example, speech, "asset"))
             step()
         controls = sweep_controls(pipeline, bench.tracker, ASSETS / "portrait.jpg", ASSETS / "speech.wav", out)
-        drawing = sweep_drawing(pipeline, bench.tracker, pipeline.prepare(ASSETS / "portrait.jpg"))
+        drawing = sweep_drawing(pipeline, bench.tracker, example)
         step()
     result = {
         "summary": summarise(videos, PART_NAMES),

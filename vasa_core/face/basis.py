@@ -23,6 +23,7 @@ EXPRESSION = slice(4, None)
 
 LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
 CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
+UPPER_LIP, LOWER_LIP = [upper for upper, _ in LIP_PAIRS], [lower for _, lower in LIP_PAIRS]
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
@@ -52,8 +53,7 @@ def iris_offset(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*
 
 def lip_gaps(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n pairs"]:
     """Height of the inner-lip gap at each of LIP_PAIRS, canonical units; negative where lips cross."""
-    upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
-    return shape[..., lower, 1] - shape[..., upper, 1]
+    return shape[..., LOWER_LIP, 1] - shape[..., UPPER_LIP, 1]
 
 
 def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
@@ -203,12 +203,11 @@ def _place_lids(shapes: Shapes, rest: Shape, opening: Float[np.ndarray, "n 2"]) 
 
 def _separate_lips(shapes: Shapes, rest: Shape) -> None:
     """Lips that would cross meet in the middle instead; a gap under CLOSED_LIPS closes to the photo's own."""
-    upper, lower = [pair[0] for pair in LIP_PAIRS], [pair[1] for pair in LIP_PAIRS]
     gap, rest_gap = lip_gaps(shapes), lip_gaps(rest)
     closed = np.where(rest_gap < CLOSED_LIPS, rest_gap, 0)
     wanted = np.where(gap < CLOSED_LIPS, np.maximum(closed, 2 * gap - CLOSED_LIPS), gap)
-    shapes[:, lower, 1] += (wanted - gap) / 2
-    shapes[:, upper, 1] -= (wanted - gap) / 2
+    shapes[:, LOWER_LIP, 1] += (wanted - gap) / 2
+    shapes[:, UPPER_LIP, 1] -= (wanted - gap) / 2
 
 
 def lip_opening(shapes: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n"]:

@@ -64,7 +64,7 @@ class Portrait:
 
     canvas: the photo with `margin` px more of its surroundings on each side. landmarks: px of `photo`. rest: the
     photographed face in canonical space. motion: its own pose and dynamics, one frame. rings: skull vertices in
-    canonical space; ring_photo: in the photo, px; ring_weights: their rigid weights.
+    canonical space; ring_photo: in the photo, px; ring_weights: their rigid weights. centre: of the face, px.
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
@@ -80,6 +80,7 @@ class Portrait:
     ring_weights: Float[np.ndarray, " rings"]
     irises: Irises
     mouth: MouthSource
+    centre: Float[np.ndarray, " 2"]
 
 
 class MeshFaceModel:
@@ -153,6 +154,7 @@ class MeshFaceModel:
             ring_photo=rings,
             ring_weights=weights,
             irises=lift_irises(photo, landmarks),
+            centre=landmarks[:N_FACE, :2].mean(0),
             mouth=self.painter.prepare(photo, landmarks, self.face_triangles),
         )
 
@@ -179,9 +181,10 @@ class MeshFaceModel:
         rigid[..., 2] += portrait.depth_offset
         weights = portrait.ring_weights[:, None]
         rings = portrait.ring_photo + weights * (rigid - portrait.ring_photo)  # (n, rings, 3)
-        centre = portrait.landmarks[:N_FACE, :2].mean(0)
         for index in range(len(motion)):
-            face, still_face, skull = (_zoomed(values[index], centre, zoom) for values in (points, unturned, rings))
+            face, still_face, skull = (
+                _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
+            )
             yield self._draw(portrait, face, still_face, skull, motion.pose[index], motion.dynamics[index], zoom)
 
     def _draw(
@@ -197,7 +200,7 @@ class MeshFaceModel:
         """One frame. unturned: the landmarks with the photo's own gaze."""
         vertices = np.concatenate([landmarks[:N_FACE], rings])
         source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
-        flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.landmarks[:N_FACE, :2].mean(0))
+        flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.centre)
         frame = warp(portrait.canvas, flow + np.float32(portrait.margin))
         rest = portrait.motion.pose[0]
         scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])

@@ -86,12 +86,8 @@ class MotionModel(nn.Module):
     def device(self) -> torch.device:
         return self.motion_mean.device
 
-    def normalise(self, x: Float[Tensor, "*shape channels"]) -> Float[Tensor, "*shape channels"]:
-        """Motion in `representation` units -> what the denoiser sees."""
-        return (x - self.motion_mean) / self.motion_std
-
     def denormalise(self, x: Float[Tensor, "*shape channels"]) -> Float[Tensor, "*shape channels"]:
-        """The inverse of `normalise`."""
+        """What the denoiser gives -> motion in `representation` units."""
         return x * self.motion_std + self.motion_mean
 
     def normalise_audio(self, features: Float[Tensor, "*shape audio"]) -> Float[Tensor, "*shape audio"]:

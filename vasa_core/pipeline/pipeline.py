@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from vasa_core.audio import SpeechEncoder, open_encoder, stream_features
-from vasa_core.config import Cancelled, GenerationOptions, InputError
+from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError
 from vasa_core.face.mesh import MeshFaceModel, Portrait
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.io.audio import AudioFile
@@ -31,7 +31,6 @@ from vasa_core.rates import FPS, frame_count
 from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent.parent / "checkpoints"
 SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
 DRAWING_THREADS = 2
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -101,7 +100,7 @@ class Pipeline:
     def stream(
         self,
         prepared: Prepared,
-        audio: Path | Float32[np.ndarray, " samples"],
+        audio: Path | AudioFile | Float32[np.ndarray, " samples"],
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
         progress: Progress | None = None,
@@ -132,10 +131,10 @@ class Pipeline:
         """Portrait and speech to an mp4 (H.264 + AAC). The file appears only when it is whole."""
         started = time.perf_counter()
         options = (options or GenerationOptions()).validate()
-        AudioFile.open(speech)
+        audio = AudioFile.open(speech)
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
         with VideoWriter(out, (options.size, options.size), speech, METADATA) as writer:
-            for frame in self.stream(prepared, speech, options, cancelled, progress):
+            for frame in self.stream(prepared, audio, options, cancelled, progress):
                 writer.write(frame)
         return _result(out, writer.frames, started, options)
 

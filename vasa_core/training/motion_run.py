@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vasa_core.audio import open_encoder
+from vasa_core.config import CHECKPOINTS
 from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.rates import FPS
@@ -25,30 +26,27 @@ CARD, SCORES = "MODEL_CARD.md", "scores.json"
 Progress = Callable[[float, str], None]
 
 
-def default_cache() -> Path:
-    """Where derived training data is kept: $VASA_CACHE, or ~/.cache/vasa_core."""
-    return Path(os.environ.get("VASA_CACHE") or Path.home() / ".cache" / "vasa_core")
-
-
 def train_motion(
     data: list[Path],
     out: Path,
     config: MotionTrainingConfig,
-    checkpoints: Path = Path("checkpoints"),
+    checkpoints: Path = CHECKPOINTS,
     encoder: str = "moonshine",
-    cache: Path | None = None,
+    *,
+    cache: Path,
     run: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Train on all videos of the folders; returns the scores of samples on held-out clips.
 
-    out: checkpoint folder. checkpoints: folder of the face model. run: folder of the training state, by default
-    out/training/<name> of the working folder; repeating the call resumes from it. progress: (share done, line of text).
+    out: checkpoint folder. checkpoints: folder of the face model. cache: keeps what was computed from each clip. run:
+    folder of the training state, by default out/training/<name> of the working folder; repeating the call resumes from
+    it. progress: (share done, line of text).
     Raises InputError for a bad config or folders without usable clips.
     """
     config.validate()
     face = MeshFaceModel.load(checkpoints)
-    clips, _ = load_clips(data, face, open_encoder(encoder), cache or default_cache(), face.basis.mirror)
+    clips, _ = load_clips(data, face, open_encoder(encoder), cache, face.basis.mirror)
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, lip_gaps(face.basis.dynamics)))
     run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
