@@ -165,11 +165,14 @@ class MeshFaceModel:
         points[..., 2] += portrait.depth_offset
         return points
 
-    def decode(self, portrait: Portrait, motion: Motion, zoom: float = 1.0) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    def decode(
+        self, portrait: Portrait, motion: Motion, zoom: float = 1.0, paint: bool = True
+    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         """Frames of the portrait moving so, at the portrait's own size.
 
-        zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone. Motion beyond
-        what the photo can show is limited smoothly (see `face.limits`).
+        zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone. paint: False
+        leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
+        limited smoothly (see `face.limits`).
         """
         motion = limited(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
@@ -185,23 +188,27 @@ class MeshFaceModel:
             face, still_face, skull = (
                 _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
             )
-            yield self._draw(portrait, face, still_face, skull, motion.pose[index], motion.dynamics[index], zoom)
+            vertices = np.concatenate([face[:N_FACE], skull])
+            source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
+            flow = self._flow(vertices, source, size, zoom, portrait.centre)
+            frame = warp(portrait.canvas, flow + np.float32(portrait.margin))
+            if paint:
+                pose, dynamics = motion.pose[index], motion.dynamics[index]
+                frame = self._paint(frame, flow, portrait, face, still_face, pose, dynamics, zoom)
+            yield frame
 
-    def _draw(
+    def _paint(
         self,
+        frame: UInt8[np.ndarray, "h w 3"],
+        flow: Float[np.ndarray, "h w 2"],
         portrait: Portrait,
         landmarks: Float[np.ndarray, "478 3"],
         unturned: Float[np.ndarray, "478 3"],
-        rings: Float[np.ndarray, "rings 3"],
         pose: Float[np.ndarray, " 6"],
         dynamics: Float[np.ndarray, " dynamics"],
         zoom: float,
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """One frame. unturned: the landmarks with the photo's own gaze."""
-        vertices = np.concatenate([landmarks[:N_FACE], rings])
-        source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
-        flow = self._flow(vertices, source, portrait.photo.shape[:2], zoom, portrait.centre)
-        frame = warp(portrait.canvas, flow + np.float32(portrait.margin))
+        """What no warp shows, drawn over one warped frame. unturned: the landmarks with the photo's own gaze."""
         rest = portrait.motion.pose[0]
         scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
         squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
