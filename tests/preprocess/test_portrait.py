@@ -12,7 +12,7 @@ import pytest
 from vasa_core.config import EMOTIONS, PORTRAIT_SIZE, InputError
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.emotion import EmotionClassifier
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, yaw_degrees
+from vasa_core.preprocess.portrait import FaceCrop, PasteBack, Preprocessor, check_yaw, yaw_degrees
 from vasa_core.registry import resolve
 
 
@@ -64,20 +64,48 @@ def test_the_matrix_takes_photo_to_crop(crop: FaceCrop, photo: np.ndarray) -> No
 
 
 def test_pasting_the_crop_back_changes_nothing(crop: FaceCrop, photo: np.ndarray) -> None:
-    back = crop.paste_back(photo, crop.tracked.image)
-    assert np.abs(back.astype(int) - photo).mean() < 0.5
-    half = cv2.resize(crop.tracked.image, (256, 256), interpolation=cv2.INTER_AREA)
-    assert np.abs(crop.paste_back(photo, half).astype(int) - photo).mean() < 1.5
+    back = PasteBack(crop, photo)(crop.tracked.image)
+    height, width = photo.shape[0] // 2 * 2, photo.shape[1] // 2 * 2
+    assert back.shape == (height, width, 3) and PasteBack(crop, photo).size == (height, width)
+    assert np.abs(back.astype(int) - photo[:height, :width]).mean() < 0.5
 
 
-def test_pasting_back_touches_the_crop_only(preprocess: Preprocessor, photo: np.ndarray) -> None:
-    canvas = _on_canvas(photo, 900, 1400, 500, 300, 1.0)
+def test_pasting_back_touches_the_crop_only_and_leaves_no_seam(preprocess: Preprocessor, photo: np.ndarray) -> None:
+    canvas = _on_canvas(photo, 901, 1400, 500, 300, 1.0)
     crop = preprocess(canvas)
-    pasted = crop.paste_back(canvas, np.zeros_like(crop.tracked.image))
+    pasted = PasteBack(crop, canvas)(np.zeros_like(crop.tracked.image)).astype(int)
+    canvas = canvas[:900].astype(int)
     changed = np.argwhere((pasted != canvas).any(2))
     corners = (changed[[0, -1]][:, ::-1] @ crop.matrix[:, :2].T) + crop.matrix[:, 2]
     assert corners.min() > -2 and corners.max() < PORTRAIT_SIZE + 2
     assert (pasted != canvas).any(2).sum() > 0.8 * (PORTRAIT_SIZE / crop.matrix[0, 0]) ** 2
+    white = np.full_like(canvas, 255, np.uint8)
+    faded = PasteBack(crop, white)(np.zeros_like(crop.tracked.image)).astype(int)
+    assert np.abs(np.diff(faded[..., 0], axis=1)).max() <= 255 * crop.matrix[0, 0] / (0.06 * PORTRAIT_SIZE) + 2
+
+
+def test_a_large_photo_is_pasted_into_a_smaller_picture_of_even_sides(
+    preprocess: Preprocessor, photo: np.ndarray
+) -> None:
+    canvas = _on_canvas(photo, 3000, 4201, 1800, 900, 2.0)
+    crop = preprocess(canvas)
+    paste = PasteBack(crop, canvas)
+    assert paste.size == (1370, 1920)
+    small = cv2.resize(canvas, (1920, round(3000 * 1920 / 4201)), interpolation=cv2.INTER_AREA)[:1370]
+    assert np.abs(paste(crop.tracked.image).astype(int) - small).mean() < 0.5
+
+
+@pytest.mark.parametrize("zoom", [1 / 1.4, 1.25])
+def test_pasted_pictures_are_zoomed_as_a_whole_about_the_face(
+    preprocess: Preprocessor, crop: FaceCrop, photo: np.ndarray, zoom: float
+) -> None:
+    frame = PasteBack(crop, photo, zoom)(crop.tracked.image)
+    assert frame.shape == PasteBack(crop, photo)(crop.tracked.image).shape
+    found = preprocess(frame)
+    assert found.face_height == pytest.approx(zoom * crop.face_height, rel=0.03)
+    middle = np.full(2, (PORTRAIT_SIZE - 1) / 2)
+    before, after = (np.linalg.solve(c.matrix[:, :2], middle - c.matrix[:, 2]) for c in (crop, found))
+    assert np.abs(before - after).max() < 4
 
 
 def test_the_same_face_anywhere(preprocess: Preprocessor, crop: FaceCrop, photo: np.ndarray) -> None:

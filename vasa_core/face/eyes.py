@@ -16,42 +16,30 @@ DISC_RADIUS = 20.0  # px, the iris's radius in it
 SUBPIXEL = 4  # bits of sub-pixel position for cv2.fillPoly
 RIM = (1.05, 1.3)  # of the iris's radius: the picture of it fades out between these, with the white just around it
 STILL = (0.08, 0.3)  # an iris moved less (in iris radii) stays the photo's, moved more than the second is drawn
-LASH_SHADE = 0.8  # opacity of the lash line of closed lids ...
-LASH_FROM = 0.35  # ... which appears below this opening
-LASH_THICKNESS = 0.05  # of the eye's width
 MIN_SCLERA = 6  # px; with fewer visible the white of the eye is guessed from the iris's surroundings
 
 
 @dataclass(frozen=True)
 class Irises:
-    """The irises of one photo: complete discs with opacity, their radii in the photo, the photo without them, and
-    the colour of each eye's lashes."""
+    """The irises of one photo: complete discs with opacity, their radii in the photo, and the photo without them."""
 
     blank: UInt8[np.ndarray, "height width 3"]
     discs: tuple[Float32[np.ndarray, "56 56 4"], Float32[np.ndarray, "56 56 4"]]  # RGB, opacity 0..1
     radii: tuple[float, float]  # px
-    lashes: Float[np.ndarray, "2 3"]  # RGB
 
 
 def lift_irises(photo: UInt8[np.ndarray, "height width 3"], landmarks: Float[np.ndarray, "478 3"]) -> Irises:
     """Take the irises off a photo. landmarks: px."""
     blank = photo.copy()
-    discs, radii, lashes = [], [], []
+    discs, radii = [], []
     for eye in EYES:
         centre = landmarks[eye.iris[0], :2]
         radius = max(1.5, float(np.linalg.norm(landmarks[list(eye.iris[1:]), :2] - centre, axis=1).mean()))
         opening = opening_mask(landmarks, eye, photo.shape[:2])
         discs.append(_iris_disc(photo, centre, radius, opening))
         radii.append(radius)
-        lashes.append(_lash_colour(photo, landmarks, eye))
         _whiten(blank, centre, radius, opening)
-    return Irises(blank, (discs[0], discs[1]), (radii[0], radii[1]), np.array(lashes))
-
-
-def _lash_colour(photo: np.ndarray, landmarks: np.ndarray, eye: Eye) -> Float[np.ndarray, " 3"]:
-    """The darker colours along the upper lid's edge (a portrait's eyes lie well inside its picture)."""
-    edge = [photo[y - 1 : y + 2, x] for x, y in np.round(landmarks[list(eye.upper), :2]).astype(int)]  # (3, 3) each
-    return np.percentile(np.concatenate(edge), 15, axis=0)
+    return Irises(blank, (discs[0], discs[1]), (radii[0], radii[1]))
 
 
 def opening_mask(
@@ -160,27 +148,3 @@ def _with_iris(
     matrix = np.array([[sx, 0, centre[0] - sx * middle], [0, sy, centre[1] - sy * middle]])
     layer = cv2.warpAffine(disc, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_AREA)
     return picture + (layer[..., :3] - picture) * layer[..., 3:]
-
-
-def draw_lashes(
-    frame: UInt8[np.ndarray, "height width 3"],
-    landmarks: Float[np.ndarray, "478 3"],
-    opening: Float[np.ndarray, " 2"],
-    colours: Float[np.ndarray, "2 3"],
-) -> None:
-    """Draw the dark line where closing lids meet, in place. opening: of each eye, 0..1; colours: RGB of the lashes."""
-    for eye, share, colour in zip(EYES, opening, colours, strict=True):
-        opacity = LASH_SHADE * float(np.clip((LASH_FROM - share) / LASH_FROM, 0, 1))
-        if opacity == 0:
-            continue
-        line = landmarks[[eye.corners[0], *eye.upper, eye.corners[1]], :2]
-        low, high = np.floor(line.min(0)).astype(int) - 4, np.ceil(line.max(0)).astype(int) + 5
-        if (low < 0).any() or (high > [frame.shape[1], frame.shape[0]]).any():
-            continue
-        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        thickness = max(1, round(float(np.linalg.norm(line[-1] - line[0])) * LASH_THICKNESS))
-        points = np.round((line - low) * 2**SUBPIXEL).astype(np.int32)
-        cv2.polylines(mask, [points], False, 255, thickness, cv2.LINE_AA, SUBPIXEL)
-        soft = opacity * cv2.GaussianBlur(mask, (0, 0), 0.8)[..., None].astype(np.float32) / 255
-        window = frame[low[1] : high[1], low[0] : high[0]]
-        window[:] = (window + (colour - window) * soft).round().clip(0, 255)

@@ -1,7 +1,7 @@
 """The mesh face model: the photo's own pixels on a 3D face mesh are the appearance volume (VASA-1 section 3.1's role).
 
-encode_portrait lifts a photo once; decode poses and deforms the mesh, rasterises a dense backward flow and warps the
-photo with it, then draws the irises and paints the inside of the mouth.
+encode_portrait lifts a photo once; decode poses and deforms the mesh, rasterises a dense backward flow, warps the
+person with it and lays them over the background, then draws the irises and paints the inside of the mouth.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
-from vasa_core.face.basis import GAZE, LIDS, FaceBasis, eye_gap
-from vasa_core.face.eyes import Irises, draw_eyes, draw_lashes, lift_irises
+from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
+from vasa_core.face.eyes import Irises, draw_eyes, lift_irises
 from vasa_core.face.limits import limited
-from vasa_core.face.mouth import MouthPainter, MouthSource
+from vasa_core.face.plate import Layers, draw_person, still_scene, take_apart
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
-from vasa_core.face.raster import backward_flow, backward_flow_torch, compile_rasterizer, warp
-from vasa_core.face.skull import RADII, ring_vertices
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, N_FACE, STABLE, ring_triangles
+from vasa_core.face.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
+from vasa_core.face.renderer import Renderer, RenderSource
+from vasa_core.face.skull import RADII, Skull, build_skull
+from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
@@ -62,24 +64,23 @@ class Identity:
 class Portrait:
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    canvas: the photo with `margin` px more of its surroundings on each side. landmarks: px of `photo`. rest: the
-    photographed face in canonical space. motion: its own pose and dynamics, one frame. rings: skull vertices in
-    canonical space; ring_photo: in the photo, px; ring_weights: their rigid weights. centre: of the face, px.
+    layers: person and background of the photo with `margin` px more of its surroundings on each side. landmarks: px of
+    `photo`. rest: the photographed face in canonical space. motion: its own pose and dynamics, one frame. moving: the
+    mesh's vertices around which the person can move. centre: of the face, px.
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
-    canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"]
+    layers: Layers
     margin: int
     landmarks: Float[np.ndarray, "478 3"]
     identity: Identity
     rest: Float[np.ndarray, "478 3"]
     depth_offset: float
     motion: Motion
-    rings: Float[np.ndarray, "rings 3"]
-    ring_photo: Float[np.ndarray, "rings 3"]
-    ring_weights: Float[np.ndarray, " rings"]
+    skull: Skull
+    moving: Int[np.ndarray, " moving"]
     irises: Irises
-    mouth: MouthSource
+    render: RenderSource
     centre: Float[np.ndarray, " 2"]
 
 
@@ -87,20 +88,20 @@ class MeshFaceModel:
     """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
 
     def __init__(
-        self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], painter: MouthPainter, device: str = "cpu"
+        self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], renderer: Renderer, device: str = "cpu"
     ) -> None:
         self.basis = basis
         self.face_triangles = triangles
-        self.painter = painter
+        self.renderer = renderer
         self.device = torch.device(device)
         self.triangles = np.concatenate([triangles, ring_triangles(N_FACE, len(RADII))])
 
     @classmethod
     def load(cls, checkpoints: Path, device: str = "cpu") -> MeshFaceModel:
-        """From a folder with the checkpoints `mesh` and `mouth`. Raises InputError if one is missing or damaged."""
+        """From a folder with the checkpoints `mesh`, `mouth`, `eyes`. Raises InputError if one is missing or bad."""
         basis, triangles = load_basis(checkpoints / "mesh")
         compile_rasterizer()
-        return cls(basis, triangles, MouthPainter.load(checkpoints / "mouth", device), device)
+        return cls(basis, triangles, Renderer.load(checkpoints, device), device)
 
     def encode_landmarks(
         self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], identity: Identity | None = None
@@ -131,31 +132,44 @@ class MeshFaceModel:
         return self.encode_landmarks(tracked.landmarks[None], tracked.image.shape[:2], identity)[1]
 
     def encode_portrait(
-        self, tracked: TrackedImage, canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None
+        self,
+        tracked: TrackedImage,
+        canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
+        matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
     ) -> Portrait:
-        """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side."""
+        """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side.
+
+        matte: opacity of the person in the canvas, 0 to 255; without one, or if all of it is 255, person and
+        background are one piece, and the background bends with the head.
+        """
         canvas = tracked.image if canvas is None else canvas
+        matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
+        margin = (canvas.shape[0] - tracked.image.shape[0]) // 2
         photo, landmarks = tracked.image, tracked.landmarks.astype(np.float64)
         identity, motion = self.encode_landmarks(landmarks[None], photo.shape[:2])
         stable = list(STABLE)
         similarity = fit_similarity(identity.neutral[stable], landmarks[None, stable])
-        width = float(np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT]))
-        rings, weights = ring_vertices(landmarks, width)
+        skull = build_skull(landmarks, similarity, layered=not matte.all())
+        ends = landmarks[[FOREHEAD, CHIN], :2] + margin
+        layers = take_apart(canvas, matte, ends.mean(0), float(np.linalg.norm(ends[0] - ends[1])))
         return Portrait(
             photo=photo,
-            canvas=canvas,
-            margin=(canvas.shape[0] - photo.shape[0]) // 2,
+            layers=layers,
+            margin=margin,
             landmarks=landmarks,
             identity=identity,
             rest=unproject(landmarks[None], *similarity)[0],
             depth_offset=float(similarity[2][0, 2]),
             motion=motion,
-            rings=unproject(rings[None], *similarity)[0],
-            ring_photo=rings,
-            ring_weights=weights,
+            skull=skull,
+            moving=self._moving(
+                np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
+                skull.weights,
+                layers.person[..., 3],
+            ),
             irises=lift_irises(photo, landmarks),
             centre=landmarks[:N_FACE, :2].mean(0),
-            mouth=self.painter.prepare(photo, landmarks, self.face_triangles),
+            render=self.renderer.prepare(photo, landmarks),
         )
 
     def landmarks(self, portrait: Portrait, motion: Motion) -> Float[np.ndarray, "n 478 3"]:
@@ -180,21 +194,20 @@ class MeshFaceModel:
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
         unturned = self.landmarks(portrait, Motion(motion.pose, still))
         size = portrait.photo.shape[:2]
-        rigid = project(np.repeat(portrait.rings[None], len(motion), 0), motion.pose, size)
-        rigid[..., 2] += portrait.depth_offset
-        weights = portrait.ring_weights[:, None]
-        rings = portrait.ring_photo + weights * (rigid - portrait.ring_photo)  # (n, rings, 3)
+        rings = portrait.skull.moved(motion.pose, portrait.motion.pose[0], size, portrait.depth_offset)
+        scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
+        source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
         for index in range(len(motion)):
             face, still_face, skull = (
                 _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
             )
             vertices = np.concatenate([face[:N_FACE], skull])
-            source = np.concatenate([portrait.landmarks[:N_FACE, :2], portrait.ring_photo[:, :2]])
-            flow = self._flow(vertices, source, size, zoom, portrait.centre)
-            frame = warp(portrait.canvas, flow + np.float32(portrait.margin))
+            rest = _zoomed(source, portrait.centre, zoom)
+            box = _box_around(np.concatenate([vertices[portrait.moving], rest[portrait.moving]]), size)
+            flow = self._flow(vertices, source[:, :2], scene.flow, box)
+            frame = draw_person(portrait.layers, scene, flow, box)
             if paint:
-                pose, dynamics = motion.pose[index], motion.dynamics[index]
-                frame = self._paint(frame, flow, portrait, face, still_face, pose, dynamics, zoom)
+                frame = self._paint(frame, flow, portrait, face, still_face, motion.pose[index], zoom)
             yield frame
 
     def _paint(
@@ -205,7 +218,6 @@ class MeshFaceModel:
         landmarks: Float[np.ndarray, "478 3"],
         unturned: Float[np.ndarray, "478 3"],
         pose: Float[np.ndarray, " 6"],
-        dynamics: Float[np.ndarray, " dynamics"],
         zoom: float,
     ) -> UInt8[np.ndarray, "h w 3"]:
         """What no warp shows, drawn over one warped frame. unturned: the landmarks with the photo's own gaze."""
@@ -214,20 +226,45 @@ class MeshFaceModel:
         squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
         opening = eye_gap(landmarks) / eye_gap(portrait.landmarks) / scale
         draw_eyes(frame, flow, portrait.irises, landmarks, unturned, opening, tuple(scale * squeeze))
-        draw_lashes(frame, landmarks, dynamics[LIDS], portrait.irises.lashes)
-        return self.painter.paint(frame, landmarks, portrait.mouth)
+        return self.renderer.paint(frame, flow, landmarks, portrait.render)
 
     def _flow(
-        self, vertices: np.ndarray, source: np.ndarray, size: tuple[int, int], zoom: float, centre: np.ndarray
+        self,
+        vertices: Float[np.ndarray, "vertices 3"],
+        source: Float[np.ndarray, "vertices 2"],
+        behind: Float[np.ndarray, "h w 2"],
+        box: Box,
     ) -> Float[np.ndarray, "h w 2"]:
         if self.device.type == "cpu":
-            flow, covered = backward_flow(vertices, source, self.triangles, size)
-        else:
-            moved, still, corners = (torch.tensor(v, device=self.device) for v in (vertices, source, self.triangles))
-            flow, covered = (result.cpu().numpy() for result in backward_flow_torch(moved, still, corners, size))
-        if zoom != 1:
-            flow[~covered] = (flow[~covered] - centre) / zoom + centre
-        return flow
+            return backward_flow(vertices, source, self.triangles, behind.shape[:2], behind, box)[0]
+        moved, still, corners, flow = (
+            torch.tensor(v, device=self.device) for v in (vertices, source, self.triangles, behind)
+        )
+        return backward_flow_torch(moved, still, corners, behind.shape[:2], flow)[0].cpu().numpy()
+
+    def _moving(
+        self,
+        vertices: Float[np.ndarray, "vertices 3"],
+        weights: Float[np.ndarray, " rings"],
+        person: UInt8[np.ndarray, "height width"],
+    ) -> Int[np.ndarray, " moving"]:
+        """Vertices of the triangles that may move and show something of the person. vertices: px of `person`."""
+        sums = cv2.integral((person > 0).astype(np.uint8))  # (height + 1, width + 1)
+        corners = vertices[self.triangles, :2]  # (triangles, 3, 2)
+        limits = np.array(person.shape[::-1])
+        left, top = np.floor(corners.min(1)).astype(int).clip(0, limits).T
+        right, bottom = (np.ceil(corners.max(1)).astype(int) + 1).clip(0, limits).T
+        shown = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left] > 0
+        moves = np.concatenate([np.ones(N_FACE), weights])[self.triangles].any(1)
+        return np.unique(self.triangles[shown & moves])
+
+
+def _box_around(points: Float[np.ndarray, "n 3"], size: tuple[int, int]) -> Box:
+    """Whole px around points, inside a picture of `size` (height, width) and never empty."""
+    limits = np.array(size[::-1])
+    left, top = (np.floor(points[:, :2].min(0)).astype(int) - 1).clip(0, limits - 1)
+    right, bottom = (np.ceil(points[:, :2].max(0)).astype(int) + 2).clip(1, limits)
+    return int(left), int(top), int(max(right, left + 1)), int(max(bottom, top + 1))
 
 
 def _zoomed(points: Float[np.ndarray, "n 3"], centre: Float[np.ndarray, " 2"], zoom: float) -> np.ndarray:

@@ -6,6 +6,7 @@ same flow: same edge rule, and of two triangles at equal depth the one with the 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import no_type_check
 
 import cv2
@@ -19,13 +20,20 @@ EDGE = -1e-4  # barycentric tolerance: shared edges leave no cracks
 FAR = 1e9
 MIN_AREA = 1e-6  # px^2; thinner triangles draw nothing
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom; px, the last two not in it
+
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _rasterize(
-    vertices: np.ndarray, source: np.ndarray, triangles: np.ndarray, flow: np.ndarray, depth: np.ndarray
+    vertices: np.ndarray,
+    source: np.ndarray,
+    triangles: np.ndarray,
+    box: tuple[int, int, int, int],
+    flow: np.ndarray,
+    depth: np.ndarray,
 ) -> None:
-    height, width = depth.shape
+    box_left, box_top, box_right, box_bottom = box
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0, x1, y1 = vertices[a, 0], vertices[a, 1], vertices[b, 0], vertices[b, 1]
@@ -34,10 +42,24 @@ def _rasterize(
         if abs(area) < MIN_AREA:
             continue
         inverse = 1.0 / area
-        left, right = max(0, int(np.ceil(min(x0, x1, x2)))), min(width - 1, int(np.floor(max(x0, x1, x2))))
-        top, bottom = max(0, int(np.ceil(min(y0, y1, y2)))), min(height - 1, int(np.floor(max(y0, y1, y2))))
+        left, right = max(box_left, int(np.ceil(min(x0, x1, x2)))), min(box_right - 1, int(np.floor(max(x0, x1, x2))))
+        top, bottom = max(box_top, int(np.ceil(min(y0, y1, y2)))), min(box_bottom - 1, int(np.floor(max(y0, y1, y2))))
         for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
+            first, last = float(left), float(right)
+            for k in range(3):  # the row's part on the inner side of each edge, a pixel more on both ends
+                if k == 0:
+                    px, py, qx, qy = x0, y0, x1, y1
+                elif k == 1:
+                    px, py, qx, qy = x1, y1, x2, y2
+                else:
+                    px, py, qx, qy = x2, y2, x0, y0
+                step = (py - qy) * inverse
+                value = ((qx - px) * (y - py) + (qy - py) * px) * inverse - EDGE
+                if step > 0:
+                    first = max(first, -value / step - 1)
+                elif step < 0:
+                    last = min(last, -value / step + 1)
+            for x in range(int(first), int(last) + 1):
                 w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
                 w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
                 w0 = 1.0 - w1 - w2
@@ -54,23 +76,38 @@ def backward_flow(
     source: Float[np.ndarray, "vertices 2"],
     triangles: Int[np.ndarray, "triangles 3"],
     size: tuple[int, int],
+    behind: Float32[np.ndarray, "height width 2"] | None = None,
+    box: Box | None = None,
 ) -> tuple[Float32[np.ndarray, "height width 2"], Bool[np.ndarray, "height width"]]:
     """Flow (x, y in px of the photo) of a picture of `size` (height, width), and where the mesh covers it.
 
     vertices: where each vertex is drawn, px, with depth (smaller = nearer). source: where it is in the photo, px.
-    Uncovered pixels show themselves (identity flow).
+    behind: the flow of uncovered pixels; by default they show themselves. box: part of the picture in which the mesh
+    is drawn, all of it by default.
     """
-    flow = identity_flow(size).copy()
+    flow = (identity_flow(size) if behind is None else behind).copy()
     depth = np.full(size, FAR)
-    _rasterize(vertices.astype(np.float64), source.astype(np.float64), triangles, flow, depth)
+    whole = (0, 0, size[1], size[0])
+    _rasterize(vertices.astype(np.float64), source.astype(np.float64), triangles, box or whole, flow, depth)
     return flow, depth < FAR
 
 
 def warp(
-    photo: UInt8[np.ndarray, "photo_height photo_width 3"], flow: Float32[np.ndarray, "height width 2"]
-) -> UInt8[np.ndarray, "height width 3"]:
+    photo: UInt8[np.ndarray, "photo_height photo_width channels"], flow: Float32[np.ndarray, "height width 2"]
+) -> UInt8[np.ndarray, "height width channels"]:
     """The photo as the flow shows it, bicubic; beyond its edges the edge's own pixels go on."""
-    return cv2.remap(photo, flow, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return _remapped(photo, flow, cv2.INTER_CUBIC)
+
+
+def sample(
+    picture: UInt8[np.ndarray, "photo_height photo_width *channels"], flow: Float32[np.ndarray, "height width 2"]
+) -> UInt8[np.ndarray, "height width *channels"]:
+    """The same, bilinear: for masks and patches, where what a bicubic kernel overshoots would be seen."""
+    return _remapped(picture, flow, cv2.INTER_LINEAR)
+
+
+def _remapped(picture: np.ndarray, flow: np.ndarray, kernel: int) -> np.ndarray:
+    return cv2.remap(picture, flow, None, kernel, borderMode=cv2.BORDER_REPLICATE)  # pyright: ignore
 
 
 def compile_rasterizer() -> None:
@@ -78,10 +115,13 @@ def compile_rasterizer() -> None:
     backward_flow(np.zeros((3, 3)), np.zeros((3, 2)), np.zeros((1, 3), np.int32), (2, 2))
 
 
+@lru_cache(maxsize=4)
 def identity_flow(size: tuple[int, int]) -> Float32[np.ndarray, "height width 2"]:
-    """Flow in which each pixel shows itself."""
+    """Flow in which each pixel shows itself; not to be written to."""
     y, x = np.mgrid[: size[0], : size[1]]
-    return np.stack([x, y], -1).astype(np.float32)
+    flow = np.stack([x, y], -1).astype(np.float32)
+    flow.flags.writeable = False
+    return flow
 
 
 def backward_flow_torch(
@@ -89,6 +129,7 @@ def backward_flow_torch(
     source: Float[Tensor, "vertices 2"],
     triangles: Int[Tensor, "triangles 3"],
     size: tuple[int, int],
+    behind: Float[Tensor, "height width 2"] | None = None,
 ) -> tuple[Float[Tensor, "height width 2"], Bool[Tensor, "height width"]]:
     """`backward_flow` on the tensors' device: every (triangle, pixel of its box) pair at once, then a z-test."""
     height, width = size
@@ -115,10 +156,8 @@ def backward_flow_torch(
     owner, weights, pixel = owner[front], weights[front], pixel[front]
     first = torch.full_like(depth, len(counts), dtype=torch.long).scatter_reduce(0, pixel, owner, "amin")
     won = owner == first[pixel]
-    grid_y, grid_x = torch.meshgrid(
-        torch.arange(height, device=z.device), torch.arange(width, device=z.device), indexing="ij"
-    )
-    flow = torch.stack([grid_x, grid_y], -1).double().reshape(-1, 2)
+    flow = torch.tensor(identity_flow(size), device=z.device) if behind is None else behind
+    flow = flow.double().reshape(-1, 2).clone()
     flow[pixel[won]] = (weights[won][..., None] * photo[owner[won]]).sum(1)
     return flow.reshape(height, width, 2).float(), (depth < FAR).reshape(height, width)
 

@@ -2,31 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.topology import FACE_OVAL
+from vasa_core.face.pose import LOG_DISTANCE, ROLL, project, unproject
+from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD, STABLE
 
-RADII = (1.18, 1.42, 1.7, 2.05)  # of the face oval
-WEIGHT_UP = (1.0, 0.95, 0.5, 0.0)  # rigid weight of each ring above the face (hair) ...
-WEIGHT_SIDE = (1.0, 0.8, 0.3, 0.0)
-WEIGHT_DOWN = (0.85, 0.4, 0.1, 0.0)  # ... and below it (neck, shoulders)
-DEPTH_SLOPE = 0.9  # of the face's width, per unit of radius: the skull recedes behind the face
+RADII = (1.18, 1.42, 1.7, 2.1, 2.7)  # of the face oval
+HEAD_DEPTH = 0.55  # face widths behind the eyes: where a head is widest, and its outline lies
+BACK = (0.45, 0.85, 1.0, 1.0, 1.0)  # how far each ring has gone back from the face oval to there
+ROUND = (0.25, 0.7, 1.0, 1.0, 1.0)  # how far each ring keeps its width in a turn, as the outline of a ball does
+NECK = (0.03, -0.34)  # face heights above the chin: from the first, all of the rigid motion; at the second, none
+SHOULDER = (0.5, 0.8)  # face widths beside the chin: from there on, shoulders and collars reach higher, by so much each
+# A picture in one piece has to bend between head and background: rigid weight of each ring above the face (hair) ...
+WHOLE_UP = (1.0, 0.95, 0.5, 0.0, 0.0)
+WHOLE_SIDE = (1.0, 0.8, 0.3, 0.0, 0.0)
+WHOLE_DOWN = (0.85, 0.4, 0.1, 0.0, 0.0)  # ... and below it (neck, shoulders)
 
 
-def ring_vertices(
-    landmarks: Float[np.ndarray, "points 3"], face_width: float
-) -> tuple[Float[np.ndarray, "rings 3"], Float[np.ndarray, " rings"]]:
-    """Ring vertices in the photo (px, with depth) and their rigid weights, rings from the inside out."""
+@dataclass(frozen=True)
+class Skull:
+    """Ring vertices, rings from the inside out. photo: in the photo, px, with depth. rings: in canonical space.
+
+    axis: canonical too, the point of the head's axis that is as deep as each vertex. weights: rigid weights.
+    """
+
+    photo: Float[np.ndarray, "rings 3"]
+    rings: Float[np.ndarray, "rings 3"]
+    axis: Float[np.ndarray, "rings 3"]
+    weights: Float[np.ndarray, " rings"]
+
+    def moved(
+        self, pose: Float[np.ndarray, "n 6"], own: Float[np.ndarray, " 6"], size: tuple[int, int], depth_offset: float
+    ) -> Float[np.ndarray, "n rings 3"]:
+        """Where the vertices are drawn, px of a picture of `size`. own: the photo's pose."""
+        rigid, axis = (project(np.repeat(p[None], len(pose), 0), pose, size) for p in (self.rings, self.axis))
+        own_axis = project(self.axis[None], own[None], size)[0]
+        angle, scale = pose[:, ROLL] - own[ROLL], np.exp(own[LOG_DISTANCE] - pose[:, LOG_DISTANCE])
+        cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+        upright = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)  # (n, 2, 2)
+        ball = axis[..., :2] + np.einsum("nij,rj->nri", upright, self.photo[:, :2] - own_axis[:, :2])
+        roundness = np.repeat(ROUND, len(FACE_OVAL))[:, None]
+        rigid[..., :2] += roundness * (ball - rigid[..., :2])
+        rigid[..., 2] += depth_offset
+        return self.photo + self.weights[:, None] * (rigid - self.photo)
+
+
+def ring_vertices(landmarks: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "rings 3"]:
+    """Ring vertices in the photo (px, with depth), rings from the inside out."""
     oval = landmarks[list(FACE_OVAL)]
     centre = oval.mean(0)
-    spread = oval - centre
-    up = -spread[:, 1] / np.linalg.norm(spread[:, :2], axis=1)  # 1 above the centre, -1 below
-    vertices, weights = [], []
-    for k, radius in enumerate(RADII):
-        ring = centre + spread * [radius, radius, 1]
-        ring[:, 2] = oval[:, 2] + DEPTH_SLOPE * face_width * (radius - 1)
-        vertices.append(ring)
-        above = WEIGHT_SIDE[k] + np.maximum(up, 0) * (WEIGHT_UP[k] - WEIGHT_SIDE[k])
-        weights.append(above + np.maximum(-up, 0) * (WEIGHT_DOWN[k] - WEIGHT_SIDE[k]))
-    return np.concatenate(vertices), np.concatenate(weights)
+    width = np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT])
+    back = landmarks[list(STABLE), 2].mean() + HEAD_DEPTH * width
+    rings = [
+        np.column_stack([(centre + (oval - centre) * radius)[:, :2], oval[:, 2] + share * (back - oval[:, 2])])
+        for radius, share in zip(RADII, BACK, strict=True)
+    ]
+    return np.concatenate(rings)
+
+
+def build_skull(
+    landmarks: Float[np.ndarray, "points 3"],
+    similarity: tuple[Float[np.ndarray, "1 3 3"], Float[np.ndarray, " 1"], Float[np.ndarray, "1 3"]],
+    layered: bool,
+) -> Skull:
+    """The rings of a photographed face. similarity: canonical space -> photo px. layered: see `layer_weights`."""
+    photo = ring_vertices(landmarks)
+    axis = photo.copy()
+    axis[:, :2] = landmarks[list(FACE_OVAL), :2].mean(0)
+    weights = layer_weights(landmarks, photo) if layered else whole_weights(landmarks)
+    rings, axis = (unproject(points[None], *similarity)[0] for points in (photo, axis))
+    return Skull(photo, rings, axis, weights)
+
+
+def layer_weights(
+    landmarks: Float[np.ndarray, "points 3"], rings: Float[np.ndarray, "rings 3"]
+) -> Float[np.ndarray, " rings"]:
+    """Rigid weights of the rings where the person is a layer of its own: head and hair 1, falling to 0 down the neck.
+
+    The outermost ring, where that layer is as good as empty, stays.
+    """
+    face = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
+    height = np.linalg.norm(face)
+    up = face / height + [0, -1]  # shoulders hold themselves upright, however the head is tilted
+    up /= np.linalg.norm(up)
+    offset = rings[:, :2] - landmarks[CHIN, :2]
+    width = np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT])
+    beside = np.abs(offset @ [-up[1], up[0]]) / width
+    above = offset @ up / height - SHOULDER[1] * np.maximum(beside - SHOULDER[0], 0)
+    share = np.clip((above - NECK[1]) / (NECK[0] - NECK[1]), 0, 1)
+    weights = share**2 * (3 - 2 * share)
+    weights[-len(FACE_OVAL) :] = 0
+    return weights
+
+
+def whole_weights(landmarks: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " rings"]:
+    """Rigid weights of the rings where person and background are one piece."""
+    oval = landmarks[list(FACE_OVAL), :2]
+    spread = oval - oval.mean(0)
+    up = -spread[:, 1] / np.linalg.norm(spread, axis=1)  # 1 above the centre, -1 below
+    weights = [
+        beside + np.maximum(up, 0) * (above - beside) + np.maximum(-up, 0) * (below - beside)
+        for above, beside, below in zip(WHOLE_UP, WHOLE_SIDE, WHOLE_DOWN, strict=True)
+    ]
+    return np.concatenate(weights)

@@ -25,7 +25,8 @@ from vasa_core.io.video import VideoWriter
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
 from vasa_core.pipeline.driving import track_driving
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
+from vasa_core.preprocess.person import PersonMatte
+from vasa_core.preprocess.portrait import FaceCrop, PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark
 from vasa_core.rates import FPS, frame_count
 from vasa_core.registry import resolve
@@ -50,6 +51,14 @@ class Prepared:
     portrait: Portrait
 
 
+def prepare_photo(photo: Frame, preprocessor: Preprocessor, person: PersonMatte, face: MeshFaceModel) -> Prepared:
+    """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
+    crop = preprocessor(photo)
+    canvas = crop.surroundings(photo, SURROUNDINGS)
+    matte = person(canvas, crop.tracked.landmarks + np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32))
+    return Prepared(photo, crop, face.encode_portrait(crop.tracked, canvas, matte))
+
+
 @dataclass(frozen=True)
 class VideoResult:
     """What a finished video is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
@@ -58,20 +67,32 @@ class VideoResult:
     frames: int
     seconds: float
     wall_seconds: float
-    size: int
+    width: int
+    height: int
     seed: int
+
+    @property
+    def size(self) -> int:
+        """Longer side, px."""
+        return max(self.width, self.height)
 
 
 class Pipeline:
     """Loaded models; every method may be called many times."""
 
     def __init__(
-        self, face: MeshFaceModel, motion: MotionModel, speech: SpeechEncoder, preprocessor: Preprocessor
+        self,
+        face: MeshFaceModel,
+        motion: MotionModel,
+        speech: SpeechEncoder,
+        preprocessor: Preprocessor,
+        person: PersonMatte,
     ) -> None:
         self.face = face
         self.motion = motion
         self.speech = speech
         self.preprocessor = preprocessor
+        self.person = person
 
     @classmethod
     def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS) -> Pipeline:
@@ -88,14 +109,13 @@ class Pipeline:
             motion,
             open_encoder(motion.audio_encoder),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
+            PersonMatte(resolve("person_mask")),
         )
 
     def prepare(self, image: Path | Frame) -> Prepared:
         """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
         original = read_image(image) if isinstance(image, Path) else image
-        crop = self.preprocessor(original)
-        canvas = crop.surroundings(original, SURROUNDINGS)
-        return Prepared(original, crop, self.face.encode_portrait(crop.tracked, canvas))
+        return prepare_photo(original, self.preprocessor, self.person, self.face)
 
     def stream(
         self,
@@ -110,13 +130,24 @@ class Pipeline:
         Raises InputError for unusable audio or options before the first frame, Cancelled when `cancelled()` is true.
         """
         options = (options or GenerationOptions()).validate()
+        return self._speak(prepared, audio, options, _paster(prepared, options), cancelled, progress)
+
+    def _speak(
+        self,
+        prepared: Prepared,
+        audio: Path | AudioFile | Float32[np.ndarray, " samples"],
+        options: GenerationOptions,
+        paste: PasteBack | None,
+        cancelled: Stopped | None,
+        progress: Progress | None,
+    ) -> Iterator[Frame]:
         source = AudioFile.open(audio) if isinstance(audio, Path) else audio
         samples = source.samples if isinstance(source, AudioFile) else len(source)
         if not samples:
             raise InputError("the audio is empty; expected speech.")
         chunks = source.chunks() if isinstance(source, AudioFile) else iter([source])
         motion = self._speech_motion(prepared.portrait, chunks, options)
-        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance)
+        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance, paste)
         return _watched(frames, frame_count(samples), cancelled, progress)
 
     def generate(
@@ -133,10 +164,12 @@ class Pipeline:
         options = (options or GenerationOptions()).validate()
         audio = AudioFile.open(speech)
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
-        with VideoWriter(out, (options.size, options.size), speech, METADATA) as writer:
-            for frame in self.stream(prepared, audio, options, cancelled, progress):
+        paste = _paster(prepared, options)
+        size = paste.size if paste else (options.size, options.size)
+        with VideoWriter(out, size, speech, METADATA) as writer:
+            for frame in self._speak(prepared, audio, options, paste, cancelled, progress):
                 writer.write(frame)
-        return _result(out, writer.frames, started, options)
+        return _result(out, writer.frames, size, started, options)
 
     def reenact(
         self,
@@ -159,11 +192,13 @@ class Pipeline:
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
         landmarks, size = track_driving(driving, self.preprocessor, cancelled, progress)
         motion = self._retarget(prepared.portrait, self.face.encode_driving(landmarks, size), use)
-        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1.0)
-        with VideoWriter(out, (options.size, options.size), _sound_of(driving), METADATA) as writer:
+        paste = _paster(prepared, options)
+        size = paste.size if paste else (options.size, options.size)
+        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1 / options.distance, paste)
+        with VideoWriter(out, size, _sound_of(driving), METADATA) as writer:
             for frame in _watched(frames, len(motion), cancelled, progress):
                 writer.write(frame)
-        return _result(out, writer.frames, started, options)
+        return _result(out, writer.frames, size, started, options)
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
@@ -196,12 +231,16 @@ class Pipeline:
             pose = pose + motion.pose - motion.pose[0]
         return Motion(pose, motion.dynamics if use != "pose" else dynamics)
 
-    def _draw(self, portrait: Portrait, motion: Iterator[Motion], size: int, zoom: float) -> Iterator[Frame]:
-        """Draw frames by a few threads, in order, with few in flight."""
+    def _draw(
+        self, portrait: Portrait, motion: Iterator[Motion], size: int, zoom: float, paste: PasteBack | None
+    ) -> Iterator[Frame]:
+        """Draw frames by a few threads, in order, with few in flight. paste: zooms the whole photo itself."""
 
         def draw(moment: Motion) -> Frame:
-            frame = next(self.face.decode(portrait, moment, zoom))
-            if frame.shape[0] != size:
+            frame = next(self.face.decode(portrait, moment, 1.0 if paste else zoom))
+            if paste:
+                frame = paste(frame)
+            elif frame.shape[0] != size:
                 frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
             return mark(frame)
 
@@ -246,8 +285,16 @@ def _sound_of(path: Path) -> Path | None:
     return path
 
 
-def _result(out: Path, frames: int, started: float, options: GenerationOptions) -> VideoResult:
-    return VideoResult(str(out), frames, frames / FPS, time.perf_counter() - started, options.size, int(options.seed))
+def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
+    """What puts frames back into the whole photo, if that is asked for."""
+    if not options.paste_back:
+        return None
+    return PasteBack(prepared.crop, prepared.original, 1 / options.distance, prepared.portrait.centre)
+
+
+def _result(out: Path, frames: int, size: tuple[int, int], started: float, options: GenerationOptions) -> VideoResult:
+    wall_seconds = time.perf_counter() - started
+    return VideoResult(str(out), frames, frames / FPS, wall_seconds, size[1], size[0], int(options.seed))
 
 
 def _device(name: str) -> str:

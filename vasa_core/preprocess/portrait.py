@@ -26,6 +26,7 @@ _FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
 _CROP_PER_FACE = 2.2  # side of the crop / face height
 _FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
+MAX_PASTED = 1920  # px, longest side of a video that shows the whole photo
 _FEATHER = 0.06  # of the crop's side: where a pasted frame fades into the photo
 
 Image = UInt8[np.ndarray, "_ _ 3"]
@@ -49,35 +50,66 @@ class FaceCrop:
         side = PORTRAIT_SIZE + 2 * margin
         wider = self.matrix + np.array([[0, 0, margin], [0, 0, margin]])
         canvas = cv2.warpAffine(smooth, wider, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        ends = wider[:, :2] @ np.array([[0, original.shape[1]], [0, original.shape[0]]]) + wider[:, 2:]
+        outside = (ends[0, 0], ends[1, 0], side - ends[0, 1], side - ends[1, 1])  # left, top, right, bottom
+        if max(outside) > 0:
+            canvas = _soften_outside(canvas, *map(float, outside))
         canvas[margin : margin + PORTRAIT_SIZE, margin : margin + PORTRAIT_SIZE] = self.tracked.image
         return canvas
 
-    def paste_back(self, original: Image, frame: Image) -> Image:
-        """A copy of the photo with a (square) frame in the crop's place, faded in at the crop's edges."""
-        height, width = original.shape[:2]
-        size = frame.shape[0]
-        to_frame = _scaled(self.matrix, size / PORTRAIT_SIZE)
-        fade = np.clip(np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / (_FEATHER * size), 0, 1)
-        mask = np.minimum(fade[:, None], fade[None]).astype(np.float32)  # (size, size)
-        low, high = self._place(width, height)
-        local = to_frame.copy()  # the same map from the photo's part that the crop covers
-        local[:, 2] += to_frame[:, :2] @ low
-        area = tuple(int(v) for v in high - low)
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-        warped = cv2.warpAffine(frame, local, area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        share = cv2.warpAffine(mask, local, area, flags=flags)[..., None]  # (h, w, 1)
-        result = original.copy()
-        part = result[low[1] : high[1], low[0] : high[0]]
-        part[:] = (part * (1 - share) + warped * share).round().astype(np.uint8)
-        return result
 
-    def _place(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-        """Corners of the part of the photo that the crop covers, in whole px."""
-        scale = self.matrix[0, 0]
-        low = -self.matrix[:, 2] / scale
-        high = low + PORTRAIT_SIZE / scale
-        limits = (width, height)
-        return np.floor(low).astype(int).clip(0, limits), np.ceil(high).astype(int).clip(0, limits)
+class PasteBack:
+    """Puts frames of a crop back into the whole photo; what can be done once is done here.
+
+    The picture is the photo, its longest side at most MAX_PASTED px and both sides even.
+    """
+
+    def __init__(
+        self, crop: FaceCrop, original: Image, zoom: float = 1.0, centre: Float[np.ndarray, " 2"] | None = None
+    ) -> None:
+        """zoom: magnification of the whole picture about `centre` (px of the crop, its middle by default).
+
+        Where a zoom below 1 looks beyond the photo, its edges go on.
+        """
+        height, width = original.shape[:2]
+        scale = min(1.0, MAX_PASTED / max(height, width))
+        shrunk = (max(2, round(scale * width)), max(2, round(scale * height)))
+        photo = cv2.resize(original, shrunk, interpolation=cv2.INTER_AREA) if scale < 1 else original
+        self.size = (shrunk[1] - shrunk[1] % 2, shrunk[0] - shrunk[0] % 2)  # height, width
+        sides = np.array([shrunk[0] / width, shrunk[1] / height])
+        to_crop = crop.matrix / np.append(sides, 1)  # px of the shrunk photo -> px of the crop
+        to_crop[:, 2] += crop.matrix[:, :2] @ (0.5 / sides - 0.5)
+        middle = np.full(2, (PORTRAIT_SIZE - 1) / 2) if centre is None else centre
+        fixed = np.linalg.solve(to_crop[:, :2], middle - to_crop[:, 2])  # px of the shrunk photo
+        back = np.hstack([np.eye(2) / zoom, (fixed * (1 - 1 / zoom))[:, None]])  # px of the picture -> shrunk photo
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
+        if zoom != 1:
+            photo = cv2.warpAffine(photo, back, self.size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        self._photo = np.ascontiguousarray(photo[: self.size[0], : self.size[1]])
+        local = to_crop[:, :2] @ back
+        local[:, 2] += to_crop[:, 2]
+        corners = np.array([[-0.5, -0.5], [PORTRAIT_SIZE - 0.5, PORTRAIT_SIZE - 0.5]])
+        ends = (corners - local[:, 2]) @ np.linalg.inv(local[:, :2]).T
+        low, high = np.floor(ends[0]).astype(int).clip(0), np.ceil(ends[1] + 1).astype(int).clip(1, self.size[::-1])
+        self._part = (slice(low[1], high[1]), slice(low[0], high[0]))
+        local[:, 2] += local[:, :2] @ low
+        self._local, self._area = local, (int(high[0] - low[0]), int(high[1] - low[1]))
+        self._blur = ANTIALIAS * float(local[0, 0]) if local[0, 0] > 1 else 0.0
+        fade = np.minimum(np.arange(PORTRAIT_SIZE) + 0.5, PORTRAIT_SIZE - np.arange(PORTRAIT_SIZE) - 0.5)
+        fade = np.clip(fade / (_FEATHER * PORTRAIT_SIZE), 0, 1).astype(np.float32)
+        linear = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        self._share = cv2.warpAffine(np.minimum.outer(fade, fade), self._local, self._area, flags=linear)
+        self._rest = 1 - self._share
+
+    def __call__(self, frame: Image) -> Image:
+        """The picture with a 512x512 frame in the crop's place, faded in at the crop's edges."""
+        smooth = cv2.GaussianBlur(frame, (0, 0), self._blur) if self._blur else frame
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
+        warped = cv2.warpAffine(smooth, self._local, self._area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        result = self._photo.copy()
+        part = np.ascontiguousarray(result[self._part])
+        result[self._part] = cv2.blendLinear(part, warped, self._rest, self._share)
+        return result
 
 
 class Preprocessor:
@@ -184,11 +216,12 @@ def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np
 
 
 def _soften_outside(picture: Image, left: float, top: float, right: float, bottom: float) -> Image:
-    """Blur the replicated edges, the more the farther outside the photo they lie."""
-    position = np.arange(PORTRAIT_SIZE) + 0.5
-    out_x = np.maximum(left - position, position - (PORTRAIT_SIZE - right)).clip(0)
-    out_y = np.maximum(top - position, position - (PORTRAIT_SIZE - bottom)).clip(0)
-    outside = np.hypot(out_x[None], out_y[:, None]).astype(np.float32)  # (512, 512), px outside the photo
+    """Blur the replicated edges, the more the farther outside the photo they lie. Sides: px outside it."""
+    side = picture.shape[0]
+    position = np.arange(side) + 0.5
+    out_x = np.maximum(left - position, position - (side - right)).clip(0)
+    out_y = np.maximum(top - position, position - (side - bottom)).clip(0)
+    outside = np.hypot(out_x[None], out_y[:, None]).astype(np.float32)  # (side, side), px outside the photo
     result = picture.astype(np.float32)
     for sigma in (4.0, 12.0, 32.0):
         share = (outside / (2 * sigma)).clip(0, 1)[..., None]
@@ -202,10 +235,3 @@ def _mapped_back(landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray
     back = landmarks / scale
     back[:, :2] -= matrix[:, 2] / scale
     return back.astype(np.float32)
-
-
-def _scaled(matrix: Float[np.ndarray, "2 3"], scale: float) -> Float[np.ndarray, "2 3"]:
-    """The map to a picture `scale` times as large."""
-    scaled = matrix * scale
-    scaled[:, 2] += (scale - 1) / 2  # pixel centres
-    return scaled

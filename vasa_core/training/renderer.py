@@ -1,6 +1,7 @@
-"""Train the mouth painter on pairs of frames of talking video: L1, VGG features, hinge patch GAN, feature matching.
+"""Train the renderer on pairs of frames of talking video: L1, VGG features, change over time, hinge patch GAN.
 
-The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2), on the mouth alone and at its own resolution.
+The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2) with feature matching, on the mouth or the eyes alone
+and at their own resolution.
 """
 
 from __future__ import annotations
@@ -21,44 +22,60 @@ from torch.utils.data import DataLoader
 
 from vasa_core.checkpoint import load_tensors, save_tensors
 from vasa_core.config import InputError
-from vasa_core.face.mouth import faster_precision, save_network
-from vasa_core.face.mouth_network import INNER_LIPS, PHOTO, WARPED, MouthConfig, MouthNetwork, blended
+from vasa_core.face.engine import fastest_engine
+from vasa_core.face.patch_network import OPENING, WARPED, PatchConfig, PatchNetwork, blended
+from vasa_core.face.regions import EYE_LEFT, MOUTH
+from vasa_core.face.renderer import save_network
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.registry import resolve
-from vasa_core.training.mouth_data import MouthClip, PairBatches, few_per_speaker, load_clip, make_pair, stacked
-from vasa_core.training.mouth_losses import PatchJudge, feature_matching_loss, judge_loss, painting_cost, pixel_loss
 from vasa_core.training.perceptual import Perceptual
+from vasa_core.training.renderer_clips import FaceClip, few_per_identity, load_clip
+from vasa_core.training.renderer_data import Batch, PairBatches, make_pairs, regions_of, stacked
+from vasa_core.training.renderer_losses import (
+    PatchJudge,
+    change_loss,
+    feature_matching_loss,
+    judge_loss,
+    near_opening,
+    painting_cost,
+    pixel_loss,
+)
 from vasa_core.training.tracking import find_clips, track_clips
 
-SHEET_PAIRS = 24
+SHEET_PAIRS = 45
+SMALL_PATCH = 64  # px
 VALIDATION_PAIRS = 6  # a clip
-CLOSED_LIPS = 0.012  # face widths
-
-Batch = tuple[Tensor, Tensor, Tensor]  # network input (b, 9, p, p), truth (b, 3, p, p), judged (b, 1, p, p)
+NETWORKS = {
+    "mouth": PatchConfig(patch=MOUTH.patch, widths=(32, 64, 96, 128)),
+    "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(24, 48, 64, 96)),
+}
 
 
 @dataclass(frozen=True)
-class MouthTrainingConfig:
+class RendererTrainingConfig:
     """One training run. steps: 0 trains for the given minutes, else for so many steps. *_weight: of the losses.
 
-    perceptual_share: of a batch that the perceptual loss sees; it is the dearest of all.
-    judge_from: step at which the discriminator joins. snapshot_minutes: between two states on disk.
+    consecutive: pairs of frames of a batch that follow each other in time. perceptual_share: of a batch that the
+    perceptual loss sees; it is the dearest of all. judge_from: step at which the discriminator joins.
+    snapshot_minutes: between two states on disk.
     """
 
-    network: MouthConfig = MouthConfig()
-    batch: int = 16
+    network: PatchConfig = PatchConfig()
+    batch: int = 12
+    consecutive: int = 2
     steps: int = 0
     learning_rate: float = 4e-4
-    judge_learning_rate: float = 2e-4
+    judge_learning_rate: float = 4e-4
     warmup: int = 100
     judge_width: int = 48
     judge_from: int = 500
     pixel_weight: float = 6.0
     perceptual_weight: float = 0.4
     perceptual_share: float = 0.5
-    judge_weight: float = 0.25
+    judge_weight: float = 0.15
+    change_weight: float = 3.0
     matching_weight: float = 4.0
-    painting_weight: float = 0.03
+    painting_weight: float = 0.01
     average_decay: float = 0.998
     frames_per_clip: int = 160
     clips_per_speaker: int = 8
@@ -66,43 +83,50 @@ class MouthTrainingConfig:
     seed: int = 0
 
 
-def train_mouth(
-    data: list[Path], out: Path, cache: Path, config: MouthTrainingConfig | None = None, minutes: float = 30.0
+def train_renderer(
+    network: str,
+    data: list[Path],
+    out: Path,
+    cache: Path,
+    minutes: float = 60.0,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """Train on the train clips of `data`, keep the network that is best on the val clips in `out`; returns its scores.
+    """Train the network of a region on the train clips of `data`, keep the one best on the val clips in `out`.
 
-    cache: folder of cached tracking and mouth crops, and of this run's state: the same call again goes on where the
-    last one stopped, up to `minutes` of training in all. Raises InputError if there is no clip to train on.
+    network: "mouth" or "eyes". cache: folder of cached tracking and face crops, and of this run's state: the same call
+    again goes on where the last one stopped, up to `minutes` of training in all. Returns the scores. Raises InputError
+    for an unknown network or if there is no clip to train on.
     """
-    config = config or MouthTrainingConfig()
-    train, val = load_mouth_clips(data, cache, config)
+    if network not in NETWORKS:
+        raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
+    config = RendererTrainingConfig(NETWORKS[network], seed=seed)
+    train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
     run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name)
     run.resume()
     torch.manual_seed(config.seed)
-    batches = PairBatches(train, triangles, config.network.patch, config.batch, config.seed, run.step)
+    batches = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, run.step)
     loader = iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
-    check = validation_pairs(val or train, triangles, config.network.patch)
-    return _loop(run, loader, check, out, minutes)
+    return _loop(run, loader, validation_pairs(val or train, triangles, network), out, minutes)
 
 
-def load_mouth_clips(
-    data: list[Path], cache: Path, config: MouthTrainingConfig
-) -> tuple[list[MouthClip], list[MouthClip]]:
-    """Mouth crops of the train clips and the val clips of folders. Raises InputError if none can be trained on."""
+def load_face_clips(
+    data: list[Path], cache: Path, config: RendererTrainingConfig
+) -> tuple[list[FaceClip], list[FaceClip]]:
+    """Face crops of the train clips and the val clips of folders. Raises InputError if none can be trained on."""
     from tqdm import tqdm
 
-    tracked = [clip for folder in data for clip in track_clips(find_clips(folder), cache / "tracking")]
-    crops = cache / "mouth"
+    crops = cache / "faces"
     crops.mkdir(parents=True, exist_ok=True)
-    splits: list[list[MouthClip]] = []
+    splits: list[list[FaceClip]] = []
     for split in ("train", "val"):
-        clips = few_per_speaker([c for c in tracked if c.clip.split == split], config.clips_per_speaker)
-        splits.append([load_clip(c, crops, config.frames_per_clip) for c in tqdm(clips, f"{split} mouths")])
+        found = [clip for folder in data for clip in find_clips(folder) if clip.split == split]
+        clips = track_clips(few_per_identity(found, config.clips_per_speaker), cache / "tracking")
+        splits.append([load_clip(c, crops, config.frames_per_clip) for c in tqdm(clips, f"{split} faces")])
     train, val = splits
     known = {clip.speaker for clip in train}
     val = [clip for clip in val if clip.speaker not in known]
-    if not any(clip.weight > 0 for clip in train):
+    if not any(clip.weight(MOUTH) > 0 for clip in train):
         places = ", ".join(map(str, data))
         raise InputError(f"{places}: no face whose lips move was found; expected a folder of videos of talking faces.")
     return train, val
@@ -111,10 +135,10 @@ def load_mouth_clips(
 class TrainingRun:
     """Everything a run consists of: networks, optimisers, the step, and the folder that records it."""
 
-    def __init__(self, config: MouthTrainingConfig, perceptual: Perceptual, folder: Path) -> None:
+    def __init__(self, config: RendererTrainingConfig, perceptual: Perceptual, folder: Path) -> None:
         self.config, self.folder, self.perceptual = config, folder, perceptual
         torch.manual_seed(config.seed)
-        self.network = MouthNetwork(config.network).to(memory_format=torch.channels_last)  # pyright: ignore
+        self.network = PatchNetwork(config.network).to(memory_format=torch.channels_last)  # pyright: ignore
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.judge = PatchJudge(config.judge_width).to(memory_format=torch.channels_last)  # pyright: ignore
         rates = (config.learning_rate, config.judge_learning_rate)
@@ -123,11 +147,11 @@ class TrainingRun:
             for part, rate in zip((self.network, self.judge), rates, strict=True)
         )
         self.step, self.seconds, self.best = 0, 0.0, float("inf")
-        self.half = faster_precision(self.network) == torch.bfloat16
+        self.half = "bfloat16" in fastest_engine(self.network, None, "", 1).name
 
     def train_step(self, batch: Batch, progress: float) -> dict[str, float]:
         """One step of both networks; progress: share of the run that is done, for the learning rates."""
-        config, (x, truth, judged) = self.config, batch
+        config, (x, source, truth, judged) = self.config, batch
         for optimizer, rate in (
             (self.optimizer, config.learning_rate),
             (self.judge_optimizer, config.judge_learning_rate),
@@ -135,7 +159,7 @@ class TrainingRun:
             scale = min(1.0, (self.step + 1) / config.warmup) * max(0.05, 1 - progress)
             optimizer.param_groups[0]["lr"] = rate * scale
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-            change, weight = self.network(x)
+            change, weight = self.network(x, self.network.source(source))
         painted = blended(x, change, weight) * judged + truth * (1 - judged)
         judging = self.step >= config.judge_from
         if judging:
@@ -158,24 +182,30 @@ class TrainingRun:
         found = {
             "pixel": config.pixel_weight * pixel_loss(painted, truth, x),
             "painting": config.painting_weight * painting_cost(weight, x),
+            "change": config.change_weight * self._change(painted, truth, x),
         }
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-            some = max(1, round(config.perceptual_share * len(x)))
-            distance = self.perceptual(F.avg_pool2d(near_painted[:some], 2), F.avg_pool2d(near_truth[:some], 2))
+            some = slice(None, None, max(1, round(1 / config.perceptual_share)))
+            shrunk = (seen(image[some], config.network.patch) for image in (near_painted, near_truth))
+            distance = self.perceptual(*shrunk)
             found["perceptual"] = config.perceptual_weight * distance
             if judging:
                 with torch.no_grad():
                     _, wanted = self.judge(near_truth, near_x)
                 verdict, features = self.judge(near_painted, near_x)
-                found["fooling"] = -config.judge_weight * verdict.mean()
+                found["fooling"] = -config.judge_weight * (verdict * near_opening(near_x, verdict)).mean()
                 found["matching"] = config.matching_weight * feature_matching_loss(features, wanted)
         return found
+
+    def _change(self, painted: Tensor, truth: Tensor, x: Tensor) -> Tensor:
+        follow = slice(0, 2 * self.config.consecutive)
+        return change_loss(painted[follow], truth[follow], x[follow]) if self.config.consecutive else x.new_zeros(())
 
     def judge_step(self, painted: Tensor, truth: Tensor, x: Tensor) -> float:
         """One step of the discriminator alone."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-            verdicts = [self.judge(focus(image), focus(x))[0] for image in (truth, painted)]
-        loss = judge_loss(*verdicts)
+            (real, _), (fake, _) = (self.judge(focus(image), focus(x)) for image in (truth, painted))
+        loss = judge_loss(real, fake, near_opening(focus(x), real))
         self.judge_optimizer.zero_grad()
         loss.backward()
         self.judge_optimizer.step()
@@ -225,46 +255,68 @@ class TrainingRun:
 
 
 def focus(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c _h _w"]:
-    """The part of a patch in which lips and chin move: its middle two thirds by five sixths."""
+    """The part of a patch in which lips, chin and lids move: its middle three quarters."""
     height, width = image.shape[-2:]
-    return image[..., height // 6 : height - height // 6, width // 12 : width - width // 12]
+    return image[..., height // 8 : height - height // 8, width // 8 : width - width // 8]
 
 
-def validation_pairs(clips: list[MouthClip], triangles: np.ndarray, patch: int) -> list[Batch]:
-    """Fixed pairs of every clip, one batch a clip: photos over all openings, driving frames of the more open half."""
+def seen(image: Float[Tensor, "b c h w"], patch: int) -> Float[Tensor, "b c _h _w"]:
+    """What the perceptual loss sees: large patches at half size, where it costs a quarter and sees more at once."""
+    return F.avg_pool2d(image, 2) if patch > SMALL_PATCH else image
+
+
+def validation_pairs(clips: list[FaceClip], triangles: np.ndarray, network: str) -> list[Batch]:
+    """Fixed pairs of every clip, one batch a clip.
+
+    Mouths: photos over all openings, driving frames of the more open half. Eyes: photos of open eyes, driving frames
+    over all openings.
+    """
     batches = []
     for clip in clips:
-        order = np.argsort(clip.lips)
-        count = min(VALIDATION_PAIRS, len(order))
-        photos = order[np.linspace(0, len(order) - 1, count).astype(int)]
-        driving = order[np.linspace(len(order) - 1, len(order) // 2, count).astype(int)]
-        pairs = [make_pair(clip, int(a), int(b), triangles, patch) for a, b in zip(photos, driving, strict=True)]
+        pairs = []
+        for number, (photo, driving) in enumerate(_fixed_frames(clip, network)):
+            regions = regions_of(network)
+            pairs += make_pairs(clip, photo, [driving], regions[number % len(regions)], triangles)
         batches.append(stacked(pairs))
     return batches
 
 
+def _fixed_frames(clip: FaceClip, network: str) -> list[tuple[int, int]]:
+    order = np.argsort(clip.lips if network == "mouth" else clip.lids)
+    last, count = len(order) - 1, min(VALIDATION_PAIRS, len(order))
+    first = 0 if network == "mouth" else len(order) // 2
+    photos = order[np.linspace(first, last, count).astype(int)]
+    driving = order[np.linspace(last, last // 2 if network == "mouth" else 0, count).astype(int)]
+    return list(zip(photos.tolist(), driving.tolist(), strict=True))
+
+
 @torch.no_grad()
-def scores(network: MouthNetwork, perceptual: Perceptual, batches: list[Batch]) -> dict[str, float]:
-    """Inner-lip L1 (scale -1..1) and perceptual distance (half size) of the warp alone and of the painted patch."""
+def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) -> dict[str, float]:
+    """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance, of the warp alone and of
+    the painted patch."""
     rows = []
-    for x, truth, judged in batches:
+    for x, source, truth, judged in batches:
         warped = x[:, WARPED] * judged + truth * (1 - judged)
-        painted = blended(x, *network(x)) * judged + truth * (1 - judged)
-        inner = (x[:, INNER_LIPS] + 1) / 2
-        row, near_truth = {}, F.avg_pool2d(focus(truth), 2)
+        painted = blended(x, *network(x, network.source(source))) * judged + truth * (1 - judged)
+        inner = (x[:, OPENING] + 1) / 2
+        row, near_truth = {}, seen(focus(truth), network.config.patch)
         for name, image in (("warp", warped), ("painted", painted)):
             row[f"inner_l1_{name}"] = ((image - truth).abs() * inner).sum() / (3 * inner.sum()).clamp_min(1)
-            row[f"perceptual_{name}"] = perceptual(F.avg_pool2d(focus(image), 2), near_truth)
+            row[f"l1_{name}"] = (focus(image) - focus(truth)).abs().mean()
+            row[f"perceptual_{name}"] = perceptual(seen(focus(image), network.config.patch), near_truth)
         rows.append({key: float(value) for key, value in row.items()})
     return {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
 
 
 @torch.no_grad()
-def contact_sheet(network: MouthNetwork, batches: list[Batch], target: Path) -> None:
-    """PNG of photo | warped | painted | truth, three a row, the widest open pair of each clip first."""
-    x, truth, _ = (torch.cat([b[k][i : i + 1] for i in (0, 2, 3) for b in batches])[:SHEET_PAIRS] for k in range(3))
-    painted = blended(x, *network(x))
-    strips = torch.cat([x[:, PHOTO], x[:, WARPED], painted, truth], 3)  # (n, 3, p, 4p)
+def contact_sheet(network: PatchNetwork, batches: list[Batch], target: Path) -> None:
+    """PNG of photo | warped | painted | truth, three a row, the hardest pair of each clip first."""
+    x, source, truth, _ = (
+        torch.cat([b[k][i : i + 1] for i in (0, 2, 3, 5) for b in batches if len(b[0]) > i])[:SHEET_PAIRS]
+        for k in range(4)
+    )
+    painted = blended(x, *network(x, network.source(source)))
+    strips = torch.cat([source[:, WARPED], x[:, WARPED], painted, truth], 3)  # (n, 3, p, 4p)
     pixels = ((strips + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     pixels = pixels[: len(pixels) // 3 * 3] if len(pixels) > 2 else pixels[:1]
     rows = [np.concatenate(list(group), 1) for group in np.split(pixels, max(1, len(pixels) // 3))]
@@ -278,7 +330,7 @@ def _loop(run: TrainingRun, loader: object, check: list[Batch], out: Path, minut
     config, found = run.config, {}
     last = time.monotonic()
     start = last - run.seconds
-    bar = tqdm(desc="training the mouth painter", total=config.steps or None, initial=run.step)
+    bar = tqdm(desc="training the renderer", total=config.steps or None, initial=run.step)
     while True:
         run.seconds = time.monotonic() - start
         progress = run.step / config.steps if config.steps else run.seconds / (60 * minutes)

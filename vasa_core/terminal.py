@@ -1,0 +1,81 @@
+"""What a command line program owes its terminal: a progress bar, whole files or none, and clean interrupts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from vasa_core.config import InputError
+
+
+@contextmanager
+def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, as a callback of (done, total). In a log it waits, so that bad input leaves one sentence."""
+    from tqdm import tqdm
+
+    delay = 0 if sys.stderr.isatty() else 1
+    with tqdm(desc=title, unit=unit, file=sys.stderr, delay=delay, dynamic_ncols=True) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield advance
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """A part file beside `target` that takes its name on a clean exit and is deleted on an exception.
+
+    Raises InputError, before any work is done, if `target` cannot be written.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            part.touch()
+        except OSError as error:
+            raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def silence_native_libraries() -> None:
+    """MediaPipe and TFLite log to file descriptor 2 whatever they are told; only Python keeps the real stderr."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+
+class Interrupt:
+    """What a signal does: ends the process at once, or asks a job that can stop cleanly to do so."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._job_runs = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        repeated, self.number = bool(self.number), number
+        if repeated or not self._job_runs:
+            raise SystemExit(self.exit_code)
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+    @contextmanager
+    def asks(self) -> Iterator[Callable[[], bool]]:
+        """While this is open the first signal only makes the yielded `cancelled` true."""
+        self._job_runs = True
+        try:
+            yield lambda: bool(self.number)
+        finally:
+            self._job_runs = False
+
+
+INTERRUPT = Interrupt()

@@ -1,0 +1,224 @@
+"""Training pairs for the renderer: frames of one clip, the first as the photo, the others as the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from vasa_core.face.eyes import draw_eyes, lift_irises
+from vasa_core.face.raster import backward_flow, sample
+from vasa_core.face.regions import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    MOUTH,
+    Region,
+    cut,
+    driving_channels,
+    lip_gap,
+    openings_mask,
+    patch_affine,
+    source_channels,
+    transform,
+)
+from vasa_core.face.topology import EYES, N_FACE
+from vasa_core.training.renderer_augment import Random, recolouring, recompressed, shaking, unchanged, unshaken
+from vasa_core.training.renderer_clips import FaceClip
+
+OPEN_SHARE, CLOSED_PHOTO_SHARE = 0.55, 0.4  # of driving frames from the more open half; of photos from the closed third
+BLINK_SHARE, GLANCE_SHARE = 0.35, 0.3  # of driving frames from the most closed eyes; with another gaze than the photo
+BLINKING = 10  # percentile of a clip's lid opening
+SAME_FRAME_SHARE = 0.04  # pairs in which there is nothing to paint
+GLANCE_CHOICES = 8  # frames among which the one that looks elsewhere the most is taken
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One example. channels: the network's driving input. source: its view of the photo. judged: where the face's
+    mesh covers the patch."""
+
+    channels: UInt8[np.ndarray, "patch patch 9"]
+    source: UInt8[np.ndarray, "patch patch 4"]
+    target: UInt8[np.ndarray, "patch patch 3"]
+    judged: Bool[np.ndarray, "patch patch"]
+
+
+def make_pairs(
+    clip: FaceClip,
+    photo: int,
+    driving: list[int],
+    region: Region,
+    triangles: Int[np.ndarray, "faces 3"],
+    rng: Random | None = None,
+) -> list[Pair]:
+    """Frame `photo` driven to frames; with `rng` jittered, its geometry shaken, the photo recompressed and recoloured,
+    the same for all of the frames."""
+    image, own = clip.frames[photo], clip.landmarks[photo].astype(np.float64)
+    jitter, shake, recolour, mirror = (0.0, 0.0, 0.0, 0.0), unshaken, unchanged, False
+    if rng is not None:
+        image = recompressed(image, rng)
+        jitter = tuple((rng.normal(size=4) * [0.03, 0.03, 0.06, 0.03]).tolist())
+        shake, recolour = shaking(region, rng), recolouring(rng)
+        mirror = not region.iris and rng.random() < 0.5
+    openings = openings_mask(own, image.shape[:2])
+    source = source_channels(region, image, own)
+    pairs = []
+    for frame in driving:
+        landmarks = clip.landmarks[frame].astype(np.float64)
+        affine = patch_affine(landmarks, region, jitter)
+        drawn = shake(transform(landmarks, affine))
+        warped, opening, covered = _warped(image, own, openings, drawn, region, triangles)
+        target = cut(clip.frames[frame], affine, region.patch)
+        warped[~covered] = target[~covered]
+        warped, target, patch = recolour([warped, target, source[..., :3]])
+        channels = driving_channels(region, warped, opening * covered, drawn, lip_gap(own))
+        pair = Pair(channels, np.concatenate([patch, source[..., 3:]], -1), target, covered)
+        pairs.append(_mirrored(pair) if mirror else pair)
+    return pairs
+
+
+def _warped(
+    image: np.ndarray,
+    own: np.ndarray,
+    openings: np.ndarray,
+    drawn: np.ndarray,
+    region: Region,
+    triangles: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The photo and its openings warped to landmarks in patch px, irises moved; and where the mesh covers the patch."""
+    size = (region.patch, region.patch)
+    flow, covered = backward_flow(drawn[:N_FACE], own[:N_FACE, :2], triangles, size)
+    warped = sample(image, flow)
+    opening = sample(openings, flow)
+    if region.iris:
+        _move_irises(warped, flow, image, own, drawn, region.mirrored)
+    return warped, opening, covered
+
+
+def _move_irises(
+    warped: np.ndarray, flow: np.ndarray, image: np.ndarray, own: np.ndarray, drawn: np.ndarray, mirrored: bool
+) -> None:
+    """Draw the irises as the face model does, in place."""
+    irises = lift_irises(image, own)
+    if mirrored:
+        own = own * [-1, 1, 1]
+        irises = replace(irises, discs=tuple(disc[:, ::-1] for disc in irises.discs))
+    unturned, opening, scales = drawn.copy(), np.ones(2), []
+    for index, eye in enumerate(EYES):
+        ends, starts = drawn[list(eye.corners), :2], own[list(eye.corners), :2]
+        across, before = ends[1] - ends[0], starts[1] - starts[0]
+        turn = complex(*across) / complex(*before)
+        offset = complex(*(own[eye.iris[0], :2] - starts.mean(0))) * turn
+        unturned[eye.iris[0], :2] = ends.mean(0) + [offset.real, offset.imag]
+        gaps = [
+            np.linalg.norm(points[list(eye.upper), :2] - points[list(eye.lower), :2], axis=-1).mean()
+            for points in (drawn, own)
+        ]
+        opening[index] = gaps[0] / max(gaps[1] * abs(turn), 1e-6)
+        scales.append(abs(turn))
+    scale = float(np.mean(scales))
+    draw_eyes(warped, flow, irises, drawn, unturned, opening, (scale, scale))
+
+
+def _mirrored(pair: Pair) -> Pair:
+    """The pair as a mirror shows it; the horizontal ramp runs the other way again."""
+    channels = pair.channels[:, ::-1].copy()
+    channels[..., 6] = 255 - channels[..., 6]
+    return Pair(channels, pair.source[:, ::-1], pair.target[:, ::-1], pair.judged[:, ::-1])
+
+
+def draw_frames(clip: FaceClip, region: Region, rng: Random) -> tuple[int, int]:
+    """(photo, driving): for mouths, photos often closed and driving frames often open; for eyes, photos open and
+    driving frames often closed or looking elsewhere."""
+    if rng.random() < SAME_FRAME_SHARE:
+        frame = int(rng.integers(len(clip.lips)))
+        return frame, frame
+    return _draw_eyes(clip, rng) if region.iris else _draw_mouths(clip, rng)
+
+
+def _draw_mouths(clip: FaceClip, rng: Random) -> tuple[int, int]:
+    order = np.argsort(clip.lips)
+    photo = rng.integers(max(1, len(order) // 3) if rng.random() < CLOSED_PHOTO_SHARE else len(order))
+    low = len(order) // 2 if rng.random() < OPEN_SHARE else 0
+    return int(order[photo]), int(order[rng.integers(low, len(order))])
+
+
+def _draw_eyes(clip: FaceClip, rng: Random) -> tuple[int, int]:
+    order = np.argsort(clip.lids)
+    photo = int(order[rng.integers(len(order) // 3, len(order))])
+    kind = rng.random()
+    if kind < BLINK_SHARE:
+        return photo, int(order[rng.integers(max(1, len(order) * BLINKING // 100))])
+    if kind < BLINK_SHARE + GLANCE_SHARE:
+        some = rng.integers(0, len(order), GLANCE_CHOICES)
+        return photo, int(some[np.argmax(np.linalg.norm(clip.gaze[some] - clip.gaze[photo], axis=1))])
+    return photo, int(rng.integers(len(order)))
+
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def stacked(pairs: list[Pair]) -> Batch:
+    """Driving input (b, 9, p, p), view of the photo (b, 4, p, p), truth (b, 3, p, p), all in -1..1; judged
+    (b, 1, p, p), 0 or 1."""
+    x, source, truth = (
+        torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))).float() / 127.5 - 1
+        for images in ([p.channels for p in pairs], [p.source for p in pairs], [p.target for p in pairs])
+    )
+    return x, source, truth, torch.from_numpy(np.stack([p.judged for p in pairs])[:, None]).float()
+
+
+class PairBatches(IterableDataset):
+    """Endless batches, speakers balanced; batch k is the same whatever came before it.
+
+    The first 2 * `consecutive` examples of a batch are frames that follow each other in time, two by two.
+    """
+
+    def __init__(
+        self,
+        clips: list[FaceClip],
+        triangles: Int[np.ndarray, "faces 3"],
+        network: str,
+        batch: int,
+        consecutive: int,
+        seed: int,
+        first: int = 0,
+    ) -> None:
+        """network: "mouth" or "eyes". first: number of the batch to begin with, when a run is resumed."""
+        self.clips, self.triangles, self.regions = clips, triangles, regions_of(network)
+        self.batch, self.consecutive, self.seed, self.first = batch, consecutive, seed, first
+        speakers = [clip.speaker for clip in clips]
+        weights = np.array([clip.weight(self.regions[0]) / speakers.count(clip.speaker) for clip in clips])
+        self.chances = weights / weights.sum()
+
+    def __iter__(self) -> Iterator[Batch]:
+        cv2.setNumThreads(1)
+        number = self.first
+        while True:
+            yield self.make(number)
+            number += 1
+
+    def make(self, number: int) -> Batch:
+        """Batch `number`."""
+        rng = np.random.default_rng((self.seed, number))
+        pairs: list[Pair] = []
+        while len(pairs) < self.batch:
+            clip = self.clips[rng.choice(len(self.clips), p=self.chances)]
+            region = self.regions[rng.integers(len(self.regions))]
+            photo, driving = draw_frames(clip, region, rng)
+            frames = [driving]
+            if len(pairs) < 2 * self.consecutive:
+                frames.append(int(clip.follower[driving]))
+            pairs += make_pairs(clip, photo, frames, region, self.triangles, rng)
+        return stacked(pairs)
+
+
+def regions_of(network: str) -> tuple[Region, ...]:
+    """The regions that a network paints."""
+    return (MOUTH,) if network == "mouth" else (EYE_LEFT, EYE_RIGHT)
