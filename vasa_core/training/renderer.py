@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader
 
 from vasa_core.checkpoint import load_tensors, save_tensors
 from vasa_core.config import InputError
-from vasa_core.face.engine import fastest_engine
 from vasa_core.face.patch_network import OPENING, WARPED, PatchConfig, PatchNetwork, blended
 from vasa_core.face.regions import EYE_LEFT, MOUTH
 from vasa_core.face.renderer import save_network
@@ -57,7 +56,7 @@ class RendererTrainingConfig:
 
     consecutive: pairs of frames of a batch that follow each other in time. perceptual_share: of a batch that the
     perceptual loss sees; it is the dearest of all. judge_from: step at which the discriminator joins.
-    snapshot_minutes: between two states on disk.
+    half: bfloat16 autocast. snapshot_minutes: between two states on disk.
     """
 
     network: PatchConfig = PatchConfig()
@@ -77,6 +76,7 @@ class RendererTrainingConfig:
     matching_weight: float = 4.0
     painting_weight: float = 0.01
     average_decay: float = 0.998
+    half: bool = True
     frames_per_clip: int = 160
     clips_per_speaker: int = 8
     snapshot_minutes: float = 4.0
@@ -147,7 +147,6 @@ class TrainingRun:
             for part, rate in zip((self.network, self.judge), rates, strict=True)
         )
         self.step, self.seconds, self.best = 0, 0.0, float("inf")
-        self.half = "bfloat16" in fastest_engine(self.network, None, "", 1).name
 
     def train_step(self, batch: Batch, progress: float) -> dict[str, float]:
         """One step of both networks; progress: share of the run that is done, for the learning rates."""
@@ -158,7 +157,7 @@ class TrainingRun:
         ):
             scale = min(1.0, (self.step + 1) / config.warmup) * max(0.05, 1 - progress)
             optimizer.param_groups[0]["lr"] = rate * scale
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half):
             change, weight = self.network(x, self.network.source(source))
         painted = blended(x, change, weight) * judged + truth * (1 - judged)
         judging = self.step >= config.judge_from
@@ -184,7 +183,7 @@ class TrainingRun:
             "painting": config.painting_weight * painting_cost(weight, x),
             "change": config.change_weight * self._change(painted, truth, x),
         }
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half):
             some = slice(None, None, max(1, round(1 / config.perceptual_share)))
             shrunk = (seen(image[some], config.network.patch) for image in (near_painted, near_truth))
             distance = self.perceptual(*shrunk)
@@ -203,7 +202,7 @@ class TrainingRun:
 
     def judge_step(self, painted: Tensor, truth: Tensor, x: Tensor) -> float:
         """One step of the discriminator alone."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half):
             (real, _), (fake, _) = (self.judge(focus(image), focus(x)) for image in (truth, painted))
         loss = judge_loss(real, fake, near_opening(focus(x), real))
         self.judge_optimizer.zero_grad()
