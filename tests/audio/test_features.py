@@ -15,7 +15,7 @@ from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 class EnergyEncoder:
     """A tiny real encoder: the mean and the energy of each frame's own samples."""
 
-    name = "energy"
+    name = version = "energy"
     channels = 2
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,10 @@ def features(frames: int) -> np.ndarray:
 
 
 def run(model: MotionModel, audio: np.ndarray, cuts: list[int], options: GenerationOptions = OPTIONS) -> Motion:
-    stream = MotionStream(model, PORTRAIT, options)
+    return joined(MotionStream(model, PORTRAIT, options), audio, cuts)
+
+
+def joined(stream: MotionStream, audio: np.ndarray, cuts: list[int]) -> Motion:
     parts = [stream.push(chunk) for chunk in np.split(audio, cuts)] + [stream.finish()]
     return Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
 
@@ -40,6 +43,94 @@ def test_streamed_equals_offline_bit_for_bit(model: MotionModel, cuts: list[int]
     audio = features(130)
     whole, pieces = run(model, audio, []), run(model, audio, cuts)
     assert np.array_equal(whole.pose, pieces.pose) and np.array_equal(whole.dynamics, pieces.dynamics)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Arguments of a live stream, in frames."""
+
+    hop: int
+    look_ahead: int
+
+
+PACES = [Pace(5, 0), Pace(10, 2), Pace(25, 25), Pace(50, 0)]
+
+
+def live(model: MotionModel, pace: Pace) -> MotionStream:
+    return MotionStream(model, PORTRAIT, OPTIONS, pace.hop, pace.look_ahead)
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_a_hop_comes_when_its_sound_and_look_ahead_are_there(model: MotionModel, pace: Pace) -> None:
+    stream, out = live(model, pace), 0
+    for pushed in range(1, 64):
+        out += len(stream.push(features(1)))
+        assert out == max(0, pushed - pace.look_ahead) // pace.hop * pace.hop
+    assert len(stream.finish()) == 63 - out and len(stream.finish()) == 0
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_live_motion_does_not_depend_on_how_features_were_cut(model: MotionModel, pace: Pace) -> None:
+    audio = features(73)
+    whole = joined(live(model, pace), audio, [])
+    for cuts in ([1, 2, 30], list(range(73))):
+        pieces = joined(live(model, pace), audio, cuts)
+        assert np.array_equal(whole.pose, pieces.pose) and np.array_equal(whole.dynamics, pieces.dynamics)
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_live_motion_knows_no_sound_after_its_look_ahead(model: MotionModel, pace: Pace) -> None:
+    audio = features(110)
+    other = audio.copy()
+    out = 2 * pace.hop  # frames of the first two windows
+    other[out + pace.look_ahead :] += 1
+    one, two = joined(live(model, pace), audio, []), joined(live(model, pace), other, [])
+    assert np.array_equal(one.pose[:out], two.pose[:out])
+    assert not np.array_equal(one.pose[out:], two.pose[out:])
+    other = audio.copy()
+    other[out - 1 + pace.look_ahead] += 1  # the last frame that it does know
+    assert not np.array_equal(one.pose[:out], joined(live(model, pace), other, []).pose[:out])
+
+
+def test_the_first_window_of_a_whole_hop_is_the_usual_one(model: MotionModel) -> None:
+    """What a short hop keeps of its first window is what a stream that ends there gives."""
+    audio = features(60)
+    short = joined(live(model, Pace(5, 0)), audio, [])
+    assert np.array_equal(short.pose[:5], run(model, audio[:5], []).pose)
+    assert np.array_equal(joined(live(model, Pace(50, 0)), audio, []).pose, run(model, audio, []).pose)
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_live_motion_goes_on_without_a_jump(model: MotionModel, pace: Pace) -> None:
+    """Where one window's kept frames end, the next goes on at about their speed (see `continuity`)."""
+    pose = joined(live(model, pace), features(120), []).pose
+    jumps = np.abs(np.diff(pose, axis=0)).max(1)  # (119,)
+    seams = jumps[pace.hop - 1 :: pace.hop]
+    assert np.median(seams) < 1.5 * np.median(jumps)
+
+
+def test_what_a_live_stream_holds_is_bounded(model: MotionModel) -> None:
+    stream, held = live(model, Pace(10, 2)), []
+    for index in range(150):
+        stream.push(features(1 + index % 7))
+        kept = [torch.as_tensor(v) for v in vars(stream).values() if isinstance(v, np.ndarray | torch.Tensor)]
+        held.append(sum(tensor.numel() for tensor in kept))
+        assert all(tensor.untyped_storage().nbytes() <= 4 * 60 * 14 for tensor in kept)  # views of no more than that
+    assert max(held) - min(held) <= (10 + 2) * 6  # features that wait
+
+
+@pytest.mark.parametrize(
+    ("pace", "named"),
+    [
+        (Pace(0, 0), "hop is 0"),
+        (Pace(51, 0), "hop is 51; expected 1 to 50"),
+        (Pace(45, 6), "hop is 45; expected 1 to 44"),
+        (Pace(10, -1), "look_ahead is -1"),
+    ],
+)
+def test_a_pace_that_does_not_fit_is_named(model: MotionModel, pace: Pace, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        live(model, pace)
 
 
 def test_motion_comes_as_soon_as_its_window_is_whole(model: MotionModel) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
-from vasa_core.config import InputError
+from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.registry import resolve
 
 __all__ = ["SpeechEncoder", "features", "open_encoder", "stream_features"]
 
 
 def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
-    """The speech encoder of that name: "moonshine", or "wav2vec2:<folder or hub name>".
+    """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>".
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
@@ -19,8 +21,12 @@ def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
         from vasa_core.audio.moonshine import MoonshineEncoder
 
         return MoonshineEncoder(resolve("speech_encoder"), threads)
+    if kind == "block":
+        from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
+
+        return BlockWav2Vec2(Path(source) if source else CHECKPOINTS / "speech")
     if kind == "wav2vec2" and source:
         from vasa_core.audio.wav2vec2 import Wav2Vec2Encoder
 
         return Wav2Vec2Encoder(source)
-    raise InputError(f"speech encoder is {name!r}; expected 'moonshine' or 'wav2vec2:<folder or hub name>'.")
+    raise InputError(f"speech encoder is {name!r}; expected 'moonshine', 'block' or 'wav2vec2:<folder or hub name>'.")

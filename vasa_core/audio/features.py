@@ -26,12 +26,23 @@ class SpeechEncoder(Protocol):
     """Maps a 16 kHz mono waveform in [-1, 1] to `channels` features per video frame.
 
     A call returns `rates.frame_count(samples)` frames; frame i is centred on its own time, (i + 0.5) / FPS seconds.
+    version: the same for the same weights, for caches.
     """
 
     name: str
+    version: str
     channels: int
 
     def __call__(self, waveform: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames channels"]: ...
+
+
+@runtime_checkable
+class LiveEncoder(SpeechEncoder, Protocol):
+    """A speech encoder that looks only a little ahead, and gives features as the sound arrives."""
+
+    def stream(
+        self, chunks: Iterator[Float32[np.ndarray, " samples"]]
+    ) -> Iterator[Float32[np.ndarray, "frames channels"]]: ...
 
 
 def at_frame_times(
@@ -66,6 +77,9 @@ def stream_features(
 
     Windows start at fixed times of the waveform, so how it is cut into chunks does not change the result.
     """
+    if isinstance(encoder, LiveEncoder):
+        yield from encoder.stream(chunks)
+        return
     held = np.zeros(0, np.float32)  # samples from the next window's start on
     late = np.zeros((0, encoder.channels), np.float32)  # the second half of the window before
     for chunk in chunks:

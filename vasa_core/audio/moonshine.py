@@ -16,7 +16,7 @@ _FIRST_CENTRE, _HOP, _WINDOW = window_geometry([127, 7, 3], [64, 3, 2])  # its c
 class MoonshineEncoder:
     """A `SpeechEncoder`; steps of 24 ms, 288 channels."""
 
-    name = "moonshine"
+    name = version = "moonshine"
     channels = 288
 
     def __init__(self, model: Path, threads: int = 1) -> None:

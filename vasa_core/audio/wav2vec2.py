@@ -28,7 +28,7 @@ class Wav2Vec2Encoder:
                 f"and model.safetensors, as `hf download facebook/wav2vec2-base-960h --local-dir FOLDER` makes it."
             ) from error
         self._model = model.eval().requires_grad_(False)
-        self.name = f"wav2vec2:{source}"
+        self.name = self.version = f"wav2vec2:{source}"
         self.channels: int = model.config.hidden_size
         self._first_centre, self._hop, self._window = window_geometry(
             list(model.config.conv_kernel), list(model.config.conv_stride)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.rates import SAMPLE_RATE
+from vasa_core.pipeline.sound import Sound
+from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
 DECODED_FRAMES = 25
+LIVE_SECONDS = 3.0
 _MEBIBYTE = 1024 * 1024
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
@@ -37,8 +42,8 @@ def measure(
 
     real_time_factor: wall time of the whole `generate` over the length of the audio. frames_per_second: of the same.
     first_frame_ms: from the call of `stream` on a prepared portrait to its first frame. decode_ms_per_frame: drawing
-    alone, one thread. peak_rss_mb: this process and its largest child, in MiB. Raises InputError for a length that
-    cannot be generated.
+    alone, one thread. live_*: see `measure_live`. peak_rss_mb: this process and its largest child, in MiB. Raises
+    InputError for a length that cannot be generated.
     """
     if not MIN_AUDIO_SECONDS <= seconds <= MAX_AUDIO_SECONDS:
         raise InputError(f"seconds is {seconds}; expected a number from {MIN_AUDIO_SECONDS} to {MAX_AUDIO_SECONDS}.")
@@ -55,6 +60,7 @@ def measure(
         prepared = pipeline.prepare(portrait)
         first_frame = _first_frame_seconds(pipeline, prepared, speech, options)
         decode = _decode_seconds(pipeline, prepared)
+        live = measure_live(pipeline, prepared)
         made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
     return {
         "real_time_factor": round(made.wall_seconds / seconds, 3),
@@ -62,11 +68,49 @@ def measure(
         "decode_ms_per_frame": round(decode * 1000, 1),
         "first_frame_ms": round(first_frame * 1000, 1),
         "peak_rss_mb": round(_peak_bytes() / _MEBIBYTE, 1),
+        **live,
         "audio_seconds": seconds,
         "frames": made.frames,
         "size": made.size,
         "steps": options.steps,
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+
+
+def measure_live(
+    pipeline: Pipeline, prepared: Prepared, options: GenerationOptions | None = None, seconds: float = LIVE_SECONDS
+) -> dict[str, float]:
+    """Speak to `stream` in pieces of 40 ms at the speed of speech until `seconds` after its first frame; ms.
+
+    live_first_frame_ms: from when the last sound that frame 0 needs had arrived to frame 0. live_late_ms: how much
+    later than 25 a second, counted from frame 0, a later frame came (95th percentile). live_delay_ms: from when a
+    frame's own sound had been spoken to the frame (95th percentile): what a player must hold the sound back by.
+    """
+    options = options or GenerationOptions()
+    speech = read_audio(ASSETS / "speech.wav")
+    needed = _pieces_before_motion(pipeline, prepared, speech, options)
+    heard = threading.Event()
+    started = time.perf_counter()
+
+    def spoken() -> Iterator[Float32[np.ndarray, " samples"]]:
+        left = seconds
+        for number, piece in enumerate(_pieces(speech), 1):
+            time.sleep(max(0.0, started + number / FPS - time.perf_counter()))
+            yield piece
+            left -= heard.is_set() / FPS
+            if left <= 0:
+                return
+
+    shown = []
+    for _ in pipeline.stream(prepared, spoken(), options):
+        shown.append(time.perf_counter() - started)
+        heard.set()
+    times = np.array(shown)
+    place = np.arange(len(times)) / FPS
+    return {
+        "live_first_frame_ms": round(1000 * (shown[0] - needed / FPS), 1),
+        "live_late_ms": round(1000 * float(np.percentile((times - times[0] - place)[1:], 95).clip(0)), 1),
+        "live_delay_ms": round(1000 * float(np.percentile(times - place - 1 / FPS, 95)), 1),
     }
 
 
@@ -87,6 +131,30 @@ def looped_speech(target: Path, seconds: float) -> Path:
         stream.setframerate(SAMPLE_RATE)
         stream.writeframes((samples * 32767).round().astype("<i2").tobytes())
     return target
+
+
+def _pieces(speech: Float32[np.ndarray, " samples"]) -> Iterator[Float32[np.ndarray, " samples"]]:
+    """The speech again and again, a frame's sound at a time."""
+    for start in itertools.count(0, SAMPLES_PER_FRAME):
+        yield np.take(speech, np.arange(start, start + SAMPLES_PER_FRAME), mode="wrap")
+
+
+def _pieces_before_motion(
+    pipeline: Pipeline, prepared: Prepared, speech: Float32[np.ndarray, " samples"], options: GenerationOptions
+) -> int:
+    """Pieces of a frame each that must have arrived before the live stream knows how frame 0 moves."""
+    read = 0
+
+    def counted() -> Iterator[Float32[np.ndarray, " samples"]]:
+        nonlocal read
+        for piece in _pieces(speech):
+            read += 1
+            yield piece
+
+    for motion in pipeline.speech_motion(prepared.portrait, Sound(counted(), None), options):
+        if len(motion):
+            break
+    return read
 
 
 def _first_frame_seconds(pipeline: Pipeline, prepared: Prepared, speech: Path, options: GenerationOptions) -> float:

@@ -9,23 +9,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.config import EMOTIONS, GenerationOptions
+from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, from_model
 from vasa_core.types import Motion
+
+# Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
+# lip-sync falls from 0.59 to 0.48, with 1 frame to 0.54, with 2 to 0.58; more adds nothing.
+LIVE_HOP = 10
+LIVE_LOOK_AHEAD = 2
 
 
 class MotionStream:
     """Push features as they come, get motion back; what comes out does not depend on how they were cut.
 
     Windows lie at fixed places of the stream, each with noise of its own from the seed and its number, and take the
-    last frames of the window before as context. Memory is bounded by one window.
+    last frames of motion before them as context. Memory is bounded by one window.
     """
 
-    def __init__(self, model: MotionModel, portrait_pose: Float[np.ndarray, " 6"], options: GenerationOptions) -> None:
-        """portrait_pose: the usual pose of the head to be animated."""
+    def __init__(
+        self,
+        model: MotionModel,
+        portrait_pose: Float[np.ndarray, " 6"],
+        options: GenerationOptions,
+        hop: int | None = None,
+        look_ahead: int = 0,
+    ) -> None:
+        """portrait_pose: the usual pose of the head to be animated.
+
+        hop: frames kept of each window, which is sampled as soon as their features are there, with no later audio; by
+        default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too.
+        Raises InputError unless they fit into a window.
+        """
         config = model.config
+        self.hop = config.window if hop is None else hop
+        self._look_ahead = look_ahead
+        if look_ahead < 0:
+            raise InputError(f"look_ahead is {look_ahead}; expected 0 or more frames.")
+        if not 1 <= self.hop <= config.window - look_ahead:
+            raise InputError(f"hop is {self.hop}; expected 1 to {config.window - look_ahead} frames.")
         self._model = model
         self._usual = portrait_pose
         self._options = options
@@ -39,48 +62,55 @@ class MotionStream:
         self._pending = np.zeros((0, config.audio_channels), np.float32)
         self._context_audio = torch.zeros(1, config.context, config.audio_channels)
         self._previous = torch.zeros(1, config.context, config.motion_channels)
+        self._known = 0  # frames of the context that are there
         self._windows = 0
 
     def push(self, features: Float[np.ndarray, "frames audio"]) -> Motion:
         """Motion of all windows that these features complete; often none (0 frames) or several windows."""
-        window = self._model.config.window
         self._pending = np.concatenate([self._pending, features])
         parts = []
-        while len(self._pending) >= window:
-            parts.append(self._sample(self._pending[:window]))
-            self._pending = self._pending[window:]
+        while len(self._pending) >= self.hop + self._look_ahead:
+            parts.append(self._sample())
         return self._joined(parts)
 
     def finish(self) -> Motion:
         """Motion of the features still held back; audio after them is null. The stream is then at its end."""
-        parts = [self._sample(self._pending)] if len(self._pending) else []
-        self._pending = self._pending[:0]
+        parts = []
+        while len(self._pending):
+            parts.append(self._sample())
         return self._joined(parts)
 
-    def _sample(self, features: Float[np.ndarray, "frames audio"]) -> Float[np.ndarray, "frames channels"]:
-        config, frames = self._model.config, len(features)
+    def _sample(self) -> Float[np.ndarray, "frames channels"]:
+        """Motion of the next window's hop, whose features are then no longer pending."""
+        config = self._model.config
+        heard = self._pending[: self.hop + self._look_ahead]
+        kept = min(self.hop, len(heard))
         audio = torch.zeros(1, config.window, config.audio_channels)
-        audio[0, :frames] = self._model.normalise_audio(torch.from_numpy(features).to(self._model.device)).cpu()
+        audio[0, : len(heard)] = self._model.normalise_audio(torch.from_numpy(heard).to(self._model.device)).cpu()
         state = np.random.SeedSequence([int(self._options.seed), self._windows]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
-        conditions = self._conditions(torch.cat([self._context_audio, audio], 1), frames)
+        conditions = self._conditions(torch.cat([self._context_audio, audio], 1), len(heard))
         x = self._model.sample_window(conditions, self._scales, int(self._options.steps), generator)  # (1, W, X)
-        self._context_audio = audio[:, -config.context :]
-        self._previous = x[:, -config.context :]
+        x = x[:, :kept]
+        self._context_audio = torch.cat([self._context_audio, audio[:, :kept]], 1)[:, -config.context :]
+        # Where the stream is yet shorter than the context, its first frame is repeated.
+        before = self._previous if self._windows else x[:, :1].expand(-1, config.context, -1)
+        self._previous = torch.cat([before, x], 1)[:, -config.context :]
+        self._known = min(config.context, self._known + kept)
+        self._pending = self._pending[kept:]
         self._windows += 1
-        return self._model.denormalise(x[0].to(self._model.device)).cpu().numpy()[:frames].astype(np.float64)
+        return self._model.denormalise(x[0].to(self._model.device)).cpu().numpy().astype(np.float64)
 
-    def _conditions(self, audio: Float[Tensor, "1 total audio"], frames: int) -> Conditions:
-        context, options, later = self._model.config.context, self._options, self._windows > 0
+    def _conditions(self, audio: Float[Tensor, "1 total audio"], heard: int) -> Conditions:
+        context, options = self._model.config.context, self._options
         present = torch.zeros(audio.shape[:2], dtype=torch.bool)
-        present[:, context : context + frames] = True
-        present[:, :context] = later
+        present[:, context - self._known : context + heard] = True
         emotion = emotion_code(options.emotion or "neutral", float(options.emotion_strength))
         return Conditions(
             audio,
             present,
             self._previous,
-            torch.tensor([later]),
+            torch.tensor([self._windows > 0]),
             torch.tensor(self._gaze[None], dtype=torch.float32),
             torch.tensor([True]),
             torch.tensor([[self._log_distance]], dtype=torch.float32),
@@ -89,7 +119,7 @@ class MotionStream:
             torch.tensor([options.emotion is not None and options.emotion_strength > 0]),
         )
 
-    def _joined(self, parts: list[Float[np.ndarray, "frames channels"]]) -> Motion:
+    def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from vasa_core.audio import SpeechEncoder, open_encoder, stream_features
 from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError
@@ -23,12 +22,14 @@ from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.stream import MotionStream
+from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
+from vasa_core.pipeline.ahead import made_ahead
 from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.sound import Sound, Speech, open_sound
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import FaceCrop, PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark
-from vasa_core.rates import FPS, frame_count
+from vasa_core.rates import FPS
 from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
@@ -120,35 +121,50 @@ class Pipeline:
     def stream(
         self,
         prepared: Prepared,
-        audio: Path | AudioFile | Float32[np.ndarray, " samples"],
+        audio: Speech,
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Frame]:
-        """Marked frames in order, round(seconds * 25) of them, in bounded memory.
+        """Marked frames in order, round(seconds * 25) of them, in bounded memory, each as soon as it is finished.
 
-        Raises InputError for unusable audio or options before the first frame, Cancelled when `cancelled()` is true.
+        audio: a file, a 16 kHz mono waveform in [-1, 1], or an iterator of pieces of one as they arrive, of any length.
+        Pieces are read by a thread of their own and animated with little delay, in shorter steps than a whole: the
+        same pieces, however they are cut, give the same frames. Closing the iterator of frames stops its threads.
+        progress: its total is 0 for pieces.
+
+        Raises InputError for options and audio that cannot be used, for pieces when their turn comes; Cancelled when
+        `cancelled()` is true.
         """
         options = (options or GenerationOptions()).validate()
         return self._speak(prepared, audio, options, _paster(prepared, options), cancelled, progress)
 
+    def speech_motion(self, portrait: Portrait, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
+        """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
+        usual = portrait.motion.pose[0]
+        stream = MotionStream(self.motion, usual, options)
+        if sound.live:
+            stream = MotionStream(self.motion, usual, options, LIVE_HOP, look_ahead=LIVE_LOOK_AHEAD)
+        for features in stream_features(self.speech, sound.chunks):
+            # A hop at a time, so that the first frame does not wait for the whole block's motion.
+            for start in range(0, len(features), stream.hop):
+                yield _camera_distance_removed(stream.push(features[start : start + stream.hop]), options)
+        yield _camera_distance_removed(stream.finish(), options)
+
     def _speak(
         self,
         prepared: Prepared,
-        audio: Path | AudioFile | Float32[np.ndarray, " samples"],
+        audio: Speech,
         options: GenerationOptions,
         paste: PasteBack | None,
         cancelled: Stopped | None,
         progress: Progress | None,
     ) -> Iterator[Frame]:
-        source = AudioFile.open(audio) if isinstance(audio, Path) else audio
-        samples = source.samples if isinstance(source, AudioFile) else len(source)
-        if not samples:
-            raise InputError("the audio is empty; expected speech.")
-        chunks = source.chunks() if isinstance(source, AudioFile) else iter([source])
-        motion = self._speech_motion(prepared.portrait, chunks, options)
-        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance, paste)
-        return _watched(frames, frame_count(samples), cancelled, progress)
+        stopped = Event()
+        sound = open_sound(audio, stopped)
+        motion = self.speech_motion(prepared.portrait, sound, options)
+        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance, paste, stopped)
+        return _watched(frames, sound.frames or 0, cancelled, progress)
 
     def generate(
         self,
@@ -194,7 +210,7 @@ class Pipeline:
         motion = self._retarget(prepared.portrait, self.face.encode_driving(landmarks, size), use)
         paste = _paster(prepared, options)
         size = paste.size if paste else (options.size, options.size)
-        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1 / options.distance, paste)
+        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1 / options.distance, paste, Event())
         with VideoWriter(out, size, _sound_of(driving), METADATA) as writer:
             for frame in _watched(frames, len(motion), cancelled, progress):
                 writer.write(frame)
@@ -212,18 +228,6 @@ class Pipeline:
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 
-    def _speech_motion(
-        self, portrait: Portrait, chunks: Iterator[Float32[np.ndarray, " samples"]], options: GenerationOptions
-    ) -> Iterator[Motion]:
-        stream = MotionStream(self.motion, portrait.motion.pose[0], options)
-        for features in stream_features(self.speech, chunks):
-            # A window at a time, so that the first frame does not wait for the whole block's motion.
-            for start in range(0, len(features), self.motion.config.window):
-                yield _camera_distance_removed(
-                    stream.push(features[start : start + self.motion.config.window]), options
-                )
-        yield _camera_distance_removed(stream.finish(), options)
-
     def _retarget(self, portrait: Portrait, motion: Motion, use: str) -> Motion:
         pose = np.repeat(portrait.motion.pose, len(motion), 0)
         dynamics = np.repeat(portrait.motion.dynamics, len(motion), 0)
@@ -232,7 +236,13 @@ class Pipeline:
         return Motion(pose, motion.dynamics if use != "pose" else dynamics)
 
     def _draw(
-        self, portrait: Portrait, motion: Iterator[Motion], size: int, zoom: float, paste: PasteBack | None
+        self,
+        portrait: Portrait,
+        motion: Iterator[Motion],
+        size: int,
+        zoom: float,
+        paste: PasteBack | None,
+        stopped: Event,
     ) -> Iterator[Frame]:
         """Draw frames by a few threads, in order, with few in flight. paste: zooms the whole photo itself."""
 
@@ -245,17 +255,7 @@ class Pipeline:
             return mark(frame)
 
         moments = (Motion(m.pose[i : i + 1], m.dynamics[i : i + 1]) for m in motion for i in range(len(m)))
-        waiting: deque[Future[Frame]] = deque()
-        with ThreadPoolExecutor(DRAWING_THREADS) as pool:
-            try:
-                for moment in moments:
-                    waiting.append(pool.submit(draw, moment))
-                    if len(waiting) >= IN_FLIGHT:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        return made_ahead(draw, moments, stopped, DRAWING_THREADS, IN_FLIGHT)
 
 
 def _camera_distance_removed(motion: Motion, options: GenerationOptions) -> Motion:
@@ -270,7 +270,7 @@ def _watched(
 ) -> Iterator[Frame]:
     for done, frame in enumerate(frames, 1):
         if cancelled and cancelled():
-            raise Cancelled(f"stopped after {done - 1} of {total} frames")
+            raise Cancelled(f"stopped after {done - 1}{f' of {total}' if total else ''} frames")
         yield frame
         if progress:
             progress(done, total)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.checkpoint import load_tensors, save_tensors
+from vasa_core.checkpoint import load_checkpoint, load_tensors, save_tensors
 from vasa_core.config import InputError
 from vasa_core.motion.denoiser import SIZES, Denoiser, DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
@@ -40,7 +40,8 @@ class MotionTrainingConfig:
 
     drop: dropout of audio, gaze, distance and emotion; drop_previous: of the previous window; drop_tail: share of
     windows in which the audio ends early. previous_noise: noise on the previous window, in standard deviations,
-    since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences.
+    since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences. lips: weight of
+    the loss on what the lips do, where the face model says how expression moves them.
     """
 
     size: str = "small"
@@ -52,6 +53,7 @@ class MotionTrainingConfig:
     weight_decay: float = 0.01
     average: float = 0.9985
     velocity: float = 1.0
+    lips: float = 0.5
     drop: float = 0.1
     drop_previous: float = 0.5
     drop_tail: float = 0.1
@@ -91,8 +93,10 @@ def motion_loss(
     kept: Float[Tensor, " batch"],
     channels: Float[Tensor, " channels"],
     velocity: float,
+    lips: Float[Tensor, "expressions readings"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Terms of the loss: "x0", the masked squared error of X_0, and "velocity", that of its frame-to-frame difference.
+    """Terms of the loss: "x0", the masked squared error of X_0, "velocity", that of its frame-to-frame difference, and
+    with `lips` (readings of the lips per unit of normalised expression, times the term's weight) that of the lips.
 
     kept: alpha_bar of each item; errors count 1 / (1 - alpha_bar) times, at most five-fold, so that fine motion, which
     is decided at low noise, is learned too. The difference to the context's last frame counts where there is one.
@@ -103,10 +107,27 @@ def motion_loss(
     error = predicted - batch.x
     follows = batch.conditions.has_previous[:, None, None]
     steps = torch.cat([error[:, :1] * follows, error.diff(dim=1)], 1)  # the context itself has no error
-    return {
+    terms = {
         "x0": (weight * error.square()).sum() / total,
         "velocity": velocity * (weight * steps.square()).sum() / total,
     }
+    if lips is not None:
+        seen = batch.weight[..., EXPRESSION].amin(-1, keepdim=True)  # (batch, window, 1)
+        readings = error[..., EXPRESSION] @ lips  # (batch, window, readings)
+        terms["lips"] = (seen * level * readings.square()).sum() / seen.sum().clamp(min=1.0)
+    return terms
+
+
+def lip_readings(
+    clips: list[MotionClip], stats: Statistics, moves: Float[np.ndarray, "expressions readings"]
+) -> Float[Tensor, "expressions readings"]:
+    """Lip readings per unit of normalised expression, each of them scaled to vary by 1 over the clips in all.
+
+    moves: how far each unit of expression moves each reading (gaps between the lips, width of the mouth).
+    """
+    scaled = moves * stats.motion_std[EXPRESSION].numpy()[:, None].astype(np.float64)
+    values = np.concatenate([clip.x[:, EXPRESSION] for clip in clips]) @ moves
+    return torch.from_numpy((scaled / values.std(0).clip(1e-6) / np.sqrt(moves.shape[1])).astype(np.float32))
 
 
 class MotionTrainer:
@@ -119,7 +140,9 @@ class MotionTrainer:
         audio_encoder: str,
         visible: Float[np.ndarray, " expressions"] | None = None,
         emotion_rest: Float[np.ndarray, "7 expressions"] | None = None,
+        lip_moves: Float[np.ndarray, "expressions readings"] | None = None,
     ) -> None:
+        """visible, lip_moves: how far each unit of expression moves the face, and each reading of the lips."""
         train = [clip for clip in clips if clip.split == "train"]
         if not train:
             raise InputError("there is no clip to train on; expected at least one of the split 'train'.")
@@ -136,11 +159,22 @@ class MotionTrainer:
         held = [clip for clip in clips if clip.split != "train"]
         self.held_out = WindowSampler(held, architecture, stats, config.seed + 1) if held else None
         self.channels = channel_weights(architecture.motion_channels, visible)
+        self.lips = None if lip_moves is None else config.lips**0.5 * lip_readings(train, stats, lip_moves)
         self.optimiser = torch.optim.AdamW(
             self.denoiser.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
         )
         self.average = {name: value.detach().clone() for name, value in self.denoiser.named_parameters()}
         self.step, self.seconds = 0, 0.0
+
+    def start_from(self, folder: Path) -> int:
+        """Take over what fits of another motion model's denoiser, as of one on other speech features; returns how many
+        parameters did. Raises InputError if the folder holds no checkpoint."""
+        stored = load_checkpoint(folder).tensors
+        found = {name: stored.get(f"denoiser.{name}") for name in self.average}
+        fitting = {n: v.float() for n, v in found.items() if v is not None and v.shape == self.average[n].shape}
+        self._assign({**self.average, **fitting})
+        self.average |= {name: value.clone() for name, value in fitting.items()}
+        return len(fitting)
 
     @property
     def denoiser(self) -> Denoiser:
@@ -241,7 +275,7 @@ class MotionTrainer:
         with torch.random.fork_rng(devices=[]), torch.autocast("cpu", torch.bfloat16, enabled=config.half):
             torch.manual_seed(seed)  # of the network's dropout; the caller's generator is left as it was
             predicted = self.denoiser(schedule.noised(batch.x, noise, t), t, batch.conditions)
-        return motion_loss(predicted.float(), batch, schedule.alpha_bar(t), self.channels, config.velocity)
+        return motion_loss(predicted.float(), batch, schedule.alpha_bar(t), self.channels, config.velocity, self.lips)
 
     def _assign(self, values: dict[str, Tensor]) -> None:
         with torch.no_grad():

@@ -32,7 +32,7 @@ LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
 _REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
 _EMOTION_RIDGE = 3.0  # clips
 _DIRECTION_RIDGE = 1.0  # clips
-_EMOTION_LENGTH, _LIPS_TAKEN_OFF = 6.0, 0.5  # standard deviations of expression; share
+_EMOTION_LENGTH = 6.0  # standard deviations of expression
 
 
 @runtime_checkable
@@ -131,7 +131,7 @@ def emotion_rests(
 
     Only its direction is kept, since classifier probabilities are timid; its length is _EMOTION_LENGTH. Clips of still
     heads are left out (many clips of one speaker would rule). lip_moves: how each expression opens the lips at the lip
-    pairs; most of that is taken off again, since the lips belong to the speech.
+    pairs; that is taken off again, since the lips belong to the speech.
     """
     lively = [clip for clip in clips if not clip.still and clip.rest is not None]
     if not lively:
@@ -144,7 +144,7 @@ def emotion_rests(
     gram = design.T @ (weight * design) + _DIRECTION_RIDGE * np.eye(design.shape[1])
     matrix = np.linalg.solve(gram, design.T @ (weight * (rests - (weight * rests).sum(0) / weight.sum())))  # (7, E)
     gram = lip_moves.T @ lip_moves + 1e-6 * np.eye(lip_moves.shape[1])
-    matrix -= _LIPS_TAKEN_OFF * (matrix @ lip_moves @ np.linalg.solve(gram, lip_moves.T))
+    matrix -= matrix @ lip_moves @ np.linalg.solve(gram, lip_moves.T)
     return _EMOTION_LENGTH * matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
 
 
@@ -210,7 +210,7 @@ def _motion_clip(
 
 def _sound(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> Float[np.ndarray, "n audio"]:
     """A clip's speech features, cached; no frames if it has no sound."""
-    target = cache / "speech" / encoder.name.replace(os.sep, "_") / f"{cache_file(clip.clip, cache).stem}.npy"
+    target = cache / "speech" / encoder.version.replace(os.sep, "_") / f"{cache_file(clip.clip, cache).stem}.npy"
     if target.is_file():
         return np.load(target, allow_pickle=False).astype(np.float32)
     try:

@@ -21,6 +21,7 @@ from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, run_t
 from vasa_core.training.motion_data import MotionClip, emotion_rests, load_clips
 from vasa_core.training.motion_scores import sample_scores
 
+LIP_CORNERS = (61, 291)  # landmarks
 CARD, SCORES = "MODEL_CARD.md", "scores.json"
 
 Progress = Callable[[float, str], None]
@@ -35,20 +36,26 @@ def train_motion(
     *,
     cache: Path,
     run: Path | None = None,
+    start: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Train on all videos of the folders; returns the scores of samples on held-out clips.
 
     out: checkpoint folder. checkpoints: folder of the face model. cache: keeps what was computed from each clip. run:
     folder of the training state, by default out/training/<name> of the working folder; repeating the call resumes from
-    it. progress: (share done, line of text).
+    it. start: checkpoint of a motion model to start from, where its weights fit. progress: (share done, line of text).
     Raises InputError for a bad config or folders without usable clips.
     """
     config.validate()
     face = MeshFaceModel.load(checkpoints)
     clips, _ = load_clips(data, face, open_encoder(encoder), cache, face.basis.mirror)
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
-    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, lip_gaps(face.basis.dynamics)))
+    gaps = lip_gaps(face.basis.dynamics)
+    widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
+    lip_moves = np.concatenate([gaps, widths], 1)  # (E, pairs + 1)
+    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, gaps), lip_moves)
+    if start:
+        trainer.start_from(start)
     run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}

@@ -1,0 +1,118 @@
+"""Commands that measure speed and quality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vasa_core.cli.options import (
+    DEFAULT_CACHE,
+    Cache,
+    Checkpoints,
+    Data,
+    Device,
+    Json,
+    cli,
+    load_pipeline,
+    report,
+    video_folders,
+)
+from vasa_core.cli.terminal import progress_bar
+from vasa_core.config import CHECKPOINTS
+
+
+@cli.command()
+def bench(
+    seconds: Annotated[float, typer.Option(help="Length of the speech, the bundled clip looped.")] = 20.0,
+    avx2: Annotated[bool, typer.Option(help="Measure again with oneDNN held to AVX2.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Measure speed and memory on the bundled portrait and speech; prints JSON."""
+    from vasa_core.evaluation.bench import measure, measure_with_avx2
+
+    with progress_bar("bench", "frame") as progress:
+        figures = measure(seconds, device, progress=progress)
+    if avx2:
+        figures["avx2"] = measure_with_avx2(seconds, device)
+    report(figures, True)
+
+
+@cli.command()
+def evaluate(
+    data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Render, re-track what was rendered, and report it beside the same figures of real clips."""
+    from vasa_core.training.tracking import find_clips
+
+    found = [clip for folder in video_folders(data or []) for clip in find_clips(folder)]
+    held_out = [clip.path for clip in found if clip.split == "val"] or [clip.path for clip in found]
+    from vasa_core.evaluation.evaluate import evaluate as measure
+    from vasa_core.evaluation.report import table
+
+    with progress_bar("evaluate", "video") as progress:
+        pipeline = load_pipeline(device, checkpoints)
+        spread = held_out[:: max(1, len(held_out) // max(1, clips))]
+        result = measure(pipeline, spread, out, clips, progress)
+    written = out / "evaluation.json"
+    report(json.loads(written.read_text()), as_json, f"{table(result)}\n{written}")
+
+
+@cli.command("evaluate-renderer")
+def evaluate_renderer(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for render.json and the sheets.")] = Path("out/renderer"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 12,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Draw held-out clips from their own first frames, and report the painted frames beside the bare warp."""
+    from vasa_core.evaluation.render import measure_renderer
+    from vasa_core.evaluation.render_report import render_table
+    from vasa_core.registry import resolve
+    from vasa_core.training.perceptual import Perceptual
+    from vasa_core.training.tracking import find_clips
+
+    found = [clip for folder in video_folders(data) for clip in find_clips(folder)]
+    held_out = [(c.identity, c.path) for c in found if c.split == "val"] or [(c.identity, c.path) for c in found]
+    with progress_bar("evaluate-renderer", "clip") as progress:
+        result = measure_renderer(checkpoints, held_out, out, clips, Perceptual(resolve("perceptual")), progress)
+    report(result, as_json, f"{render_table(result)}\n{out / 'render.json'}")
+
+
+@cli.command("evaluate-motion")
+def evaluate_motion(
+    data: Data,
+    speech: Annotated[list[Path] | None, typer.Option(help="Folder of recordings with transcripts.csv.")] = None,
+    portraits: Annotated[Path | None, typer.Option(help="Folder of photos, for the emotions.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for motion.json.")] = Path("out/motion"),
+    clips: Annotated[int, typer.Option(help="At most so many held-out clips, or recordings, of each folder.")] = 24,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Report generated motion beside real clips, motion from another voice and a still face, before it is drawn."""
+    from vasa_core.evaluation.motion import measure_motion
+    from vasa_core.evaluation.motion_report import motion_table
+    from vasa_core.evaluation.motion_takes import RealClip, spread
+    from vasa_core.training.tracking import find_clips, track_clips
+
+    real = []
+    for folder in video_folders(data):
+        everything = find_clips(folder)
+        held_out = [clip for clip in everything if clip.split == "val"] or everything
+        for tracked in track_clips(spread(held_out, clips), cache / "tracking"):
+            clip, group = tracked.clip, folder.resolve().name
+            real.append(RealClip(clip.path, group, clip.identity, tracked.landmarks, tracked.size))
+    with progress_bar("evaluate-motion", "take") as progress:
+        pipeline = load_pipeline(device, checkpoints)
+        result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress)
+    report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")

@@ -1,0 +1,77 @@
+"""What the commands share: the command line itself, the options that several have, checks of paths, and reporting."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vasa_core.config import GenerationOptions, InputError
+
+cli = typer.Typer(
+    help="One portrait photo and a speech clip in, a talking-head video out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+DEFAULTS = GenerationOptions()
+
+Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
+PasteBack = Annotated[bool, typer.Option("--paste-back", help="Show the whole photo, not only the crop of the head.")]
+Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
+KEEPS = "Keeps what was computed from each clip, and the run."
+Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
+Minutes = Annotated[float, typer.Option(help="Length of the training; the same command again resumes it.")]
+WRITTEN = "Folder of the checkpoint to write."
+DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
+
+
+def check_paths(*sources: Path, out: Path, suffix: str) -> None:
+    """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right."""
+    for source in sources:
+        if not source.is_file():
+            raise InputError(f"{source} does not exist; expected a file.")
+    if out.suffix.lower() != suffix:
+        raise InputError(f"{out} is the output; expected a name that ends in {suffix}.")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent} is not a folder; expected an existing folder for the output.")
+
+
+def video_folders(folders: list[Path]) -> list[Path]:
+    """The folders, each of which holds videos. Raises InputError for one that does not."""
+    from vasa_core.training.tracking import find_clips
+
+    for folder in folders:
+        if not find_clips(folder):
+            raise InputError(f"{folder} holds no video; expected a folder of videos of single talking faces.")
+    return folders
+
+
+def positive(name: str, value: float) -> float:
+    """The value itself. Raises InputError, naming it, if it is not above 0."""
+    if not 0 < value < float("inf"):
+        raise InputError(f"{name} is {value}; expected a number above 0.")
+    return value
+
+
+def load_pipeline(device: str, checkpoints: Path) -> Any:
+    """The pipeline; imported only now, so that the command line starts at once."""
+    from vasa_core.pipeline import Pipeline
+
+    return Pipeline.load(device, checkpoints)
+
+
+def report(made: Any, as_json: bool, sentence: str = "") -> None:
+    """Print what was made: a dataclass or dict as JSON, or a sentence."""
+    if as_json:
+        values = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made
+        print(json.dumps(values, indent=2, default=str))
+    else:
+        print(sentence)

@@ -1,0 +1,59 @@
+"""Work done ahead by threads, for whoever takes the results and at whatever pace: in order, few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
+from types import TracebackType
+from typing import TypeVar
+
+LEAVING_SECONDS = (
+    1.0  # to wait, at the end, for a source that blocks; its thread then ends when it next gives something
+)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def made_ahead(
+    make: Callable[[Item], Result], items: Iterator[Item], stopped: Event, threads: int, in_flight: int
+) -> Iterator[Result]:
+    """make(item) for every item, in order, each as soon as it is finished.
+
+    items: taken by a thread of their own, as soon as there is room. stopped: set when the last result has been taken,
+    or the generator is closed before; for `items` to look at. threads: that call `make`. in_flight: results being made
+    or waiting to be taken. What `items` or `make` raise is raised here, after the results before it.
+    """
+    room = Semaphore(in_flight)
+    waiting: SimpleQueue[Future[Result] | BaseException | None] = SimpleQueue()
+    pool = ThreadPoolExecutor(threads)
+
+    def ended(_: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        waiting.put(error)
+        return True
+
+    def feed() -> None:
+        with ExitStack() as stack:
+            stack.push(ended)
+            for item in items:
+                room.acquire()
+                if stopped.is_set():
+                    return
+                waiting.put(pool.submit(make, item))
+
+    feeder = Thread(target=feed, name="feeder", daemon=True)
+    feeder.start()
+    try:
+        while isinstance(found := waiting.get(), Future):
+            yield found.result()
+            room.release()
+        if found is not None:
+            raise found
+    finally:
+        stopped.set()
+        room.release()
+        feeder.join(LEAVING_SECONDS)
+        pool.shutdown(cancel_futures=True)

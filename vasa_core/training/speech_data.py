@@ -1,0 +1,145 @@
+"""Utterances that the speech encoder is trained on: sound, phone labels where they are known, a teacher's features.
+
+Three kinds: read speech with transcripts, aligned; videos of talking faces, their words aligned if `words.json` gives
+them; and synthetic speech with its own phone times. Everything is cached, one file an utterance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float16, Int, Int16
+
+from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.features import SpeechEncoder, features
+from vasa_core.audio.phones import STEP_SECONDS, UNKNOWN, Phone, step_labels
+from vasa_core.config import InputError
+from vasa_core.io.audio import read_audio
+from vasa_core.rates import SAMPLE_RATE
+from vasa_core.training.synthesis import Synthesiser
+from vasa_core.training.tracking import find_clips
+
+STEP = round(STEP_SECONDS * SAMPLE_RATE)  # samples
+HELD_OUT = 26  # of 256: a tenth of the voices
+_SPEEDS = (0.8, 1.25)  # of synthetic speech
+_LONGEST = 20.0  # seconds of an utterance
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech. sound: 16 kHz. labels: index into PHONES per step of 20 ms, or UNKNOWN. teacher: features
+    per video frame (two steps). kind: read, video or synthetic. split: "train" or "val", by voice."""
+
+    sound: Int16[np.ndarray, " samples"]
+    labels: Int[np.ndarray, " steps"]
+    teacher: Float16[np.ndarray, "frames channels"]
+    voice: str
+    kind: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an utterance comes from: `read` gives its sound and, if they are known, its phones."""
+
+    key: str
+    voice: str
+    kind: str
+    split: str
+    read: Callable[[], tuple[np.ndarray, tuple[Phone, ...] | None] | None]
+
+
+def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
+    """Speech of a folder with transcripts. Raises InputError if it has none."""
+    found = list(transcripts(folder))
+    if not found:
+        raise InputError(f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech.")
+    for path, text, speaker in found:
+        voice = f"{folder.name}/{speaker}"
+        yield Source(_key(path), voice, "read", _split(voice), _reader(path, text, aligner))
+
+
+def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
+    """Sound of the clips of a folder, split as they are for every other training."""
+    for clip in find_clips(folder):
+        text = spoken_words(clip.path) or ""
+        yield Source(_key(clip.path), clip.identity, "video", clip.split, _reader(clip.path, text, aligner))
+
+
+def synthetic_speech(synthesiser: Synthesiser, texts: list[str], count: int, seed: int = 0) -> Iterator[Source]:
+    """`count` sentences, each by the next voice, at changing speeds."""
+    rng = np.random.default_rng(seed)
+    voices = synthesiser.voices
+    for number in range(count):
+        voice, text = voices[number % len(voices)], texts[int(rng.integers(len(texts)))]
+        speed = float(rng.uniform(*_SPEEDS))
+        key = hashlib.sha256(f"{voice}:{text}:{speed}".encode()).hexdigest()[:20]
+        yield Source(key, voice, "synthetic", _split(voice), _speaker(synthesiser, text, voice, speed))
+
+
+def load_utterances(
+    sources: Iterator[Source], teacher: SpeechEncoder, cache: Path, progress: Progress | None = None
+) -> list[Utterance]:
+    """Utterances from the cache, or made now. Those without sound are left out."""
+    cache.mkdir(parents=True, exist_ok=True)
+    found = []
+    for source in sources:
+        target = cache / f"{source.key}.npz"
+        if not target.is_file():
+            _make(source, teacher, target)
+        with np.load(target, allow_pickle=False) as data:
+            if len(data["sound"]):
+                arrays = (data["sound"], data["labels"].astype(np.int64), data["teacher"])
+                found.append(Utterance(*arrays, source.voice, source.kind, source.split))
+        if progress:
+            progress(f"{len(found)} utterances")
+    return found
+
+
+def _make(source: Source, teacher: SpeechEncoder, target: Path) -> None:
+    made = source.read()
+    sound, spans = made if made else (np.zeros(0, np.float32), None)
+    sound = sound[: round(_LONGEST * SAMPLE_RATE)]
+    steps = -(-len(sound) // STEP)
+    labels = step_labels(spans, len(sound), SAMPLE_RATE) if spans else np.full(steps, UNKNOWN)
+    taught = features(teacher, sound.astype(np.float32)).astype(np.float16)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with part.open("wb") as stream:
+        pcm = np.rint(np.clip(sound, -1, 1) * 32767).astype(np.int16)
+        np.savez(stream, sound=pcm, labels=labels.astype(np.int8), teacher=taught)
+    part.replace(target)
+
+
+def _reader(
+    path: Path, text: str, aligner: Aligner
+) -> Callable[[], tuple[np.ndarray, tuple[Phone, ...] | None] | None]:
+    def read() -> tuple[np.ndarray, tuple[Phone, ...] | None] | None:
+        try:
+            sound = read_audio(path)
+        except InputError:  # no sound track, or one too short to hear anything in
+            return None
+        if np.abs(sound).max() < 1e-3:
+            return None
+        return sound, aligner(sound, text) if text else None
+
+    return read
+
+
+def _speaker(synthesiser: Synthesiser, text: str, voice: str, speed: float) -> Callable:
+    return lambda: synthesiser(text, voice, speed)
+
+
+def _key(path: Path) -> str:
+    stat = path.stat()
+    return hashlib.sha256(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:20]
+
+
+def _split(voice: str) -> str:
+    return "val" if hashlib.sha256(voice.encode()).digest()[0] < HELD_OUT else "train"
