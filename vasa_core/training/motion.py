@@ -56,7 +56,7 @@ class MotionTrainingConfig:
     lips: float = 0.5
     drop: float = 0.1
     drop_previous: float = 0.5
-    drop_tail: float = 0.1
+    drop_tail: float = 0.3
     previous_noise: float = 0.05
     half: bool = True
     snapshot_minutes: float = 3.0

@@ -21,6 +21,7 @@ from vasa_core.audio.phones import STEP_SECONDS, UNKNOWN, Phone, step_labels
 from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLE_RATE
+from vasa_core.training.renderer_clips import speaker
 from vasa_core.training.synthesis import Synthesiser
 from vasa_core.training.tracking import find_clips
 
@@ -61,16 +62,19 @@ def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
     found = list(transcripts(folder))
     if not found:
         raise InputError(f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech.")
-    for path, text, speaker in found:
-        voice = f"{folder.name}/{speaker}"
+    for path, text, talker in found:
+        voice = f"{folder.name}/{talker}"
         yield Source(_key(path), voice, "read", _split(voice), _reader(path, text, aligner))
 
 
 def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
-    """Sound of the clips of a folder, split as they are for every other training."""
+    """Sound of the clips of a folder, split as they are for every other training.
+
+    Clips of a folder without a manifest count as one voice; those held out are then new sentences, not new voices.
+    """
     for clip in find_clips(folder):
         text = spoken_words(clip.path) or ""
-        yield Source(_key(clip.path), clip.identity, "video", clip.split, _reader(clip.path, text, aligner))
+        yield Source(_key(clip.path), speaker(clip), "video", clip.split, _reader(clip.path, text, aligner))
 
 
 def synthetic_speech(synthesiser: Synthesiser, texts: list[str], count: int, seed: int = 0) -> Iterator[Source]:

@@ -92,7 +92,7 @@ def card(utterances: list[Utterance], names: list[str], config: SpeechTrainingCo
             "Phone times: forced alignment by pocketsphinx (read speech, and clips with known words); of synthetic",
             "speech (Kokoro, Apache-2.0) its own durations.",
             "",
-            "## Scores on voices never trained on",
+            "## Scores on voices never trained on (of one-voice folders: sentences never trained on)",
             "",
             "| score | value |",
             "|---|---|",
