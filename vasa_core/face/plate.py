@@ -19,9 +19,9 @@ CLOSE = 0.035  # of the face's height: so near, whatever is strange is the perso
 HAIRLIKE = (0.15, 0.4)  # of the way from the background's colour to the person's
 SMOOTH = 0.03  # of the face's height: finer structure of the background counts as its texture
 AROUND = 0.12  # of the face's height: so far around a place its texture is measured
-PLAIN = 0.5  # share of plain colour in what is behind the person, the rest being outlines that run on
-COARSE = 256  # px, side of the picture in which the background's outlines are continued
-INPAINT_RADIUS = 4  # px of that picture
+LEVEL = 0.7  # share of level lines in what is behind the person, the rest being plain colour
+ONE_SIDED = 0.15  # of that share, where the person reaches the picture's edge
+ALONG = 0.02  # of the face's height: how far rows are smoothed into each other
 SOLID = 250  # opacity from which a pixel shows nothing but the person
 OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
 STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
@@ -145,9 +145,9 @@ def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_he
     strength = ((pixels - smooth) ** 2).max(-1, keepdims=True) * weight
     around = AROUND * face_height
     local, wide = (_blurred(strength, s) / np.maximum(_blurred(weight, s), 1e-6) for s in (sigma, around))
-    filled = _continued(smooth, grown)
-    filled += PLAIN * (_spread(smooth, known) - filled)
-    return filled, np.sqrt(np.maximum(local, wide))
+    filled = _spread(smooth, known)
+    bridged, share = _bridged(smooth, grown, face_height)
+    return filled + share * (bridged - filled), np.sqrt(np.maximum(local, wide))
 
 
 def _hairlike(strange: Colours, person: Colours) -> Field:
@@ -158,15 +158,22 @@ def _hairlike(strange: Colours, person: Colours) -> Field:
     return _ramp(along, HAIRLIKE) * (beside < 0.5 * np.linalg.norm(strange, axis=-1, keepdims=True) + 2 * QUIET)
 
 
-def _continued(smooth: Colours, grown: Bool[np.ndarray, "height width"]) -> Colours:
-    """Outlines that run into `grown` run on in it, on a coarse picture."""
+def _bridged(smooth: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
+    """Colours of both edges of what is `grown`, blended along each row, and how much that counts, 0..1.
+
+    Along rows, since most lines that a head hides go on level at its other side: horizons, boards, shelves.
+    """
     height, width = grown.shape
-    size = (round(COARSE * width / max(height, width)), round(COARSE * height / max(height, width)))
-    coarse = cv2.resize(_levels(smooth), size, interpolation=cv2.INTER_AREA)
-    hole = cv2.resize(grown.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
-    filled = cv2.inpaint(coarse, hole, INPAINT_RADIUS, cv2.INPAINT_NS)
-    return cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    left = np.maximum.accumulate(np.where(grown, -1, columns), 1)
+    right = np.minimum.accumulate(np.where(grown, width, columns)[:, ::-1], 1)[:, ::-1]
+    way = ((columns - left) / np.maximum(right - left, 1))[..., None].astype(np.float32)
+    way = np.where((left < 0)[..., None], 1, np.where((right == width)[..., None], 0, way * way * (3 - 2 * way)))
+    edges = smooth[rows, left.clip(0)], smooth[rows, right.clip(max=width - 1)]
+    bridged = np.where(grown[..., None], edges[0] + way * (edges[1] - edges[0]), smooth).astype(np.float32)
+    bridged = cv2.blur(bridged, (1, 2 * round(ALONG * face_height) + 1))
+    share = np.where((left >= 0) & (right < width), 1, ONE_SIDED).astype(np.float32)
+    return bridged, LEVEL * _blurred(share, SMOOTH * face_height)[..., None]
 
 
 def _spread(picture: Colours, known: Bool[np.ndarray, "height width"]) -> Colours:
