@@ -12,8 +12,15 @@ import torch
 from motion_clips import make_clip, make_clips
 
 from vasa_core.config import GenerationOptions, InputError
-from vasa_core.motion.model import MotionModel
-from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, channel_weights, motion_loss, run_training
+from vasa_core.motion.model import MotionModel, Statistics
+from vasa_core.training.motion import (
+    MotionTrainer,
+    MotionTrainingConfig,
+    channel_weights,
+    lip_readings,
+    motion_loss,
+    run_training,
+)
 from vasa_core.training.motion_scores import LipReader, blinks, generate, sample_scores
 from vasa_core.training.motion_windows import WindowSampler
 
@@ -197,3 +204,44 @@ def test_two_steps_through_the_command(tmp_path: Path, portrait: Path) -> None:
     assert len(generate(model, np.zeros((60, 288), np.float32), GenerationOptions(steps=1))) == 60
     card = (tmp_path / "motion" / "MODEL_CARD.md").read_text()
     assert "videos" in card and str(tmp_path) not in card.replace(f"--out {tmp_path / 'motion'}", "")
+
+
+def test_lips_loss_sees_what_the_lips_do_and_nothing_else() -> None:
+    batch = trainer().sampler.batch(0, 2)
+    batch = replace(batch, weight=torch.ones_like(batch.x))
+    lips = torch.tensor([[2.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    channels, kept = torch.ones(batch.x.shape[2]), torch.zeros(2)
+    wrong = batch.x.clone()
+    wrong[..., 10] += 3.0  # the first expression: 2 units of the first reading each
+    assert motion_loss(wrong, batch, kept, channels, 1.0, lips)["lips"].item() == pytest.approx(36, rel=1e-5)
+    wrong = batch.x.clone()
+    wrong[..., 11] += 3.0  # moves no lip
+    wrong[..., :10] += 3.0  # head, gaze, lids
+    assert motion_loss(wrong, batch, kept, channels, 1.0, lips)["lips"].item() == pytest.approx(0, abs=1e-9)
+    unseen = replace(batch, weight=torch.zeros_like(batch.x))
+    wrong = (batch.x + 1.0).requires_grad_()
+    motion_loss(wrong, unseen, kept, channels, 1.0, lips)["lips"].backward()
+    assert wrong.grad is not None and not wrong.grad.any()
+
+
+def test_lip_readings_vary_by_one_over_the_clips() -> None:
+    run, moves = trainer(), np.random.default_rng(0).normal(size=(4, 3))
+    stats = Statistics(**{n: getattr(run.model, n) for n in ("motion_mean", "motion_std", "audio_mean", "audio_std")})
+    readings = lip_readings(make_clips(), stats, moves)
+    x = np.concatenate([clip.x[:, 10:] for clip in make_clips()]) / stats.motion_std[10:].numpy()
+    assert (x @ readings.numpy()).var(0).sum() == pytest.approx(1, rel=1e-3)
+
+
+def test_starting_from_another_model_takes_over_what_fits(tmp_path: Path) -> None:
+    old = trainer(replace(CONFIG, seed=8))
+    old.model.save(tmp_path)
+    new = trainer()
+    assert new.start_from(tmp_path) == len(new.average)
+    for name, value in new.denoiser.named_parameters():
+        assert torch.allclose(value, old.average[name], atol=1e-3)
+        assert torch.equal(value, new.average[name])
+    wider = [replace(clip, audio=np.repeat(clip.audio, 2, 1)) for clip in make_clips()]
+    other = MotionTrainer(wider, CONFIG, "block")
+    untouched = other.average["audio_in.weight"].clone()
+    assert other.start_from(tmp_path) == len(other.average) - 1
+    assert torch.equal(other.average["audio_in.weight"], untouched)

@@ -59,7 +59,7 @@ def train_motion(
     run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
-    write_card(out, data, clips, config, trainer, scores)
+    write_card(out, data, clips, config, trainer, scores, start)
     return scores
 
 
@@ -70,12 +70,17 @@ def write_card(
     config: MotionTrainingConfig,
     trainer: MotionTrainer,
     scores: dict[str, float],
+    start: Path | None = None,
 ) -> None:
     """Write MODEL_CARD.md and scores.json beside the weights."""
     names = [folder.resolve().name for folder in data]
     folders = " ".join(f"--data {name}" for name in names)
     limit = f" --minutes {config.minutes:g}" if config.minutes else ""
-    command = f"python -m vasa_core train-motion {folders} --out {out}{limit} --seed {config.seed}"
+    from_ = f" --start {start}" if start else ""
+    command = (
+        f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
+        f"--seed {config.seed}"
+    )
     lines = [
         "# Motion model",
         "",
