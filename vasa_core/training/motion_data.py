@@ -32,7 +32,7 @@ LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
 _REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
 _EMOTION_RIDGE = 3.0  # clips
 _DIRECTION_RIDGE = 1.0  # clips
-_EMOTION_LENGTH = 6.0  # standard deviations of expression
+_EMOTION_LENGTH, _CLOSING_TAKEN_OFF = 6.0, 0.5  # standard deviations of expression; share
 
 
 @runtime_checkable
@@ -131,7 +131,7 @@ def emotion_rests(
 
     Only its direction is kept, since classifier probabilities are timid; its length is _EMOTION_LENGTH. Clips of still
     heads are left out (many clips of one speaker would rule). lip_moves: how each expression opens the lips at the lip
-    pairs; that is taken off again, since the lips belong to the speech.
+    pairs. The lips belong to the speech: what opens them is taken off, what closes them halved.
     """
     lively = [clip for clip in clips if not clip.still and clip.rest is not None]
     if not lively:
@@ -144,7 +144,9 @@ def emotion_rests(
     gram = design.T @ (weight * design) + _DIRECTION_RIDGE * np.eye(design.shape[1])
     matrix = np.linalg.solve(gram, design.T @ (weight * (rests - (weight * rests).sum(0) / weight.sum())))  # (7, E)
     gram = lip_moves.T @ lip_moves + 1e-6 * np.eye(lip_moves.shape[1])
-    matrix -= matrix @ lip_moves @ np.linalg.solve(gram, lip_moves.T)
+    gaps = matrix @ lip_moves  # (7, pairs)
+    taken_off = np.where(gaps > 0, gaps, _CLOSING_TAKEN_OFF * gaps)
+    matrix -= taken_off @ np.linalg.solve(gram, lip_moves.T)
     return _EMOTION_LENGTH * matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
 
 
