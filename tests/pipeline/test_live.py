@@ -16,7 +16,7 @@ from vasa_core.evaluation.bench import measure_live
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.pipeline.sound import open_sound
+from vasa_core.pipeline.sound import Sound, open_sound
 from vasa_core.provenance.mark import mark_score
 from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 
@@ -203,3 +203,20 @@ def test_sound_that_is_no_longer_wanted_is_not_read(speech: np.ndarray) -> None:
     stopped.set()
     with pytest.raises(Cancelled):
         next(sound.chunks)
+
+
+def test_the_bundled_live_models_wait_for_little_sound(pipeline: Pipeline) -> None:
+    prepared = pipeline.prepare(ASSETS / "portrait.jpg")
+    assert pipeline.live.speech.name == pipeline.live.motion.audio_encoder == "block"
+    speech = read_audio(ASSETS / "speech.wav")
+    sent = 0
+
+    def arriving() -> Iterator[np.ndarray]:
+        nonlocal sent
+        for piece in np.split(speech, np.arange(640, 32000, 640))[:-1]:
+            sent += len(piece)
+            yield piece
+
+    first = next(m for m in pipeline.speech_motion(prepared.portrait, Sound(arriving(), None), OPTIONS) if len(m))
+    assert len(first) == LIVE_HOP
+    assert sent <= 16000 * (LIVE_HOP + LIVE_LOOK_AHEAD) / 25 + 0.2 * 16000
