@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder, stream_features
-from vasa_core.audio.features import at_frame_times, window_geometry
+from vasa_core.audio.features import LiveEncoder, at_frame_times, window_geometry
+from vasa_core.audio.moonshine import LIVE_AHEAD, LIVE_BLOCK, LIVE_FIRST
 from vasa_core.config import InputError, MissingModelError
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
@@ -169,3 +170,20 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path, wav2vec2: SpeechEncoder)
     torch.save({}, tmp_path / "pytorch_model.bin")
     with pytest.raises(MissingModelError, match="safetensors"):
         open_encoder(f"wav2vec2:{tmp_path}")
+
+
+def test_live_moonshine_hears_little_ahead_and_says_almost_the_same(speech: np.ndarray) -> None:
+    live, whole = open_encoder(live=True), open_encoder()
+    assert isinstance(live, LiveEncoder) and not isinstance(whole, LiveEncoder)
+    heard = features(live, speech)
+    pieces = np.split(speech, range(777, len(speech), 777))
+    assert np.array_equal(np.concatenate(list(stream_features(live, iter(pieces)))), heard)
+    changed, frame = speech.copy(), LIVE_FIRST + 3 * LIVE_BLOCK  # the first of a block
+    changed[(frame + LIVE_AHEAD) * SAMPLES_PER_FRAME :] = 0
+    assert np.array_equal(features(live, changed)[:frame], heard[:frame])
+    reference = features(whole, speech)
+    assert heard.shape == reference.shape
+    alike = [np.corrcoef(heard[:, k], reference[:, k])[0, 1] for k in range(heard.shape[1])]
+    assert np.median(alike) > 0.8
+    for samples in (1, 640, 5000, 11000):
+        assert len(features(live, speech[:samples])) == frame_count(samples)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jaxtyping import Float32
 
+from vasa_core.audio.features import LiveEncoder
 from vasa_core.config import ASSETS, Cancelled, GenerationOptions, InputError
 from vasa_core.evaluation.bench import measure_live
 from vasa_core.io.audio import read_audio
@@ -205,9 +206,9 @@ def test_sound_that_is_no_longer_wanted_is_not_read(speech: np.ndarray) -> None:
         next(sound.chunks)
 
 
-def test_the_bundled_live_models_wait_for_little_sound(pipeline: Pipeline) -> None:
+def test_the_bundled_encoder_waits_for_little_sound(pipeline: Pipeline) -> None:
     prepared = pipeline.prepare(ASSETS / "portrait.jpg")
-    assert pipeline.live.speech.name == pipeline.live.motion.audio_encoder == "block"
+    assert isinstance(pipeline.live, LiveEncoder) and pipeline.live.name == pipeline.motion.audio_encoder
     speech = read_audio(ASSETS / "speech.wav")
     sent = 0
 

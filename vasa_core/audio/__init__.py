@@ -11,16 +11,18 @@ from vasa_core.registry import resolve
 __all__ = ["SpeechEncoder", "features", "open_encoder", "stream_features"]
 
 
-def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
+def open_encoder(name: str = "moonshine", threads: int = 1, live: bool = False) -> SpeechEncoder:
     """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>".
+
+    live: for sound that is still arriving: "moonshine" then hears little of what follows, instead of 8 s at a time.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
-        from vasa_core.audio.moonshine import MoonshineEncoder
+        from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
 
-        return MoonshineEncoder(resolve("speech_encoder"), threads)
+        return (LiveMoonshine if live else MoonshineEncoder)(resolve("speech_encoder"), threads)
     if kind == "block":
         from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
 

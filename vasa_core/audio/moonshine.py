@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.audio.features import at_frame_times, window_geometry
-from vasa_core.rates import frame_count
+from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 
 _FIRST_CENTRE, _HOP, _WINDOW = window_geometry([127, 7, 3], [64, 3, 2])  # its convolutions: 447, 384, 895 samples
+
+LIVE_HISTORY, LIVE_AHEAD = 75, 4  # video frames heard before and after a block
+LIVE_FIRST, LIVE_BLOCK = 12, 10  # frames of the first block and of the next: as live motion asks for them
 
 
 class MoonshineEncoder:
@@ -35,3 +39,29 @@ class MoonshineEncoder:
         inputs = {"input_values": padded, "attention_mask": np.ones(padded.shape, np.int64)}
         steps = np.asarray(self._session.run(None, inputs)[0])[0]  # (steps, 288)
         return at_frame_times(steps, _FIRST_CENTRE, _HOP, frame_count(len(waveform)))
+
+
+class LiveMoonshine(MoonshineEncoder):
+    """A `LiveEncoder` of the same weights: it hears LIVE_HISTORY back and LIVE_AHEAD on, a block of frames at a time.
+
+    Blocks lie at fixed places of the sound, so how it is cut does not change the features. Near the end of what it
+    hears the encoder is less sure than in the midst of 8 s.
+    """
+
+    def stream(
+        self, chunks: Iterator[Float32[np.ndarray, " samples"]]
+    ) -> Iterator[Float32[np.ndarray, "frames channels"]]:
+        """Features as soon as the sound that they need is there; chunks may be of any length."""
+        held = np.zeros(0, np.float32)  # from frame `first` on
+        first = done = 0  # frames: where `held` begins; given so far
+        block = LIVE_FIRST
+        for chunk in chunks:
+            held = np.concatenate([held, chunk])
+            while len(held) >= (needed := (done - first + block + LIVE_AHEAD) * SAMPLES_PER_FRAME):
+                yield self(held[:needed])[done - first : done - first + block]
+                done, block = done + block, LIVE_BLOCK
+                passed = max(0, done - LIVE_HISTORY - first)
+                first, held = first + passed, held[passed * SAMPLES_PER_FRAME :]
+        rest = self(held)[done - first :]
+        if len(rest):
+            yield rest

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from threading import Event
 
@@ -79,20 +78,6 @@ class VideoResult:
         return max(self.width, self.height)
 
 
-@dataclass(frozen=True, eq=False)
-class Speaker:
-    """What turns speech into motion: a motion model, and the speech encoder that it was trained on."""
-
-    motion: MotionModel
-    speech: SpeechEncoder
-
-    @classmethod
-    def load(cls, folder: Path, device: str) -> Speaker:
-        """From a motion checkpoint. Raises InputError if it is missing or damaged."""
-        motion = MotionModel.load(folder, device)
-        return cls(motion, open_encoder(motion.audio_encoder))
-
-
 class Pipeline:
     """Loaded models; every method may be called many times."""
 
@@ -103,15 +88,15 @@ class Pipeline:
         speech: SpeechEncoder,
         preprocessor: Preprocessor,
         person: PersonMatte,
-        live: Callable[[], Speaker] | None = None,
+        live: SpeechEncoder | None = None,
     ) -> None:
-        """live: loads what speaks sound that is still arriving, at its first use; by default the same as for files."""
+        """live: hears sound that is still arriving, in place of `speech` and as it does."""
         self.face = face
         self.motion = motion
         self.speech = speech
         self.preprocessor = preprocessor
         self.person = person
-        self._load_live = live
+        self.live = live or speech
 
     @classmethod
     def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS) -> Pipeline:
@@ -122,20 +107,15 @@ class Pipeline:
         device = _device(device)
         if device == "cpu":
             torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
-        speaker, live = Speaker.load(checkpoints / "motion", device), checkpoints / "motion_live"
+        motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
             MeshFaceModel.load(checkpoints, device),
-            speaker.motion,
-            speaker.speech,
+            motion,
+            open_encoder(motion.audio_encoder),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
-            (lambda: Speaker.load(live, device)) if live.is_dir() else None,
+            open_encoder(motion.audio_encoder, live=True),
         )
-
-    @cached_property
-    def live(self) -> Speaker:
-        """What speaks sound that is still arriving."""
-        return self._load_live() if self._load_live else Speaker(self.motion, self.speech)
 
     def prepare(self, image: Path | Frame) -> Prepared:
         """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
@@ -168,8 +148,8 @@ class Pipeline:
         usual = portrait.motion.pose[0]
         speech, stream = self.speech, MotionStream(self.motion, usual, options)
         if sound.live:
-            speech = self.live.speech
-            stream = MotionStream(self.live.motion, usual, options, LIVE_HOP, look_ahead=LIVE_LOOK_AHEAD)
+            speech = self.live
+            stream = MotionStream(self.motion, usual, options, LIVE_HOP, look_ahead=LIVE_LOOK_AHEAD)
         for features in stream_features(speech, sound.chunks):
             # A hop at a time, so that the first frame does not wait for the whole block's motion.
             for start in range(0, len(features), stream.hop):
