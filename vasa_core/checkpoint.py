@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.optim import Optimizer
 
 from vasa_core.config import InputError
 from vasa_core.registry import file_sha256
@@ -86,6 +87,13 @@ def config_from(kind: Callable[..., Config], values: Mapping[str, Any]) -> Confi
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file by rename: it is whole, or as it was."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write one safetensors file as it is (no change of precision), by rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +110,25 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: stream.get_tensor(name) for name in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path} cannot be read ({error}); expected a safetensors file.") from error
+
+
+def optimizer_tensors(part: str, optimizer: Optimizer) -> dict[str, Tensor]:
+    """An optimizer's moments as tensors named "part.parameter.moment", for `save_tensors`."""
+    return {
+        f"{part}.{index}.{name}": torch.as_tensor(value)
+        for index, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def restore_optimizer(part: str, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimizer the moments that `optimizer_tensors` named; its rates stay its own."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.split(".", 1)[0] == part:
+            _, index, moment = name.split(".")
+            state.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _half(name: str, value: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.audio import SpeechEncoder, features, open_encoder, stream_features
+from vasa_core.audio import SpeechEncoder, features, live_encoder, open_encoder, stream_features
 from vasa_core.audio.features import LiveEncoder, at_frame_times, window_geometry
 from vasa_core.audio.moonshine import LIVE_AHEAD, LIVE_BLOCK, LIVE_FIRST
 from vasa_core.config import InputError, MissingModelError
@@ -173,7 +173,8 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path, wav2vec2: SpeechEncoder)
 
 
 def test_live_moonshine_hears_little_ahead_and_says_almost_the_same(speech: np.ndarray) -> None:
-    live, whole = open_encoder(live=True), open_encoder()
+    whole = open_encoder()
+    live = live_encoder(whole)
     assert isinstance(live, LiveEncoder) and not isinstance(whole, LiveEncoder)
     heard = features(live, speech)
     pieces = np.split(speech, range(777, len(speech), 777))

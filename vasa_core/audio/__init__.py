@@ -5,24 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
+from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
 from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.registry import resolve
 
-__all__ = ["SpeechEncoder", "features", "open_encoder", "stream_features"]
+__all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_features"]
 
 
-def open_encoder(name: str = "moonshine", threads: int = 1, live: bool = False) -> SpeechEncoder:
+def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
     """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>".
-
-    live: for sound that is still arriving: "moonshine" then hears little of what follows, instead of 8 s at a time.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
-        from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
-
-        return (LiveMoonshine if live else MoonshineEncoder)(resolve("speech_encoder"), threads)
+        return MoonshineEncoder(resolve("speech_encoder"), threads)
     if kind == "block":
         from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
 
@@ -32,3 +29,8 @@ def open_encoder(name: str = "moonshine", threads: int = 1, live: bool = False) 
 
         return Wav2Vec2Encoder(source)
     raise InputError(f"speech encoder is {name!r}; expected 'moonshine', 'block' or 'wav2vec2:<folder or hub name>'.")
+
+
+def live_encoder(encoder: SpeechEncoder) -> SpeechEncoder:
+    """What hears sound that is still arriving with the same weights: little ahead, where the encoder can do that."""
+    return LiveMoonshine(encoder) if isinstance(encoder, MoonshineEncoder) else encoder

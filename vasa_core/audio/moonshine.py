@@ -41,12 +41,20 @@ class MoonshineEncoder:
         return at_frame_times(steps, _FIRST_CENTRE, _HOP, frame_count(len(waveform)))
 
 
-class LiveMoonshine(MoonshineEncoder):
-    """A `LiveEncoder` of the same weights: it hears LIVE_HISTORY back and LIVE_AHEAD on, a block of frames at a time.
+class LiveMoonshine:
+    """A `LiveEncoder` on an opened Moonshine, which hears LIVE_HISTORY back and LIVE_AHEAD on, in blocks of frames.
 
     Blocks lie at fixed places of the sound, so how it is cut does not change the features. Near the end of what it
     hears the encoder is less sure than in the midst of 8 s.
     """
+
+    def __init__(self, encoder: MoonshineEncoder) -> None:
+        self._encoder = encoder
+        self.name, self.version, self.channels = encoder.name, encoder.version, encoder.channels
+
+    def __call__(self, waveform: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames 288"]:
+        """All of the waveform heard at once."""
+        return self._encoder(waveform)
 
     def stream(
         self, chunks: Iterator[Float32[np.ndarray, " samples"]]

@@ -17,7 +17,7 @@ import numpy as np
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
-from vasa_core.config import ASSETS, CHECKPOINTS, PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
+from vasa_core.config import ASSETS, CHECKPOINTS, PORTRAIT_SIZE, GenerationOptions, InputError
 from vasa_core.evaluation.controls import sweep_controls
 from vasa_core.evaluation.drawing import sweep_drawing
 from vasa_core.evaluation.footage import (
@@ -32,7 +32,7 @@ from vasa_core.evaluation.footage import (
     video,
     visible_box,
 )
-from vasa_core.evaluation.identity import Descriptor, open_descriptor
+from vasa_core.evaluation.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.report import summarise, write_report
 from vasa_core.evaluation.truth import compare
 from vasa_core.face.topology import canonical_mesh
@@ -97,7 +97,7 @@ def evaluate(
             Tracker(landmarker, canonical_mesh(task)[0]),
             judge,
             open_encoder(judge.config.encoder),
-            _descriptor(missing),
+            optional_descriptor(missing),
             out,
         )
         videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
@@ -117,14 +117,6 @@ def evaluate(
     }
     write_report(out / "evaluation.json", result)
     return result
-
-
-def _descriptor(missing: list[str]) -> Descriptor | None:
-    try:
-        return open_descriptor()
-    except MissingModelError as error:
-        missing.append(f"identity by descriptor: {error}")
-        return None
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,12 @@ def open_descriptor() -> Descriptor:
         return np.array(model.compute_face_descriptor(chip))
 
     return describe
+
+
+def optional_descriptor(missing: list[str]) -> Descriptor | None:
+    """The descriptor; None where it is not installed, which is then said in `missing`."""
+    try:
+        return open_descriptor()
+    except MissingModelError as error:
+        missing.append(f"identity by descriptor: {error}")
+        return None

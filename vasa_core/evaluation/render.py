@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from vasa_core.config import PORTRAIT_SIZE, InputError, MissingModelError
+from vasa_core.config import PORTRAIT_SIZE, InputError
 from vasa_core.evaluation.footage import Box, Frame, Track, Tracker, cropped, visible_box
 from vasa_core.evaluation.geometry import (
     OPEN_PERCENTILE,
@@ -25,7 +25,7 @@ from vasa_core.evaluation.geometry import (
     inner_gap,
     region_errors,
 )
-from vasa_core.evaluation.identity import Descriptor, open_descriptor
+from vasa_core.evaluation.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.picture_figures import BackgroundMotion, box_around, psnr
 from vasa_core.evaluation.render_figures import (
     Distance,
@@ -116,7 +116,7 @@ def measure_renderer(
         tracker = Tracker(landmarker, canonical_mesh(task)[0])
         face = MeshFaceModel.load(checkpoints)
         person = PersonMatte(resolve("person_mask"))
-        models = Models(face, preprocessor, person, tracker, distance, _descriptor(missing))
+        models = Models(face, preprocessor, person, tracker, distance, optional_descriptor(missing))
         for identity, path in distinct_first(clips):
             if len(measured) == total:
                 break
@@ -176,14 +176,6 @@ def liveliest_run(gap: Float[np.ndarray, " n"]) -> Int[np.ndarray, " run"]:
     length = min(RUN, len(gap))
     start = int(np.argmax(moved[length - 1 :] - moved[: len(moved) - length + 1]))
     return np.arange(start, start + length)
-
-
-def _descriptor(missing: list[str]) -> Descriptor | None:
-    try:
-        return open_descriptor()
-    except MissingModelError as error:
-        missing.append(f"identity by descriptor: {error}")
-        return None
 
 
 def _film(models: Models, clip: Path) -> Filmed:

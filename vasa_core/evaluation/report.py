@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vasa_core.checkpoint import write_text
 from vasa_core.rates import FPS
 
 # Figure, unit, what is wanted. In the table's order; a figure with no value anywhere is left out.
@@ -105,9 +105,7 @@ def table(result: dict[str, Any]) -> str:
 
 def write_report(path: Path, result: dict[str, Any]) -> None:
     """Write the result as JSON, by rename; infinite and missing values become null."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(_plain(result), indent=2) + "\n")
-    part.replace(path)
+    write_text(path, json.dumps(_plain(result), indent=2) + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from vasa_core.audio import SpeechEncoder, open_encoder, stream_features
+from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
 from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError
 from vasa_core.face.mesh import MeshFaceModel, Portrait
 from vasa_core.face.pose import LOG_DISTANCE
@@ -88,15 +88,13 @@ class Pipeline:
         speech: SpeechEncoder,
         preprocessor: Preprocessor,
         person: PersonMatte,
-        live: SpeechEncoder | None = None,
     ) -> None:
-        """live: hears sound that is still arriving, in place of `speech` and as it does."""
         self.face = face
         self.motion = motion
         self.speech = speech
         self.preprocessor = preprocessor
         self.person = person
-        self.live = live or speech
+        self.live = live_encoder(speech)
 
     @classmethod
     def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS) -> Pipeline:
@@ -114,7 +112,6 @@ class Pipeline:
             open_encoder(motion.audio_encoder),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
-            open_encoder(motion.audio_encoder, live=True),
         )
 
     def prepare(self, image: Path | Frame) -> Prepared:

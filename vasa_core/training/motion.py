@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.checkpoint import load_checkpoint, load_tensors, save_tensors
+from vasa_core.checkpoint import load_checkpoint, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from vasa_core.config import InputError
 from vasa_core.motion.denoiser import SIZES, Denoiser, DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
@@ -228,8 +228,7 @@ class MotionTrainer:
         """Write everything that the next step depends on."""
         tensors = {f"model.{n}": v for n, v in self.denoiser.named_parameters()}
         tensors |= {f"average.{n}": v for n, v in self.average.items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        tensors |= optimizer_tensors("optimiser", self.optimiser)
         metadata = {"step": str(self.step), "seconds": str(self.seconds), "config": json.dumps(asdict(self.config))}
         save_tensors(path, tensors, metadata)
 
@@ -242,13 +241,7 @@ class MotionTrainer:
             raise InputError(f"{path} is of a run with another config ({stored}); expected {wanted}: delete it.")
         self._assign({n: tensors[f"model.{n}"] for n in self.average})
         self.average = {n: tensors[f"average.{n}"] for n in self.average}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, moment = name.split(".")
-                moments.setdefault(int(index), {})[moment] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        restore_optimizer("optimiser", self.optimiser, tensors)
         self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
 
     def averaged_model(self) -> MotionModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vasa_core.audio import open_encoder
+from vasa_core.checkpoint import write_text
 from vasa_core.config import CHECKPOINTS
 from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
@@ -115,8 +115,8 @@ def write_card(
         "offset on what the speech implies. Head motion is that of people who talk to a camera.",
         "",
     ]
-    _write(out / CARD, "\n".join(lines))
-    _write(out / SCORES, json.dumps(scores, indent=2) + "\n")
+    write_text(out / CARD, "\n".join(lines))
+    write_text(out / SCORES, json.dumps(scores, indent=2) + "\n")
 
 
 def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
@@ -137,9 +137,3 @@ def _licence_lines(data: list[Path]) -> list[str]:
             with manifest.open(newline="") as stream:
                 licences.update(row["licence"] for row in csv.DictReader(stream) if row.get("licence"))
     return [f"- licence of {count} clips: {licence}" for licence, count in licences.most_common()]
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)

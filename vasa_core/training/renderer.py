@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vasa_core.checkpoint import load_tensors, save_tensors
+from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from vasa_core.config import InputError
 from vasa_core.face.patch_network import OPENING, WARPED, PatchConfig, PatchNetwork, blended
 from vasa_core.face.regions import EYE_LEFT, MOUTH
@@ -224,8 +224,7 @@ class TrainingRun:
             for name, value in getattr(self, part).state_dict().items()
         }
         for part in ("optimizer", "judge_optimizer"):
-            for index, state in getattr(self, part).state_dict()["state"].items():
-                tensors |= {f"{part}.{index}.{name}": value for name, value in state.items()}
+            tensors |= optimizer_tensors(part, getattr(self, part))
         facts = {"step": str(self.step), "seconds": str(self.seconds), "best": str(self.best)}
         save_tensors(self.folder / "state.safetensors", tensors, facts)
 
@@ -243,13 +242,7 @@ class TrainingRun:
             state = {name.split(".", 1)[1]: v for name, v in tensors.items() if name.split(".", 1)[0] == part}
             getattr(self, part).load_state_dict(state)
         for part in ("optimizer", "judge_optimizer"):
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, value in tensors.items():
-                if name.split(".", 1)[0] == part:
-                    _, index, key = name.split(".")
-                    moments.setdefault(int(index), {})[key] = value
-            optimizer = getattr(self, part)
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+            restore_optimizer(part, getattr(self, part), tensors)
         self.step, self.seconds, self.best = int(facts["step"]), float(facts["seconds"]), float(facts["best"])
 
 

@@ -31,7 +31,7 @@ from vasa_core.audio.block_wav2vec2 import (
     transformed,
 )
 from vasa_core.audio.phones import PHONES, UNKNOWN
-from vasa_core.checkpoint import load_tensors, save_checkpoint, save_tensors
+from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_checkpoint, save_tensors
 from vasa_core.config import InputError
 from vasa_core.training.speech_augment import SpeechBatch, SpeechCrops, clean_crop
 from vasa_core.training.speech_data import Utterance
@@ -142,8 +142,7 @@ class SpeechRun:
         """Write the state from which `resume` goes on, and the averaged encoder as a checkpoint."""
         tensors = {name: value.detach() for name, value in self._parameters()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        tensors |= optimizer_tensors("optimizer", self.optimizer)
         facts = {"step": str(self.step), "seconds": str(self.seconds), "config": json.dumps(asdict(self.config))}
         save_tensors(self.folder / "state.safetensors", tensors, facts)
         save_checkpoint(out, dict(ARCHITECTURE), dict(self.averaged()[0].state_dict()))
@@ -159,12 +158,7 @@ class SpeechRun:
             for name, value in self._parameters():
                 value.copy_(tensors[name])
         self.average = {name: tensors[f"average.{name}"] for name in self.average}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                moments.setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        restore_optimizer("optimizer", self.optimizer, tensors)
         self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
 
 

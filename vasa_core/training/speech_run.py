@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from vasa_core.audio import open_encoder
 from vasa_core.audio.alignment import Aligner, transcripts
 from vasa_core.audio.block_wav2vec2 import ARCHITECTURE, LOOK_AHEAD, build_network
+from vasa_core.checkpoint import write_text
 from vasa_core.rates import SAMPLE_RATE
 from vasa_core.training.speech import SpeechTrainingConfig, train_speech
 from vasa_core.training.speech_data import (
@@ -52,7 +52,7 @@ def run_speech_training(
     utterances = load_utterances(itertools.chain(*sources), open_encoder(TEACHER), cache / "utterances")
     scores = train_speech(utterances, config, out, cache / "runs" / out.name)
     names = [folder.resolve().name for folder in (*speech, *data)]
-    _write(out / "MODEL_CARD.md", card(utterances, names, config, scores))
+    write_text(out / "MODEL_CARD.md", card(utterances, names, config, scores))
     return scores
 
 
@@ -107,9 +107,3 @@ def card(utterances: list[Utterance], names: list[str], config: SpeechTrainingCo
             "",
         ]
     )
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
