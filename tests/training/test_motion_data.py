@@ -55,6 +55,7 @@ def test_sync_scores_tell_own_sound_and_its_lag_from_other_sound(people: int) ->
         (SyncScore(0.3, 1), True, 0),
         (SyncScore(0.3, 4), False, 0),
         (SyncScore(0.7, 4), True, 4),
+        (SyncScore(0.7, 1), True, 0),
         (SyncScore(0.7, -2), True, -2),
         (SyncScore(0.7, 6), False, 0),
     ],

@@ -26,6 +26,7 @@ from vasa_core.types import Motion
 MIN_FRAMES = 30
 MIN_SYNC, MAX_LAG = 0.2, 2  # correlation of lip opening with its prediction from the sound; frames
 CLEAR_SYNC, CLEAR_LAG = 0.4, 5  # above this correlation, a lag up to this is trusted and the sound moved by it
+UNSURE_LAG = 1  # frames; how far a measured lag may be off: sound is not moved by so little
 STILL = np.deg2rad(1.5)  # a head that turns less than this sits still on purpose: its stillness is not to be learned
 SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
 LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
@@ -168,6 +169,8 @@ def with_trusted_sound(clip: MotionClip, score: SyncScore | None) -> MotionClip:
     """The clip marked as synced or not by its score, its sound moved to lag 0 where the lag is clear."""
     if score is None or score.correlation < MIN_SYNC or abs(score.lag) > CLEAR_LAG:
         return replace(clip, synced=False)
+    if abs(score.lag) <= UNSURE_LAG:
+        return replace(clip, synced=True)
     if score.correlation < CLEAR_SYNC:
         return replace(clip, synced=abs(score.lag) <= MAX_LAG)
     index = np.clip(np.arange(len(clip)) - score.lag, 0, len(clip) - 1)
