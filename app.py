@@ -18,6 +18,7 @@ from vasa_core.config import (
     ASSETS,
     DISTANCE_RANGE,
     EMOTION_CHOICES,
+    FACES,
     GAZE_LIMIT,
     GenerationOptions,
     InputError,
@@ -27,6 +28,7 @@ from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
+FURTHER_SCALES = {"gaze": "gaze", "emotion": "emotion", "distance": "head distance", "previous": "the motion before"}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -50,11 +52,14 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         guidance_audio: float,
         guidance_gaze: float,
         guidance_emotion: float,
+        guidance_distance: float,
+        guidance_previous: float,
         head_motion: float,
         steps: int,
         seed: int,
         size: int,
         paste_back: bool,
+        face: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio recognises it
     ) -> Iterator[Any]:
         if not portrait or not speech:
@@ -68,6 +73,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             guidance_audio=float(guidance_audio),
             guidance_gaze=float(guidance_gaze),
             guidance_emotion=float(guidance_emotion),
+            guidance_distance=float(guidance_distance),
+            guidance_previous=float(guidance_previous),
             head_motion=float(head_motion),
             steps=steps,
             seed=seed,
@@ -76,7 +83,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         )
         progress(0, desc="Reading the portrait and the speech")
         try:
-            for done, total, video in _run(worker, pipeline, Path(portrait), Path(speech), options):
+            for done, total, video in _run(worker, pipeline, face, Path(portrait), Path(speech), options):
                 if video is None:
                     progress((done, total), desc="Making the video", unit="frames")
                     yield gr.skip()
@@ -101,16 +108,14 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
                 speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
                 controls = _controls()
             with gr.Column():
-                video = gr.Video(
-                    label="Result", autoplay=True, buttons=["download"], height=512, elem_id="result", interactive=False
-                )
+                look: Any = {"autoplay": True, "buttons": ["download"], "height": 512, "interactive": False}
+                video = gr.Video(label="Result", elem_id="result", **look)
                 with gr.Row():
                     start = gr.Button("Generate", variant="primary")
                     stop = gr.Button("Stop", variant="stop")
+        one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "gpu"}
         inputs = [portrait, speech, *controls]
-        event = start.click(
-            _on_gpu(generate), inputs, video, api_name="generate", concurrency_limit=1, concurrency_id="gpu"
-        )
+        event = start.click(_on_gpu(generate), inputs, video, api_name="generate", **one_at_a_time)
         stop.click(None, cancels=[event], api_visibility="private")
         gr.Examples(
             [[str(ASSETS / "portrait.jpg"), str(ASSETS / name)] for name in ("speech.wav", "speech2.wav")],
@@ -121,7 +126,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
 
 def _controls() -> list[gr.components.Component]:
-    """One component for each of `GenerationOptions`, in the order of `generate`'s arguments."""
+    """One component for each of `generate`'s arguments, in their order."""
     gaze_yaw = gr.Slider(-GAZE_LIMIT, GAZE_LIMIT, DEFAULTS.gaze_yaw, step=1, label="Gaze left / right (degrees)")
     gaze_pitch = gr.Slider(-GAZE_LIMIT, GAZE_LIMIT, DEFAULTS.gaze_pitch, step=1, label="Gaze down / up (degrees)")
     distance = gr.Slider(*DISTANCE_RANGE, DEFAULTS.distance, step=0.05, label="Head distance (1 = as photographed)")
@@ -130,18 +135,21 @@ def _controls() -> list[gr.components.Component]:
         strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
     with gr.Accordion("More", open=False):
-        gaze = gr.Slider(0, 5, DEFAULTS.guidance_gaze, step=0.1, label="CFG scale of gaze")
-        feeling = gr.Slider(0, 5, DEFAULTS.guidance_emotion, step=0.1, label="CFG scale of emotion")
+        scales = [
+            gr.Slider(0, 5, getattr(DEFAULTS, f"guidance_{name}"), step=0.1, label=f"CFG scale of {label}")
+            for name, label in FURTHER_SCALES.items()
+        ]
         head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")
         seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed")
         size = gr.Radio([256, 512], value=DEFAULTS.size, label="Size (px)")
         whole = gr.Checkbox(DEFAULTS.paste_back, label="Show the whole photo")
-    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, gaze, feeling, head, steps, seed, size, whole]
+        face = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
+    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, *scales, head, steps, seed, size, whole, face]
 
 
 def _run(
-    worker: ThreadPoolExecutor, pipeline: Pipeline, portrait: Path, speech: Path, options: GenerationOptions
+    worker: ThreadPoolExecutor, pipeline: Pipeline, face: str, portrait: Path, speech: Path, options: GenerationOptions
 ) -> Iterator[tuple[int, int, Path | None]]:
     """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
 
@@ -157,7 +165,8 @@ def _run(
         nonlocal reached
         reached = (done, total)
 
-    job = worker.submit(pipeline.generate, portrait, speech, out, options, cancelled=stopped.is_set, progress=report)
+    watch: Any = {"cancelled": stopped.is_set, "progress": report}
+    job = worker.submit(lambda: pipeline.with_face(face).generate(portrait, speech, out, options, **watch))
     try:
         while wait([job], POLL_SECONDS).not_done:
             yield *reached, None

@@ -56,7 +56,16 @@ def test_the_endpoint_names_every_option(client: Client) -> None:
     assert list(endpoints["named_endpoints"]) == ["/generate"]
     names = [parameter["parameter_name"] for parameter in endpoints["named_endpoints"]["/generate"]["parameters"]]
     assert names[:6] == ["portrait", "speech", "gaze_yaw", "gaze_pitch", "distance", "emotion"]
-    assert {"emotion_strength", "guidance_audio", "head_motion", "steps", "seed", "size"} <= set(names)
+    assert {
+        "emotion_strength",
+        "guidance_audio",
+        "guidance_previous",
+        "guidance_distance",
+        "head_motion",
+        "steps",
+        "seed",
+        "size",
+    } <= set(names)
 
 
 def test_bad_input_is_answered_with_its_sentence(

@@ -55,6 +55,23 @@ def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
+def test_reenact_takes_head_and_face_from_where_it_is_told(
+    talking: tuple[Path, dict], portrait: Path, tmp_path: Path
+) -> None:
+    done = run("reenact", portrait, "--pose", "spin", "--dynamics", talking[0], tmp_path / "out.mp4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+
+
+@pytest.mark.slow
+def test_showcase_writes_one_video(
+    talking: tuple[Path, dict], portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    done = run("showcase", portrait, short_speech, tmp_path / "out.mp4", "--pose", talking[0], "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+
+
 def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
     done = run("encode", portrait, tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
@@ -67,6 +84,10 @@ BAD = [
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--gaze-yaw", "nan"], "gaze_yaw is nan; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--emotion", "bored"], "emotion is 'bored'; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--device", "abacus"], "device is 'abacus'; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--head-pose", "nod"], "head_pose is 'nod'; expected"),
+    (["reenact", "{portrait}", "{folder}/o.mp4"], "the driving video is none; expected one"),
+    (["reenact", "{portrait}", "{folder}/o.mp4", "--pose", "{folder}/none.mp4"], "none.mp4 does not exist"),
+    (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
     (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),

@@ -25,6 +25,8 @@ BAD = [
     ("guidance_audio", math.nan),
     ("guidance_gaze", -1),
     ("guidance_emotion", 1e9),
+    ("guidance_distance", math.inf),
+    ("guidance_previous", True),
     ("head_motion", -0.5),
     ("steps", 0),
     ("steps", 1.5),

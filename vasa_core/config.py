@@ -27,11 +27,14 @@ _PROJECT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = _PROJECT / "checkpoints"  # the bundled weights
 ASSETS = _PROJECT / "assets"  # the bundled examples
 
+MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; VASA-1's learned face latent space
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_AUDIO_SECONDS = 20 * 60
 MIN_AUDIO_SECONDS = 0.1
+
+SPIN = "spin"  # the name of the predefined head pose
 
 GAZE_LIMIT = 30.0  # degrees
 DISTANCE_RANGE = (0.7, 1.5)
@@ -44,8 +47,11 @@ class GenerationOptions:
     gaze_yaw, gaze_pitch: degrees; 0/0 looks into the camera, +yaw to the viewer's right, +pitch up.
     distance: head-to-camera distance relative to the portrait; 0.7 nearer, 1.5 farther.
     emotion: a name of EMOTION_CHOICES or None; emotion_strength: 0 (off) to 1.
-    guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2).
-    head_motion: amount of generated head motion; 0 freezes the head at the portrait's pose.
+    guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2), one for each condition; `previous` is the
+        end of the window before, motion and sound. Each that is not 0 costs one more forward pass a step.
+    head_motion: amount of head motion; 0 freezes the head at the portrait's pose.
+    head_pose: None for a generated one, SPIN for one that goes round, or a video of a head to follow (played forwards
+        and backwards until the speech ends).
     steps: sampler steps per window. size: output side in px. seed: any 32-bit unsigned integer.
     paste_back: show the whole photo, at its own size, with the talking head in its place; `size` then has no effect.
     """
@@ -58,7 +64,10 @@ class GenerationOptions:
     guidance_audio: float = 0.5
     guidance_gaze: float = 0.0
     guidance_emotion: float = 1.0
+    guidance_distance: float = 0.0
+    guidance_previous: float = 0.0
     head_motion: float = 1.0
+    head_pose: str | Path | None = None
     steps: int = 10
     seed: int = 0
     size: int = PORTRAIT_SIZE
@@ -74,6 +83,8 @@ class GenerationOptions:
             "guidance_audio": (0.0, 5.0),
             "guidance_gaze": (0.0, 5.0),
             "guidance_emotion": (0.0, 5.0),
+            "guidance_distance": (0.0, 5.0),
+            "guidance_previous": (0.0, 5.0),
             "head_motion": (0.0, 2.0),
             "steps": (1, 100),
             "seed": (0, 2**32 - 1),
@@ -94,6 +105,8 @@ class GenerationOptions:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected a whole number.")
         if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
             raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
+        if self.head_pose is not None and self.head_pose != SPIN and not Path(self.head_pose).is_file():
+            raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
         if not isinstance(self.paste_back, bool):
             raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
         if self.size not in (256, 512):

@@ -12,6 +12,7 @@ from vasa_core.cli.options import (
     DEFAULTS,
     Checkpoints,
     Device,
+    Face,
     Json,
     PasteBack,
     Seed,
@@ -21,7 +22,10 @@ from vasa_core.cli.options import (
     report,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
-from vasa_core.config import CHECKPOINTS, GenerationOptions
+from vasa_core.config import CHECKPOINTS, MESH, SPIN, GenerationOptions, InputError
+
+PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
+DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
 
 @cli.command()
@@ -37,11 +41,17 @@ def generate(
     guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
     guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze.")] = DEFAULTS.guidance_gaze,
     guidance_emotion: Annotated[float, typer.Option(help="CFG scale of the emotion.")] = DEFAULTS.guidance_emotion,
+    guidance_distance: Annotated[float, typer.Option(help="CFG scale of the distance.")] = DEFAULTS.guidance_distance,
+    guidance_previous: Annotated[
+        float, typer.Option(help="CFG scale of the motion before.")
+    ] = DEFAULTS.guidance_previous,
     head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
+    head_pose: Annotated[str | None, typer.Option(help="spin, or a video of a head; generated if left out.")] = None,
     steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,
     seed: Seed = DEFAULTS.seed,
     size: Annotated[int, typer.Option(help="Side of the video in px, 256 or 512.")] = DEFAULTS.size,
     paste_back: PasteBack = DEFAULTS.paste_back,
+    face: Face = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -56,7 +66,10 @@ def generate(
         guidance_audio=guidance_audio,
         guidance_gaze=guidance_gaze,
         guidance_emotion=guidance_emotion,
+        guidance_distance=guidance_distance,
+        guidance_previous=guidance_previous,
         head_motion=head_motion,
+        head_pose=head_pose,
         steps=steps,
         seed=seed,
         size=size,
@@ -64,7 +77,7 @@ def generate(
     ).validate()
     check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints)
+        pipeline = load_pipeline(device, checkpoints, face)
         with INTERRUPT.asks() as cancelled:
             result = pipeline.generate(portrait, speech, out, options, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
@@ -73,22 +86,64 @@ def generate(
 @cli.command()
 def reenact(
     portrait: Path,
-    driving: Path,
+    driving: Annotated[list[Path] | None, typer.Argument(metavar="[DRIVING]")] = None,
+    *,
     out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
     use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
+    pose: PoseVideo = None,
+    dynamics: DynamicsVideo = None,
     paste_back: PasteBack = DEFAULTS.paste_back,
     seed: Seed = DEFAULTS.seed,
+    face: Face = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
-    """Move the person of PORTRAIT as the person in the DRIVING video moves."""
-    check_paths(portrait, driving, out=out, suffix=".mp4")
+    """Move the person of PORTRAIT as the person in the DRIVING video moves, or head and face as two videos do.
+
+    The result is as long as the shorter video and has the sound of the one that the face is from.
+    """
+    if len(driving or []) > 1 or not (driving or pose or dynamics):
+        given = " ".join(map(str, driving or [])) or "none"
+        raise InputError(f"the driving video is {given}; expected one, or --pose and --dynamics.")
+    videos = [Path(video) for video in (*(driving or []), pose, dynamics) if video and video != SPIN]
+    check_paths(portrait, *videos, out=out, suffix=".mp4")
     with progress_bar("reenact", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints)
+        pipeline = load_pipeline(device, checkpoints, face)
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed, paste_back=paste_back)
-            result = pipeline.reenact(portrait, driving, out, use, options, cancelled, progress)
+            first = driving[0] if driving else None
+            result = pipeline.reenact(portrait, first, out, use, options, cancelled, progress, pose, dynamics)
+    report(result, as_json, f"{out}: {result.frames} frames")
+
+
+@cli.command()
+def showcase(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    pose: PoseVideo = None,
+    dynamics: DynamicsVideo = None,
+    seed: Seed = DEFAULTS.seed,
+    face: Face = MESH,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Show head pose and face edited apart: PORTRAIT speaks SPEECH in several ways, side by side.
+
+    Columns: as generated, with a still head, with a spinning head, with a still face, and with --pose or --dynamics
+    the head of one video and the face of another.
+    """
+    videos = [Path(video) for video in (pose, dynamics) if video and video != SPIN]
+    check_paths(portrait, speech, *videos, out=out, suffix=".mp4")
+    with progress_bar("showcase", "frame") as progress:
+        pipeline = load_pipeline(device, checkpoints, face)
+        from vasa_core.pipeline import showcase as show
+
+        with INTERRUPT.asks() as cancelled:
+            options = GenerationOptions(seed=seed)
+            result = show(pipeline, portrait, speech, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 

@@ -14,6 +14,7 @@ from vasa_core.cli.options import (
     Checkpoints,
     Data,
     Device,
+    Face,
     Json,
     cli,
     load_pipeline,
@@ -21,7 +22,7 @@ from vasa_core.cli.options import (
     video_folders,
 )
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.config import CHECKPOINTS
+from vasa_core.config import CHECKPOINTS, MESH
 
 
 @cli.command()
@@ -45,6 +46,7 @@ def evaluate(
     data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
     clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
+    face: Face = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -58,7 +60,7 @@ def evaluate(
     from vasa_core.evaluation.report import table
 
     with progress_bar("evaluate", "video") as progress:
-        pipeline = load_pipeline(device, checkpoints)
+        pipeline = load_pipeline(device, checkpoints, face)
         spread = held_out[:: max(1, len(held_out) // max(1, clips))]
         result = measure(pipeline, spread, out, clips, progress)
     written = out / "evaluation.json"
@@ -116,3 +118,38 @@ def evaluate_motion(
         pipeline = load_pipeline(device, checkpoints)
         result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress)
     report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")
+
+
+@cli.command("evaluate-face")
+def evaluate_face(
+    data: Data,
+    volume: Annotated[Path, typer.Option(help="Checkpoint of the volume face model.")] = CHECKPOINTS / "volume",
+    out: Annotated[Path, typer.Option(help="Folder for volume.json and sheet.png.")] = Path("out/face"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 15,
+    seed: Annotated[int, typer.Option(help="Of who moves like whom.")] = 0,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Report the volume face model on held-out people beside copying the source and the mesh face model."""
+    from vasa_core.config import InputError
+    from vasa_core.evaluation.volume import measure_volume
+    from vasa_core.evaluation.volume_drawing import HeldOutFace, load_models
+    from vasa_core.evaluation.volume_report import volume_table
+    from vasa_core.registry import resolve
+    from vasa_core.training.face_frames import load_face_frames
+    from vasa_core.training.perceptual import Perceptual
+
+    networks, mesh = load_models(volume, checkpoints)
+    kept = load_face_frames(video_folders(data), mesh, cache, networks.config.image, 64, 12)
+    trained = {clip.speaker for clip in kept if clip.split == "train"}
+    faces = [
+        HeldOutFace(clip.speaker, clip.frames, clip.mattes, clip.landmarks, clip.pose, clip.dynamics)
+        for clip in kept
+        if clip.split != "train" and clip.speaker not in trained
+    ]
+    if not faces:
+        raise InputError("the folders hold no clip of a held-out person; expected some with another split than train.")
+    with progress_bar("evaluate-face", "clip") as progress:
+        result = measure_volume(networks, mesh, faces, out, clips, Perceptual(resolve("perceptual")), seed, progress)
+    report(result, as_json, f"{volume_table(result)}\n{out / 'volume.json'}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vasa_core.config import GenerationOptions, InputError
+from vasa_core.config import FACES, MESH, GenerationOptions, InputError
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -22,6 +22,7 @@ DEFAULTS = GenerationOptions()
 
 Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Face = Annotated[str, typer.Option(help="Face model: mesh, or volume (a research preview).")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
 PasteBack = Annotated[bool, typer.Option("--paste-back", help="Show the whole photo, not only the crop of the head.")]
@@ -61,11 +62,13 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def load_pipeline(device: str, checkpoints: Path) -> Any:
+def load_pipeline(device: str, checkpoints: Path, face: str = MESH) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
+    if face not in FACES:
+        raise InputError(f"face is {face!r}; expected one of {', '.join(FACES)}.")
     from vasa_core.pipeline import Pipeline
 
-    return Pipeline.load(device, checkpoints)
+    return Pipeline.load(device, checkpoints, face)
 
 
 def report(made: Any, as_json: bool, sentence: str = "") -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -19,7 +19,7 @@ from vasa_core.config import GenerationOptions, InputError
 from vasa_core.evaluation.motion_measures import Moves
 from vasa_core.face.basis import FaceBasis, eye_gap
 from vasa_core.face.limits import limited
-from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
@@ -166,7 +166,7 @@ def voices(
 
 def filmed(
     clips: Sequence[RealClip],
-    face_model: MeshFaceModel,
+    face_model: FaceModel[Any],
     align: Aligner | None,
     listen: Listener,
     missing: list[str],
@@ -211,7 +211,7 @@ def filmed(
 
 
 def real_moves(
-    face_model: MeshFaceModel, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int]
+    face_model: FaceModel[Any], landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int]
 ) -> tuple[Moves, Moves, Face]:
     """The filmed face, the same as the face model can show it, and the portrait: its first frame with open eyes."""
     basis = face_model.basis

@@ -44,10 +44,12 @@ from vasa_core.evaluation.render_figures import (
 from vasa_core.evaluation.render_report import summarise_clips
 from vasa_core.evaluation.render_sheets import Shot, eyes_row, frames_row, mouths_row, sheet, write_picture
 from vasa_core.evaluation.report import write_report
-from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.face.model import FaceModel
+from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.video import read_frames
-from vasa_core.pipeline.pipeline import prepare_photo
+from vasa_core.pipeline.prepared import prepare_photo
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
@@ -69,7 +71,7 @@ Values = dict[str, list[float]]
 class Models:
     """What measuring needs, opened once. distance, descriptor: None where their model files are not installed."""
 
-    face: MeshFaceModel
+    face: FaceModel[Any]
     preprocessor: Preprocessor
     person: PersonMatte
     tracker: Tracker
@@ -81,7 +83,7 @@ class Models:
 class Filmed:
     """A real clip in its first frame's crop. frames: 512 px. opening: of the eyes, over this person's open eyes."""
 
-    portrait: Portrait
+    portrait: LiftedPhoto
     frames: list[Frame]
     track: Track
     opening: Float[np.ndarray, " n"]
@@ -213,7 +215,7 @@ def _measure_clip(models: Models, film: Filmed) -> tuple[dict[str, Any], dict[st
     return figures, _rows(film, kept, shots, gap[kept])
 
 
-def _draw(face: MeshFaceModel, film: Filmed, chosen: Int[np.ndarray, " chosen"]) -> list[Shot]:
+def _draw(face: FaceModel[Any], film: Filmed, chosen: Int[np.ndarray, " chosen"]) -> list[Shot]:
     """The portrait driven by frames of its own clip."""
     landmarks = film.track.landmarks
     _, motion = face.encode_landmarks(landmarks[chosen], film.track.size, film.portrait.identity)

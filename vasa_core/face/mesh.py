@@ -20,16 +20,17 @@ from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
 from vasa_core.face.eyes import Irises, draw_eyes, lift_irises
 from vasa_core.face.limits import limited
-from vasa_core.face.plate import Layers, draw_person, still_scene, take_apart
-from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, project, unproject
+from vasa_core.face.photo import Identity as Identity  # where others look for it
+from vasa_core.face.photo import LandmarkEncoder, LiftedPhoto
+from vasa_core.face.plate import draw_person, still_scene
+from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.renderer import Renderer, RenderSource
 from vasa_core.face.skull import RADII, Skull, build_skull
-from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE, STABLE, ring_triangles
+from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
 
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
-BLINKING = 0.7  # of the usual eye gap
 _NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
 
 
@@ -53,44 +54,25 @@ def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Whose face it is: the canonical shape at rest and the eyes' gap at rest (canonical units)."""
-
-    neutral: Float[np.ndarray, "478 3"]
-    open_gap: Float[np.ndarray, " 2"]
-
-
-@dataclass(frozen=True)
-class Portrait:
+class Portrait(LiftedPhoto):
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    layers: person and background of the photo with `margin` px more of its surroundings on each side. landmarks: px of
-    `photo`. rest: the photographed face in canonical space. motion: its own pose and dynamics, one frame. moving: the
-    mesh's vertices around which the person can move. centre: of the face, px.
+    moving: the mesh's vertices around which the person can move.
     """
 
-    photo: UInt8[np.ndarray, "height width 3"]
-    layers: Layers
-    margin: int
-    landmarks: Float[np.ndarray, "478 3"]
-    identity: Identity
-    rest: Float[np.ndarray, "478 3"]
-    depth_offset: float
-    motion: Motion
     skull: Skull
     moving: Int[np.ndarray, " moving"]
     irises: Irises
     render: RenderSource
-    centre: Float[np.ndarray, " 2"]
 
 
-class MeshFaceModel:
+class MeshFaceModel(LandmarkEncoder):
     """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
 
     def __init__(
         self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], renderer: Renderer, device: str = "cpu"
     ) -> None:
-        self.basis = basis
+        super().__init__(basis)
         self.face_triangles = triangles
         self.renderer = renderer
         self.device = torch.device(device)
@@ -102,34 +84,6 @@ class MeshFaceModel:
         basis, triangles = load_basis(checkpoints / "mesh")
         compile_rasterizer()
         return cls(basis, triangles, Renderer.load(checkpoints, device), device)
-
-    def encode_landmarks(
-        self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], identity: Identity | None = None
-    ) -> tuple[Identity, Motion]:
-        """Landmarks in px of images of `size` (height, width), all of one person -> who, and how they move.
-
-        The eyes' rest is the median opening over the frames; with one frame, that frame.
-        """
-        shapes, pose = self.basis.align(landmarks, size, identity.neutral if identity else None)
-        if identity is None:
-            neutral = self.basis.neutral(shapes)
-            shapes, pose = self.basis.align(landmarks, size, neutral)
-            identity = Identity(neutral, np.median(eye_gap(shapes), 0))
-        return identity, Motion(pose, self.basis.encode(shapes, identity.neutral, identity.open_gap))
-
-    def encode_driving(self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int]) -> Motion:
-        """Motion of a driving face whose rest is read from its first frame, as a portrait's is from its photo.
-
-        The eyes' rest is the first frame's too, unless it is caught in a blink.
-        """
-        first, _ = self.encode_landmarks(landmarks[:1], size)
-        gap = np.median(eye_gap(self.basis.align(landmarks, size, first.neutral)[0]), 0)
-        open_gap = np.where(first.open_gap > BLINKING * gap, first.open_gap, gap)
-        return self.encode_landmarks(landmarks, size, Identity(first.neutral, open_gap))[1]
-
-    def encode_motion(self, tracked: TrackedImage, identity: Identity | None = None) -> Motion:
-        """Pose and facial dynamics of one image."""
-        return self.encode_landmarks(tracked.landmarks[None], tracked.image.shape[:2], identity)[1]
 
     def encode_portrait(
         self,
@@ -144,40 +98,22 @@ class MeshFaceModel:
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
-        margin = (canvas.shape[0] - tracked.image.shape[0]) // 2
-        photo, landmarks = tracked.image, tracked.landmarks.astype(np.float64)
-        identity, motion = self.encode_landmarks(landmarks[None], photo.shape[:2])
+        lifted = self.lift(tracked, canvas, matte)
+        photo, landmarks, margin = lifted.photo, lifted.landmarks, lifted.margin
         stable = list(STABLE)
-        similarity = fit_similarity(identity.neutral[stable], landmarks[None, stable])
+        similarity = fit_similarity(lifted.identity.neutral[stable], landmarks[None, stable])
         skull = build_skull(landmarks, similarity, layered=not matte.all())
-        ends = landmarks[[FOREHEAD, CHIN], :2] + margin
-        layers = take_apart(canvas, matte, ends.mean(0), float(np.linalg.norm(ends[0] - ends[1])))
         return Portrait(
-            photo=photo,
-            layers=layers,
-            margin=margin,
-            landmarks=landmarks,
-            identity=identity,
-            rest=unproject(landmarks[None], *similarity)[0],
-            depth_offset=float(similarity[2][0, 2]),
-            motion=motion,
+            **vars(lifted),
             skull=skull,
             moving=self._moving(
                 np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
                 skull.weights,
-                layers.person[..., 3],
+                lifted.layers.person[..., 3],
             ),
             irises=lift_irises(photo, landmarks),
-            centre=landmarks[:N_FACE, :2].mean(0),
             render=self.renderer.prepare(photo, landmarks),
         )
-
-    def landmarks(self, portrait: Portrait, motion: Motion) -> Float[np.ndarray, "n 478 3"]:
-        """Where the landmarks are drawn, px of the portrait's crop."""
-        shapes = self.basis.decode(motion.dynamics, portrait.rest, portrait.motion.dynamics[0])
-        points = project(shapes, motion.pose, portrait.photo.shape[:2])
-        points[..., 2] += portrait.depth_offset
-        return points
 
     def decode(
         self, portrait: Portrait, motion: Motion, zoom: float = 1.0, paint: bool = True

@@ -68,3 +68,10 @@ def from_model(
     dynamics = x[:, POSE.stop :].copy()
     dynamics[:, :2] += (np.zeros(2) if gaze is None else gaze) - pose[:, _HEAD]
     return Motion(pose, dynamics)
+
+
+def with_head(motion: Motion, pose: Float[np.ndarray, "n 6"]) -> Motion:
+    """The same motion on a head of another pose. Eyes keep their direction in the camera."""
+    dynamics = motion.dynamics.copy()
+    dynamics[:, :2] += motion.pose[:, _HEAD] - pose[:, _HEAD]
+    return Motion(pose, dynamics)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
-from vasa_core.motion.conditions import Conditions, emotion_code
+from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, from_model
 from vasa_core.types import Motion
@@ -54,11 +54,7 @@ class MotionStream:
         self._options = options
         self._gaze = np.deg2rad([options.gaze_yaw, options.gaze_pitch])
         self._log_distance = math.log(options.distance)
-        self._scales = {
-            "audio": options.guidance_audio,
-            "gaze": options.guidance_gaze,
-            "emotion": options.guidance_emotion,
-        }
+        self._scales = {name: float(getattr(options, f"guidance_{name}")) for name in NAMES}
         self._pending = np.zeros((0, config.audio_channels), np.float32)
         self._context_audio = torch.zeros(1, config.context, config.audio_channels)
         self._previous = torch.zeros(1, config.context, config.motion_channels)

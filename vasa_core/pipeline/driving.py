@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -22,17 +23,18 @@ def track_driving(
     preprocessor: Preprocessor,
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    most: int | None = None,
 ) -> tuple[Float[np.ndarray, "n 478 3"], tuple[int, int]]:
     """Landmarks of every frame, px of a 512 px crop that stays where the first frame's face is, and the crop's size.
 
-    Frames where the face is lost take the last frame's landmarks. progress is called with the frames done and 0,
-    since how many there are is not known before the end. Raises InputError if the first frame has no usable face, if
-    the face is lost in half of the frames, or if the video is too long.
+    Frames where the face is lost take the last frame's landmarks. most: frames to look at, all by default. progress is
+    called with the frames done and 0, since how many there are is not known before the end. Raises InputError if the
+    first frame has no usable face, if the face is lost in half of the frames, or if the video is too long.
     """
     landmarks: list[np.ndarray] = []
     matrix, found_frames = None, 0
     size = (PORTRAIT_SIZE, PORTRAIT_SIZE)
-    for frame in read_frames(path):
+    for frame in islice(read_frames(path), most):
         if cancelled and cancelled():
             raise Cancelled(f"stopped while tracking frame {len(landmarks)}")
         if len(landmarks) >= MAX_AUDIO_SECONDS * FPS:

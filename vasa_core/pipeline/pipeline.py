@@ -6,58 +6,46 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import UInt8
 
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.config import CHECKPOINTS, Cancelled, GenerationOptions, InputError
-from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.config import CHECKPOINTS, MESH, SPIN, VOLUME, Cancelled, GenerationOptions, InputError
+from vasa_core.face.model import FaceModel
+from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.pose import LOG_DISTANCE
+from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter
 from vasa_core.motion.model import MotionModel
+from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.pipeline.ahead import made_ahead
 from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
+from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
+from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, open_sound
 from vasa_core.preprocess.person import PersonMatte
-from vasa_core.preprocess.portrait import FaceCrop, PasteBack, Preprocessor
+from vasa_core.preprocess.portrait import PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark
 from vasa_core.rates import FPS
 from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
-SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
 DRAWING_THREADS = 2
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames being drawn or waiting to be taken
 
-Frame = UInt8[np.ndarray, "height width 3"]
 Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A photo made ready once, to be animated many times."""
-
-    original: Frame
-    crop: FaceCrop
-    portrait: Portrait
-
-
-def prepare_photo(photo: Frame, preprocessor: Preprocessor, person: PersonMatte, face: MeshFaceModel) -> Prepared:
-    """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
-    crop = preprocessor(photo)
-    canvas = crop.surroundings(photo, SURROUNDINGS)
-    matte = person(canvas, crop.tracked.landmarks + np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32))
-    return Prepared(photo, crop, face.encode_portrait(crop.tracked, canvas, matte))
 
 
 @dataclass(frozen=True)
@@ -83,22 +71,27 @@ class Pipeline:
 
     def __init__(
         self,
-        face: MeshFaceModel,
+        face: FaceModel[Any],
         motion: MotionModel,
         speech: SpeechEncoder,
         preprocessor: Preprocessor,
         person: PersonMatte,
+        checkpoints: Path = CHECKPOINTS,
+        device: str = "cpu",
     ) -> None:
+        """checkpoints, device: from and on which `with_face` loads another face model."""
         self.face = face
         self.motion = motion
         self.speech = speech
         self.preprocessor = preprocessor
         self.person = person
         self.live = live_encoder(speech)
+        self._load_face = cache(lambda name: open_face(name, checkpoints, device))
 
     @classmethod
-    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS) -> Pipeline:
-        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N".
+    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face: str = MESH) -> Pipeline:
+        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N". face: one of
+        FACES.
 
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
@@ -107,12 +100,23 @@ class Pipeline:
             torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
-            MeshFaceModel.load(checkpoints, device),
+            open_face(face, checkpoints, device),
             motion,
             open_encoder(motion.audio_encoder),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
+            checkpoints,
+            device,
         )
+
+    def with_face(self, name: str) -> Pipeline:
+        """The same models around another face model, one of FACES, which is loaded when it is first asked for.
+
+        Raises InputError for another name or a missing checkpoint.
+        """
+        if name == (VOLUME if isinstance(self.face, VolumeFaceModel) else MESH):
+            return self
+        return Pipeline(self._load_face(name), self.motion, self.speech, self.preprocessor, self.person)
 
     def prepare(self, image: Path | Frame) -> Prepared:
         """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
@@ -140,7 +144,19 @@ class Pipeline:
         options = (options or GenerationOptions()).validate()
         return self._speak(prepared, audio, options, _paster(prepared, options), cancelled, progress)
 
-    def speech_motion(self, portrait: Portrait, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
+    def animate(
+        self,
+        prepared: Prepared,
+        motion: Motion,
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Frame]:
+        """Marked frames of a motion that is known already; of the options, size, distance and paste_back count."""
+        options = (options or GenerationOptions()).validate()
+        return self._animate(prepared, motion, options, _paster(prepared, options), cancelled, progress)
+
+    def speech_motion(self, portrait: LiftedPhoto, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
         """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
         usual = portrait.motion.pose[0]
         speech, stream = self.speech, MotionStream(self.motion, usual, options)
@@ -165,8 +181,23 @@ class Pipeline:
         stopped = Event()
         sound = open_sound(audio, stopped)
         motion = self.speech_motion(prepared.portrait, sound, options)
-        frames = self._draw(prepared.portrait, motion, options.size, 1 / options.distance, paste, stopped)
+        if options.head_pose is not None:
+            path = self._head_path(prepared.portrait, options.head_pose, sound.frames, cancelled)
+            motion = moved_heads(motion, path, prepared.portrait.motion.pose[0], float(options.head_motion))
+        frames = self._draw(prepared.portrait, motion, options, paste, stopped)
         return _watched(frames, sound.frames or 0, cancelled, progress)
+
+    def _animate(
+        self,
+        prepared: Prepared,
+        motion: Motion,
+        options: GenerationOptions,
+        paste: PasteBack | None,
+        cancelled: Stopped | None,
+        progress: Progress | None,
+    ) -> Iterator[Frame]:
+        frames = self._draw(prepared.portrait, iter([motion]), options, paste, Event())
+        return _watched(frames, len(motion), cancelled, progress)
 
     def generate(
         self,
@@ -187,36 +218,67 @@ class Pipeline:
         with VideoWriter(out, size, speech, METADATA) as writer:
             for frame in self._speak(prepared, audio, options, paste, cancelled, progress):
                 writer.write(frame)
-        return _result(out, writer.frames, size, started, options)
+        return finished_video(out, writer.frames, size, started, options)
 
     def reenact(
         self,
         portrait: Path | Frame | Prepared,
-        driving: Path,
+        driving: Path | None,
         out: Path,
         use: str = "both",
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
         progress: Progress | None = None,
+        pose_from: Path | str | None = None,
+        dynamics_from: Path | None = None,
     ) -> VideoResult:
-        """Portrait moved by the face of a driving video. use: "both", "pose" or "dynamics"; the rest stays the photo's.
+        """Portrait moved by the face of a driving video, or the head by one and the face by another.
 
-        Head pose is taken relative to the driving video's first frame, facial dynamics as they are.
+        use: what to take from `driving`: "both", "pose" or "dynamics". pose_from (a video, or "spin") and dynamics_from
+        go before it; what comes from nowhere stays the photo's. The result is as long as the shorter video, and sounds
+        like the one that the face is from. Everything is relative to the driving person's own rest (see `retarget`).
         """
         started = time.perf_counter()
         if use not in ("both", "pose", "dynamics"):
             raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
         options = (options or GenerationOptions()).validate()
+        pose_from = pose_from or (driving if use != "dynamics" else None)
+        dynamics_from = dynamics_from or (driving if use != "pose" else None)
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
-        landmarks, size = track_driving(driving, self.preprocessor, cancelled, progress)
-        motion = self._retarget(prepared.portrait, self.face.encode_driving(landmarks, size), use)
+        motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
         paste = _paster(prepared, options)
         size = paste.size if paste else (options.size, options.size)
-        frames = self._draw(prepared.portrait, iter([motion]), options.size, 1 / options.distance, paste, Event())
-        with VideoWriter(out, size, _sound_of(driving), METADATA) as writer:
-            for frame in _watched(frames, len(motion), cancelled, progress):
+        with VideoWriter(out, size, _sound_of(dynamics_from) or _sound_of(pose_from), METADATA) as writer:
+            for frame in self._animate(prepared, motion, options, paste, cancelled, progress):
                 writer.write(frame)
-        return _result(out, writer.frames, size, started, options)
+        return finished_video(out, writer.frames, size, started, options)
+
+    def reenacted_motion(
+        self,
+        portrait: LiftedPhoto,
+        pose_from: Path | str | None,
+        dynamics_from: Path | None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> Motion:
+        """How the portrait moves with the head of one video (or "spin") and the face of another; the shorter's length.
+
+        Eyes look to where they looked relative to the driving person's usual head pose, whatever the head does now.
+        """
+        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and path != SPIN)
+        if not videos:
+            raise InputError(f"pose_from is {pose_from!r} and dynamics_from None; expected at least one video.")
+        taken = {video: self._taken_over(portrait, video, None, cancelled, progress) for video in videos}
+        frames = min(len(motion) for motion in taken.values())
+        pose = np.repeat(portrait.motion.pose, frames, 0)
+        if pose_from == SPIN:
+            pose = pose + spinning(0, frames)
+        elif pose_from is not None:
+            pose = taken[Path(pose_from)].pose[:frames]
+        if dynamics_from is None:
+            return Motion(pose, np.repeat(portrait.motion.dynamics, frames, 0))
+        face = taken[dynamics_from]
+        return with_head(Motion(face.pose[:frames], face.dynamics[:frames]), pose)
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
@@ -230,23 +292,30 @@ class Pipeline:
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 
-    def _retarget(self, portrait: Portrait, motion: Motion, use: str) -> Motion:
-        pose = np.repeat(portrait.motion.pose, len(motion), 0)
-        dynamics = np.repeat(portrait.motion.dynamics, len(motion), 0)
-        if use != "dynamics":
-            pose = pose + motion.pose - motion.pose[0]
-        return Motion(pose, motion.dynamics if use != "pose" else dynamics)
+    def _taken_over(
+        self, portrait: LiftedPhoto, video: Path, most: int | None, cancelled: Stopped | None, progress: Progress | None
+    ) -> Motion:
+        landmarks, size = track_driving(video, self.preprocessor, cancelled, progress, most)
+        return taken_over(self.face, portrait, landmarks, size)
+
+    def _head_path(
+        self, portrait: LiftedPhoto, source: str | Path, most: int | None, cancelled: Stopped | None
+    ) -> HeadPath:
+        if source == SPIN:
+            return spinning
+        motion = self._taken_over(portrait, Path(source), most, cancelled, None)
+        return played(motion.pose - portrait.motion.pose)
 
     def _draw(
         self,
-        portrait: Portrait,
+        portrait: LiftedPhoto,
         motion: Iterator[Motion],
-        size: int,
-        zoom: float,
+        options: GenerationOptions,
         paste: PasteBack | None,
         stopped: Event,
     ) -> Iterator[Frame]:
         """Draw frames by a few threads, in order, with few in flight. paste: zooms the whole photo itself."""
+        size, zoom = options.size, 1 / options.distance
 
         def draw(moment: Motion) -> Frame:
             frame = next(self.face.decode(portrait, moment, 1.0 if paste else zoom))
@@ -278,8 +347,10 @@ def _watched(
             progress(done, total)
 
 
-def _sound_of(path: Path) -> Path | None:
+def _sound_of(path: Path | str | None) -> Path | None:
     """The file itself if it has sound."""
+    if not isinstance(path, Path):
+        return None
     try:
         AudioFile.open(path)
     except InputError:
@@ -294,7 +365,10 @@ def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
     return PasteBack(prepared.crop, prepared.original, 1 / options.distance, prepared.portrait.centre)
 
 
-def _result(out: Path, frames: int, size: tuple[int, int], started: float, options: GenerationOptions) -> VideoResult:
+def finished_video(
+    out: Path, frames: int, size: tuple[int, int], started: float, options: GenerationOptions
+) -> VideoResult:
+    """What there is to say of a video of `size` (height, width) px that was begun at perf_counter() `started`."""
     wall_seconds = time.perf_counter() - started
     return VideoResult(str(out), frames, frames / FPS, wall_seconds, size[1], size[0], int(options.seed))
 

@@ -1,0 +1,104 @@
+"""The rigid warps against the project's pose: the same rotation, the same pixels, and an exact inverse."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vasa_core.face import pose as numpy_pose
+from vasa_core.face.volume.rigid import (
+    forward_grid,
+    identity_grid,
+    inverse_grid,
+    rotation_matrix,
+    sample,
+    to_canonical,
+    to_posed,
+)
+
+REACH = 1.5
+REST = [0.0, 0.0, 0.0, 0.0, 0.0, log(2 * REACH)]
+SHAPE = (16, 32, 32)
+
+
+def poses(count: int) -> Tensor:
+    spread = torch.tensor([0.4, 0.6, 0.4, 0.15, 0.15, 0.2])
+    noise = torch.rand(count, 6, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    return torch.tensor(REST) + spread * noise
+
+
+def test_rotation_is_the_numpy_one() -> None:
+    angles = poses(20)[:, :3]
+    expected = numpy_pose.rotation_matrix(angles.double().numpy())
+    np.testing.assert_allclose(rotation_matrix(angles).numpy(), expected, atol=1e-6)
+
+
+def test_the_resting_pose_is_the_identity() -> None:
+    rest = torch.tensor([REST])
+    identity = identity_grid(1, SHAPE, torch.device("cpu"))
+    torch.testing.assert_close(forward_grid(rest, SHAPE, REACH), identity)
+    torch.testing.assert_close(inverse_grid(rest, SHAPE, REACH), identity)
+    volume = torch.rand(1, 3, *SHAPE)
+    torch.testing.assert_close(sample(volume, identity), volume, atol=1e-5, rtol=0.0)
+
+
+def test_points_go_where_project_puts_them() -> None:
+    pose = poses(6)
+    points = torch.rand(6, 10, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = to_posed(points, pose, REACH)
+    expected = numpy_pose.project((points * REACH).double().numpy(), pose.double().numpy(), (200, 200))
+    np.testing.assert_allclose((found[..., :2].numpy() + 1) * 100, expected[..., :2], atol=1e-3)
+    np.testing.assert_allclose(found[..., 2].numpy() * 100, expected[..., 2], atol=1e-3)
+
+
+def test_the_directions_are_inverse() -> None:
+    pose = poses(6)
+    points = torch.rand(6, 4, 5, 3) * 2 - 1
+    torch.testing.assert_close(to_canonical(to_posed(points, pose, REACH), pose, REACH), points, atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(to_posed(to_canonical(points, pose, REACH), pose, REACH), points, atol=1e-5, rtol=0.0)
+
+
+def test_posing_and_unposing_a_volume_gives_it_back_inside() -> None:
+    pose = poses(2)
+    away = identity_grid(2, SHAPE, pose.device) - torch.tensor([0.2, -0.1, 0.1])
+    ball = torch.exp(-away.square().sum(-1) / 0.2)[:, None]
+    there = sample(ball, forward_grid(pose, SHAPE, REACH))
+    back = sample(there, inverse_grid(pose, SHAPE, REACH))
+    inside = ball > 0.3
+    assert (there - ball).abs().max() > 0.2
+    assert (back - ball)[inside].abs().max() < 0.06
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_bright_voxel_appears_where_project_puts_it(seed: int) -> None:
+    """A voxel at a canonical point, posed, is brightest at the pixel of that point, within half a voxel."""
+    shape = (32, 64, 64)
+    pose = poses(4)[seed : seed + 1]
+    generator = torch.Generator().manual_seed(seed)
+    index = [int(torch.randint(n // 3, 2 * n // 3, (), generator=generator)) for n in shape]
+    volume = torch.zeros(1, 1, *shape)
+    volume[0, 0, index[0], index[1], index[2]] = 1
+    point = identity_grid(1, shape, torch.device("cpu"))[0, index[0], index[1], index[2]] * REACH
+    seen = sample(volume, forward_grid(pose, shape, REACH))[0, 0].sum(0)  # (64, 64), depth added up
+    rows, columns = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij")
+    found = [float((axis * seen).sum() / seen.sum()) for axis in (columns, rows)]
+    expected = numpy_pose.project(point[None, None].double().numpy(), pose.double().numpy(), (64, 64))[0, 0, :2]
+    assert seen.sum() > 0.2
+    np.testing.assert_allclose(found, expected, atol=0.5)
+
+
+def test_grids_are_exact_under_autocast() -> None:
+    pose = poses(2)
+    exact = forward_grid(pose, SHAPE, REACH)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(forward_grid(pose, SHAPE, REACH), exact)
+
+
+def test_gradient_reaches_the_pose() -> None:
+    pose = poses(1).requires_grad_()
+    sample(torch.rand(1, 1, *SHAPE), forward_grid(pose, SHAPE, REACH)).square().sum().backward()
+    assert pose.grad is not None and (pose.grad != 0).all()

@@ -1,0 +1,37 @@
+"""E_app of MegaPortraits (VASA-1 section 3.1): the image's appearance as a volume, still in the image's pose."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vasa_core.face.volume.blocks import ResBlock2D, ResBlock3D, StandardConv2d, group_norm
+from vasa_core.face.volume.config import VolumeConfig
+
+
+class AppearanceEncoder(nn.Module):
+    """2D blocks, each halved until the volume's side is reached; channels folded into depth; 3D blocks."""
+
+    def __init__(self, config: VolumeConfig) -> None:
+        super().__init__()
+        widths, groups = config.appearance_widths, config.groups
+        self.side, self.shape = config.side, (config.channels, config.depth)
+        self.stem = nn.Conv2d(3, widths[0], 7, config.appearance_stride, 3)
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.flat = nn.ModuleList([ResBlock2D(inputs, outputs, groups) for inputs, outputs in pairs])
+        self.norm = group_norm(widths[-1], groups)
+        self.fold = StandardConv2d(widths[-1], config.channels * config.depth, 1)
+        self.deep = nn.Sequential(
+            *[ResBlock3D(config.channels, config.channels, groups) for _ in range(config.appearance_blocks)]
+        )
+
+    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c d h w"]:
+        y = self.stem(image.contiguous(memory_format=torch.channels_last))
+        for block in self.flat:
+            y = block(y)
+            if y.shape[-1] > self.side:
+                y = F.avg_pool2d(y, 2)
+        y = self.fold(F.relu(self.norm(y)))  # (b, c * d, h, w)
+        return self.deep(y.unflatten(1, self.shape).contiguous(memory_format=torch.channels_last_3d))

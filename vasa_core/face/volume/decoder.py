@@ -1,0 +1,34 @@
+"""The decoder's image part (P and G_2D of MegaPortraits): a posed volume as a picture of the person, with alpha."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vasa_core.face.volume.blocks import ResBlock2D, StandardConv2d, group_norm
+from vasa_core.face.volume.config import VolumeConfig
+
+
+class Decoder(nn.Module):
+    """Depth folded into channels and projected by a 1x1 convolution; residual blocks; one more after each doubling."""
+
+    def __init__(self, config: VolumeConfig) -> None:
+        super().__init__()
+        widths, groups = config.decoder_widths, config.groups
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.project = StandardConv2d(config.channels * config.depth, widths[0], 1)
+        self.flat = nn.Sequential(*[ResBlock2D(widths[0], widths[0], groups) for _ in range(config.decoder_blocks)])
+        self.up = nn.ModuleList([ResBlock2D(inputs, outputs, groups, up=True) for inputs, outputs in pairs])
+        self.norm = group_norm(widths[-1], groups)
+        self.head = nn.Conv2d(widths[-1], 4, 3, 1, 1)
+
+    def forward(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b 4 s s"]:
+        """Colour in -1..1 (3) and alpha in 0..1 (1), float32."""
+        y = volume.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (b, c * d, h, w)
+        y = self.flat(self.project(y))
+        for block in self.up:
+            y = block(y)  # twice the side
+        y = self.head(F.relu(self.norm(y))).float()
+        return torch.cat([torch.tanh(y[:, :3].contiguous()), torch.sigmoid(y[:, 3:])], 1)

@@ -1,0 +1,144 @@
+"""VASA-1's face latent space (section 3.1): encoders of appearance, identity, head pose and dynamics, and a decoder.
+
+The order of warps is MegaPortraits': the posed volume is turned back by the source's pose, moved by a learned warp to
+the canonical expression and completed by G_3D; for a driving motion it is moved by the other warp, then posed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.config import InputError
+from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
+from vasa_core.face.volume.appearance import AppearanceEncoder
+from vasa_core.face.volume.config import VolumeConfig
+from vasa_core.face.volume.decoder import Decoder
+from vasa_core.face.volume.dynamics import DynamicsEncoder
+from vasa_core.face.volume.head_pose import HeadPoseEncoder
+from vasa_core.face.volume.identity import IdentityEncoder
+from vasa_core.face.volume.rigid import forward_grid, identity_grid, sample, to_posed
+from vasa_core.face.volume.volume_unet import VolumeUNet
+from vasa_core.face.volume.warp import WarpGenerator
+
+ADAPTER = "adapter"  # where a checkpoint keeps it
+
+
+class MotionCode(NamedTuple):
+    """z_pose and z_dyn: the pose as in `vasa_core.face.pose`, and the facial dynamics."""
+
+    pose: Float[Tensor, "b 6"]
+    dynamics: Float[Tensor, "b dynamics"]
+
+
+class VolumeNetworks(nn.Module):
+    """All networks of the latent space. Images are RGB in -1..1, square, `config.image` px a side.
+
+    checkpointing: compute the large parts twice in training rather than keep what they computed (less memory).
+    """
+
+    def __init__(self, config: VolumeConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.checkpointing = False
+        self.appearance = AppearanceEncoder(config)
+        self.identity = IdentityEncoder(config)
+        self.head_pose = HeadPoseEncoder(config)
+        self.dynamics = DynamicsEncoder(config)
+        self.to_canonical = WarpGenerator(config)
+        self.from_canonical = WarpGenerator(config)
+        self.volume_unet = VolumeUNet(config)
+        self.decoder = Decoder(config)
+
+    def appearance_volume(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c d h w"]:
+        """The appearance volume in the image's own pose."""
+        return self._run(self.appearance, image)
+
+    def identity_code(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b identity"]:
+        """z_id, float32."""
+        return self.identity(image).float()
+
+    def motion_code(self, image: Float[Tensor, "b 3 s s"]) -> MotionCode:
+        """z_pose and z_dyn, float32."""
+        return MotionCode(self.head_pose(image), self.dynamics(image))
+
+    def canonical(
+        self, volume: Float[Tensor, "b c d h w"], identity: Float[Tensor, "b identity"], motion: MotionCode
+    ) -> Float[Tensor, "b c d h w"]:
+        """V_app: the posed volume of `appearance_volume` without the source's motion, once a portrait.
+
+        The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
+        """
+        offsets = self.to_canonical(motion.dynamics, identity)
+        grid = identity_grid(len(volume), self._shape, volume.device)
+        moved = grid + _at(offsets, grid)
+        warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
+        return self._run(self.volume_unet, warped)
+
+    def render(
+        self, canonical: Float[Tensor, "b c d h w"], identity: Float[Tensor, "b identity"], motion: MotionCode
+    ) -> Float[Tensor, "b 4 s s"]:
+        """The person in a motion: colour in -1..1 (3 channels) and alpha in 0..1 (1), float32.
+
+        The two warps are one sampling: a posed voxel, turned back by the pose, then moved by the learned offsets.
+        """
+        offsets = self.from_canonical(motion.dynamics, identity)
+        turned = forward_grid(motion.pose, self._shape, self.config.reach)
+        return self._run(self.decoder, sample(canonical, turned + _at(offsets, turned)))
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.config.depth, self.config.side, self.config.side
+
+    def _run(self, part: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(part, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
+        return part(x)
+
+
+def save_volume(folder: Path, networks: VolumeNetworks, adapter: DynamicsAdapter | None = None) -> None:
+    """Write a checkpoint folder of the networks, and of what drives them if there is one; see `vasa_core.checkpoint`.
+
+    The adapter's config is the key "adapter", its tensors begin with "adapter.".
+    """
+    config, tensors = asdict(networks.config), dict(networks.state_dict())
+    if adapter is not None:
+        config[ADAPTER] = asdict(adapter.config)
+        tensors |= {f"{ADAPTER}.{name}": value for name, value in adapter.state_dict().items()}
+    save_checkpoint(folder, config, tensors)
+
+
+def load_volume(folder: Path) -> VolumeNetworks:
+    """Networks of a checkpoint folder, in eval mode. Raises InputError if it is damaged or of another architecture."""
+    return load_volume_model(folder)[0]
+
+
+def load_volume_model(folder: Path) -> tuple[VolumeNetworks, DynamicsAdapter | None]:
+    """The same, and the adapter if one was saved with them."""
+    stored = load_checkpoint(folder)
+    sizes = stored.config.pop(ADAPTER, None)
+    config = config_from(VolumeConfig, stored.config)
+    with torch.device("meta"):
+        networks = VolumeNetworks(config)
+        adapter = DynamicsAdapter(config_from(AdapterConfig, sizes)) if sizes else None
+    own = {name.removeprefix(f"{ADAPTER}."): v for name, v in stored.tensors.items() if name.startswith(f"{ADAPTER}.")}
+    try:
+        networks.load_state_dict({n: v for n, v in stored.tensors.items() if n.split(".")[0] != ADAPTER}, assign=True)
+        if adapter:
+            adapter.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        raise InputError(f"{folder} does not fit its own config ({error}); expected a volume checkpoint.") from error
+    return networks.eval(), adapter.eval() if adapter else None
+
+
+def _at(offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]) -> Float[Tensor, "b d h w 3"]:
+    """Offsets at points of the cube, those of the border outside it; refines a coarse grid on the way."""
+    return sample(offsets, grid, "border").movedim(1, -1)

@@ -1,0 +1,82 @@
+"""The explicit rigid part of the warps (w_rt of MegaPortraits): head pose as a map between canonical and posed cubes.
+
+Both are [-1, 1]^3 with axes (x, y, z): right and down in the image, away from the viewer. The posed cube's x, y span
+the image; the canonical cube spans +- reach face widths about the canonical origin of `vasa_core.face.pose`. So
+posed = scale * (R @ canonical + shift / reach) with scale = 2 * reach / exp(log_distance), which is `pose.project`
+in other units; a pose of zeros with log_distance = log(2 * reach) is the identity.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, SHIFT_Y
+
+
+def rotation_matrix(angles: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:
+    """`pose.rotation_matrix` in torch: Ry(yaw) Rx(-pitch) Rz(roll) for angles [pitch, yaw, roll] in radians."""
+    cp, cy, cr = torch.cos(angles).unbind(-1)
+    sp, sy, sr = torch.sin(angles * angles.new_tensor([-1.0, 1.0, 1.0])).unbind(-1)
+    rows = [
+        torch.stack([cy * cr - sy * sp * sr, -cy * sr - sy * sp * cr, -sy * cp], -1),
+        torch.stack([cp * sr, cp * cr, -sp], -1),
+        torch.stack([sy * cr + cy * sp * sr, -sy * sr + cy * sp * cr, cy * cp], -1),
+    ]
+    return torch.stack(rows, -2)
+
+
+def to_posed(points: Float[Tensor, "b *n 3"], pose: Float[Tensor, "b 6"], reach: float) -> Float[Tensor, "b *n 3"]:
+    """Canonical cube -> posed cube."""
+    rotation, scale, shift = _similarity(pose, reach)
+    flat = points.float().flatten(1, -2)  # (b, points, 3)
+    moved = scale * (_turned(flat, rotation) + shift)
+    return moved.reshape(points.shape)
+
+
+def to_canonical(points: Float[Tensor, "b *n 3"], pose: Float[Tensor, "b 6"], reach: float) -> Float[Tensor, "b *n 3"]:
+    """Posed cube -> canonical cube: the inverse of `to_posed`."""
+    rotation, scale, shift = _similarity(pose, reach)
+    flat = points.float().flatten(1, -2)  # (b, points, 3)
+    moved = _turned(flat / scale - shift, rotation.transpose(1, 2))
+    return moved.reshape(points.shape)
+
+
+def identity_grid(batch: int, shape: tuple[int, int, int], device: torch.device) -> Float[Tensor, "b d h w 3"]:
+    """The voxel centres of a (depth, height, width) cube, in float32."""
+    axes = [(2 * torch.arange(n, device=device, dtype=torch.float32) + 1) / n - 1 for n in shape]
+    z, y, x = torch.meshgrid(*axes, indexing="ij")
+    return torch.stack([x, y, z], -1).expand(batch, *shape, 3)
+
+
+def forward_grid(pose: Float[Tensor, "b 6"], shape: tuple[int, int, int], reach: float) -> Float[Tensor, "b d h w 3"]:
+    """Where each posed voxel lies in the canonical cube: sampling a canonical volume there poses it."""
+    return to_canonical(identity_grid(len(pose), shape, pose.device), pose, reach)
+
+
+def inverse_grid(pose: Float[Tensor, "b 6"], shape: tuple[int, int, int], reach: float) -> Float[Tensor, "b d h w 3"]:
+    """Where each canonical voxel lies in the posed cube: sampling a posed volume there undoes the pose."""
+    return to_posed(identity_grid(len(pose), shape, pose.device), pose, reach)
+
+
+def sample(
+    volume: Float[Tensor, "b c z y x"], grid: Float[Tensor, "b d h w 3"], padding: str = "zeros"
+) -> Float[Tensor, "b c d h w"]:
+    """Trilinear samples of a volume at points of its cube, in float32 under autocast too."""
+    return F.grid_sample(volume.float(), grid.float(), "bilinear", padding, align_corners=False)
+
+
+def _similarity(
+    pose: Float[Tensor, "b 6"], reach: float
+) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 1 1"], Float[Tensor, "b 1 3"]]:
+    pose = pose.float()
+    scale = 2 * reach * torch.exp(-pose[:, LOG_DISTANCE])[:, None, None]
+    shift = F.pad(pose[:, [SHIFT_X, SHIFT_Y]] / reach, (0, 1))[:, None]
+    return rotation_matrix(pose[:, :3]), scale, shift
+
+
+def _turned(points: Float[Tensor, "b n 3"], rotation: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b n 3"]:
+    columns = rotation[:, None].unbind(-1)  # sums of products, since autocast would round a matrix product
+    return sum(points[..., axis, None] * column for axis, column in enumerate(columns))  # pyright: ignore[reportReturnType]

@@ -1,0 +1,132 @@
+"""Pose and dynamics edited apart, side by side (VASA-1, section 4: disentanglement): one labelled video."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from vasa_core.config import PORTRAIT_SIZE, SPIN, Cancelled, GenerationOptions
+from vasa_core.io.audio import AudioFile
+from vasa_core.io.video import VideoWriter
+from vasa_core.motion.representation import with_head
+from vasa_core.pipeline.head import back_and_forth, spinning
+from vasa_core.pipeline.pipeline import Pipeline, Progress, Stopped, VideoResult, finished_video
+from vasa_core.pipeline.prepared import Frame, Prepared
+from vasa_core.pipeline.sound import open_sound
+from vasa_core.provenance.mark import METADATA, mark
+from vasa_core.types import Motion
+
+TILE, BAND = 320, 32  # px: side of a column's picture; height of the labels under them
+_FONT, _FONT_SCALE, _LABEL_LEFT = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 8
+_PAPER, _INK = 24, (235, 235, 235)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One way to move the portrait."""
+
+    label: str
+    motion: Motion
+
+
+def showcase(
+    pipeline: Pipeline,
+    portrait: Path | Frame | Prepared,
+    speech: Path,
+    out: Path,
+    options: GenerationOptions | None = None,
+    pose_from: Path | str | None = None,
+    dynamics_from: Path | None = None,
+    cancelled: Stopped | None = None,
+    progress: Progress | None = None,
+) -> VideoResult:
+    """A video of the portrait speaking, once for each of `columns`, each frame marked by itself and as a whole.
+
+    pose_from (a video, or "spin"), dynamics_from (a video): a last column with that head and that face; what is not
+    given is generated. Videos shorter than the speech go on backwards.
+    """
+    started = time.perf_counter()
+    options = replace(options or GenerationOptions(), size=PORTRAIT_SIZE, paste_back=False, head_pose=None).validate()
+    audio = AudioFile.open(speech)
+    prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait)
+    generated = _generated(pipeline, prepared, audio, options, cancelled)
+    shown = columns(generated, prepared.portrait.motion)
+    if pose_from is not None or dynamics_from is not None:
+        shown.append(_mix(pipeline, prepared, generated, pose_from, dynamics_from, cancelled))
+    size = (TILE + BAND, TILE * len(shown))
+    band = _labels([column.label for column in shown])
+    videos = [pipeline.animate(prepared, column.motion, options, cancelled) for column in shown]
+    with VideoWriter(out, size, speech, METADATA) as writer:
+        for frames in zip(*videos, strict=True):
+            tiles = [cv2.resize(frame, (TILE, TILE), interpolation=cv2.INTER_AREA) for frame in frames]
+            writer.write(mark(np.vstack([np.hstack(tiles), band])))
+            if progress:
+                progress(writer.frames, len(generated))
+    return finished_video(out, writer.frames, size, started, options)
+
+
+def columns(generated: Motion, own: Motion) -> list[Column]:
+    """VASA-1's edits of one generated motion. own: the photo's pose and dynamics, one frame."""
+    frames = len(generated)
+    still = np.repeat(own.pose, frames, 0)
+    return [
+        Column("head and face generated", generated),
+        Column("head still, face generated", with_head(generated, still)),
+        Column("head spinning, face generated", with_head(generated, still + spinning(0, frames))),
+        Column("head generated, face still", Motion(generated.pose, np.repeat(own.dynamics, frames, 0))),
+    ]
+
+
+def _generated(
+    pipeline: Pipeline, prepared: Prepared, audio: AudioFile, options: GenerationOptions, cancelled: Stopped | None
+) -> Motion:
+    parts: list[Motion] = []
+    for motion in pipeline.speech_motion(prepared.portrait, open_sound(audio, Event()), options):
+        if cancelled and cancelled():
+            raise Cancelled("stopped before the first frame")
+        parts.append(motion)
+    return Motion(np.concatenate([part.pose for part in parts]), np.concatenate([part.dynamics for part in parts]))
+
+
+def _mix(
+    pipeline: Pipeline,
+    prepared: Prepared,
+    generated: Motion,
+    pose_from: Path | str | None,
+    dynamics_from: Path | None,
+    cancelled: Stopped | None,
+) -> Column:
+    """A head and a face, at least one of them from a video."""
+    portrait, frames = prepared.portrait, len(generated)
+    label = f"head {_named(pose_from)}, face {_named(dynamics_from)}"
+    face, pose = generated, generated.pose
+    if dynamics_from is not None:
+        face = pipeline.reenacted_motion(portrait, dynamics_from, dynamics_from, cancelled)
+        order = back_and_forth(len(face), 0, frames)
+        face = Motion(face.pose[order], face.dynamics[order])
+    if pose_from == SPIN:
+        pose = portrait.motion.pose + spinning(0, frames)
+    elif pose_from is not None:
+        pose = pipeline.reenacted_motion(portrait, pose_from, None, cancelled).pose
+        pose = pose[back_and_forth(len(pose), 0, frames)]
+    return Column(label, with_head(face, pose))
+
+
+def _named(source: Path | str | None) -> str:
+    if source is None:
+        return "generated"
+    return "spinning" if source == SPIN else "filmed"
+
+
+def _labels(labels: list[str]) -> UInt8[np.ndarray, "band width 3"]:
+    band = np.full((BAND, TILE * len(labels), 3), _PAPER, np.uint8)
+    for place, label in enumerate(labels):
+        origin = (place * TILE + _LABEL_LEFT, BAND * 5 // 8)
+        cv2.putText(band, label, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+    return band
