@@ -94,7 +94,7 @@ MODELS = {
         "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         "CC0 (dlib)",
-        "identity distance, for evaluation only",
+        "identity of a face, for evaluation and for training losses",
     ),
 }
 
