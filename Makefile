@@ -48,8 +48,8 @@ $(VENV)/.installed: requirements.txt | $(BIN)/python system
 	$(BIN)/python -m pip install -qq -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/python -m pip install -qq -r requirements-dev.txt
+$(VENV)/.installed-dev: requirements-train.txt requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install -qq -r requirements.txt -r requirements-train.txt -r requirements-dev.txt
 	@touch $@
 
 # OpenCV and MediaPipe need a few system libraries that a bare Debian or Ubuntu lacks.

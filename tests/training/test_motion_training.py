@@ -13,16 +13,13 @@ from motion_clips import make_clip, make_clips
 
 from vasa_core.config import GenerationOptions, InputError
 from vasa_core.motion.model import MotionModel, Statistics
-from vasa_core.training.motion import (
-    MotionTrainer,
-    MotionTrainingConfig,
-    channel_weights,
-    lip_readings,
-    motion_loss,
-    run_training,
-)
+from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig
+from vasa_core.training.motion_loop import estimate, run_training
+from vasa_core.training.motion_losses import channel_weights, lip_readings, motion_loss, totals
 from vasa_core.training.motion_scores import LipReader, blinks, generate, sample_scores
+from vasa_core.training.motion_sheet import LipSheet, draw_curves
 from vasa_core.training.motion_windows import WindowSampler
+from vasa_core.training.run_folder import RunFolder
 
 CONFIG = MotionTrainingConfig(size="tiny", minutes=None, steps=4, batch=2, warmup=1, half=False, seed=3)
 
@@ -65,7 +62,8 @@ def test_each_loss_alone_trains_the_network_where_something_was_measured(name: s
     assert predicted.grad is not None
     assert (predicted.grad[:, :29, :3] != 0).all() and (predicted.grad[:, :, 3] == 0).all()
     assert (predicted.grad[:, 31:] == 0).all()
-    run._losses(run.sampler.batch(0, 2), 0)[name].backward()
+    drawn = run._drawn(run.sampler.batch(0, 2), 0)
+    run._losses(run.denoiser, drawn, totals(drawn.batch, run.channels), 0)[name].backward()
     assert run.denoiser.out.weight.grad is not None and run.denoiser.out.weight.grad.abs().sum() > 0
 
 
@@ -76,7 +74,7 @@ def test_visible_expressions_count_more() -> None:
 
 def test_training_reduces_the_loss() -> None:
     run = trainer(replace(CONFIG, steps=120, batch=8, learning_rate=3e-3))
-    losses = [run.train_step() for _ in range(120)]
+    losses = [run.train_step()["total"] for _ in range(120)]
     assert np.mean(losses[-40:]) < 0.9 * np.mean(losses[:40])
 
 
@@ -100,14 +98,14 @@ def test_resume_is_uninterrupted(tmp_path: Path) -> None:
     run_training(resumed, tmp_path / "b", tmp_path / "run_b")
     assert resumed.step == 4
     assert all(torch.equal(value, state(resumed)[name]) for name, value in state(whole).items())
-    assert all(torch.equal(value, resumed.average[name]) for name, value in whole.average.items())
+    assert all(torch.equal(value, resumed.average.values[name]) for name, value in whole.average.values.items())
     one, two = (MotionModel.load(tmp_path / name).state_dict() for name in "ab")
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_another_config_does_not_resume(tmp_path: Path) -> None:
     run_training(trainer(), tmp_path / "out", tmp_path / "run")
-    with pytest.raises(InputError, match="another config"):
+    with pytest.raises(InputError, match="another batch"):
         run_training(trainer(replace(CONFIG, batch=3)), tmp_path / "out", tmp_path / "run")
 
 
@@ -126,6 +124,10 @@ def test_limits_are_needed() -> None:
         replace(CONFIG, size="huge").validate()
     with pytest.raises(InputError, match="batch"):
         replace(CONFIG, batch=0).validate()
+    with pytest.raises(InputError, match="accumulate"):
+        replace(CONFIG, accumulate=0).validate()
+    with pytest.raises(InputError, match="batch is 2; expected a multiple of 1 processes x 3 parts"):
+        trainer(replace(CONFIG, accumulate=3))
 
 
 def test_validation_does_not_change_the_model() -> None:
@@ -236,12 +238,50 @@ def test_starting_from_another_model_takes_over_what_fits(tmp_path: Path) -> Non
     old = trainer(replace(CONFIG, seed=8))
     old.model.save(tmp_path)
     new = trainer()
-    assert new.start_from(tmp_path) == len(new.average)
+    assert new.start_from(tmp_path) == len(new.average.values)
     for name, value in new.denoiser.named_parameters():
-        assert torch.allclose(value, old.average[name], atol=1e-3)
-        assert torch.equal(value, new.average[name])
+        assert torch.allclose(value, old.average.values[name], atol=1e-3)
+        assert torch.equal(value, new.average.values[name])
     wider = [replace(clip, audio=np.repeat(clip.audio, 2, 1)) for clip in make_clips()]
     other = MotionTrainer(wider, CONFIG, "block")
-    untouched = other.average["audio_in.weight"].clone()
-    assert other.start_from(tmp_path) == len(other.average) - 1
-    assert torch.equal(other.average["audio_in.weight"], untouched)
+    untouched = other.average.values["audio_in.weight"].clone()
+    assert other.start_from(tmp_path) == len(other.average.values) - 1
+    assert torch.equal(other.average.values["audio_in.weight"], untouched)
+
+
+def test_a_run_keeps_its_record(tmp_path: Path) -> None:
+    clips = [*make_clips(), make_clip(9, 120, "val")]
+    config = replace(CONFIG, log_steps=2)
+    run_training(trainer(config), tmp_path / "out", tmp_path / "run", sheet=LipSheet(clips))
+    lines = RunFolder(tmp_path / "run").records()
+    assert [line["step"] for line in lines] == [2, 4]
+    assert lines[0].keys() >= {"total", "x0", "velocity", "learning_rate", "held_out_x0"}
+    assert lines[0]["total"] == pytest.approx(lines[0]["x0"] + lines[0]["velocity"], rel=1e-5)
+    expected = np.mean([t.train_step()["total"] for t in [trainer(config)] for _ in range(2)])
+    assert lines[0]["total"] == pytest.approx(expected)
+    assert (tmp_path / "run" / "samples" / "lips-00000004.png").stat().st_size > 1000
+
+
+def test_curves_show_where_lips_are() -> None:
+    real = np.sin(np.arange(100) / 5)
+    same, still = draw_curves("clip", real, real), draw_curves("clip", real, np.zeros(100))
+    red = [(sheet.astype(int)[..., 0] - sheet[..., 2] > 100).nonzero()[0] for sheet in (same, still)]
+    assert red[0].std() > 20 and red[1].std() < 3
+
+
+def test_estimate_tells_what_a_run_takes() -> None:
+    run = trainer(replace(CONFIG, steps=1000))
+    made = estimate(run)
+    assert made["parameters"] == sum(p.numel() for p in run.denoiser.parameters())
+    assert made["steps"] == 1000 and made["minutes"] == pytest.approx(1000 * made["seconds_a_step"] / 60)
+    assert 0 < made["memory_gib"] < 1 < made["memory_free_gib"]
+    limited = estimate(trainer(replace(CONFIG, steps=None, minutes=2.0)))
+    assert limited["minutes"] == pytest.approx(2)
+
+
+def test_rate_follows_minutes_as_it_does_steps() -> None:
+    run = trainer(replace(CONFIG, steps=None, minutes=10.0, warmup=10, learning_rate=1.0))
+    assert run.rate == pytest.approx(0.1)
+    for step, minutes, share in ((1000, 5.0, 0.5), (1000, 9.99999, 0.02), (300, 2.5, 0.5 + 0.5 * np.cos(np.pi / 4))):
+        run.step, run.seconds = step, 60 * minutes
+        assert run.rate == pytest.approx(share, abs=1e-3)

@@ -21,7 +21,7 @@ from vasa_core.cli.options import (
     video_folders,
 )
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.config import CHECKPOINTS
+from vasa_core.config import CHECKPOINTS, InputError
 
 
 @cli.command("train-basis")
@@ -91,22 +91,38 @@ def train_motion(
     data: Data,
     out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/motion")] = CHECKPOINTS / "motion",
     cache: Cache = DEFAULT_CACHE,
-    minutes: Minutes = 30.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the training.", show_default="30, or as long as --steps takes")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Its length in steps.", show_default=False)] = None,
+    batch: Annotated[int, typer.Option(help="Windows a step, over all processes.")] = 16,
+    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
+    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     encoder: Annotated[
         str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
     ] = "moonshine",
     start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="One step; print what the training would take.")] = False,
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
-    """Learn to move from speech: the diffusion transformer."""
+    """Learn to move from speech: the diffusion transformer. The same command again resumes it.
+
+    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-motion ...
+    """
     folders = video_folders(data)
     from vasa_core.training.motion import MotionTrainingConfig
     from vasa_core.training.motion_run import train_motion as train
 
-    config = MotionTrainingConfig(size=size, minutes=positive("minutes", minutes), seed=seed)
+    minutes = positive("minutes", minutes) if minutes is not None else None if steps else 30.0
+    config = MotionTrainingConfig(
+        size=size, minutes=minutes, steps=steps, batch=batch, accumulate=accumulate, half=not full, seed=seed
+    )
     with progress_bar("train-motion", "‰") as progress:
         made = train(
             folders,
@@ -115,11 +131,111 @@ def train_motion(
             checkpoints=checkpoints,
             encoder=encoder,
             cache=cache,
-            run=cache / "runs" / out.name,
+            run=run or cache / "runs" / out.name,
             start=start,
             progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
+            dry_run=dry_run,
         )
-    report(made, as_json, f"{out}: motion model written")
+    if not made:  # a process beside the main one
+        return
+    if dry_run:
+        sentence = (
+            f"{made['parameters'] / 1e6:.1f} M parameters; {made['memory_gib']:.2f} GiB of memory for each of "
+            f"{made['processes']:.0f} processes, {made['memory_free_gib']:.2f} GiB are free; "
+            f"{made['seconds_a_step']:.2f} s a step; {made['steps']:.0f} steps in {made['minutes']:.1f} minutes"
+        )
+        report(made, as_json, sentence)
+    else:
+        report(made, as_json, f"{out}: motion model written")
+
+
+@cli.command("train-face")
+def train_face(
+    data: Data,
+    preset: Annotated[str, typer.Option(help="tiny-128, paper-256 or paper-512.")] = "tiny-128",
+    steps: Annotated[int, typer.Option(help="Length of the run, which the learning rate follows.")] = 20_000,
+    minutes: Annotated[
+        float | None, typer.Option(help="Pause after so long; the same command goes on.", show_default=False)
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8,
+    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
+    judge_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
+    judge_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
+    halvings: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
+    ] = None,
+    identity: Annotated[
+        str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
+    ] = "dlib",
+    identity_model: Annotated[Path | None, typer.Option(help="ONNX file of ArcFace.")] = None,
+    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
+    start: Annotated[Path | None, typer.Option(help="State of another run to take the weights from.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
+    frames: Annotated[int, typer.Option(help="Frames kept of each clip.")] = 64,
+    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/volume")] = CHECKPOINTS / "volume",
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Two steps; print what the training would take.")] = False,
+    cache: Cache = DEFAULT_CACHE,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Learn the volume face model: VASA-1's face latent space. The same command again resumes it.
+
+    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-face ...
+    """
+    folders, weights = video_folders(data), _weights(weight or [])
+    from vasa_core.training.face import FaceTrainingConfig
+    from vasa_core.training.face_run import train_face as train
+    from vasa_core.training.losses.weights import LossWeights
+
+    off = {"face": 0.0, "cross_identity": 0.0} if identity == "none" else {}
+    config = FaceTrainingConfig(
+        preset=preset,
+        steps=steps,
+        batch=batch,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        judge_from=judge_from,
+        judge_width=judge_width,
+        halvings=halvings,
+        half=not full,
+        seed=seed,
+        weights=LossWeights.of({**off, **weights}),
+    )
+    with progress_bar("train-face", "step") as progress:
+        made = train(
+            folders,
+            out,
+            config,
+            cache=cache,
+            run=run or cache / "runs" / out.name,
+            identity=identity,
+            identity_model=identity_model,
+            start=start,
+            frames=frames,
+            minutes=minutes,
+            dry_run=dry_run,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    if made:  # else a process beside the main one
+        text = ", ".join(f"{name} {value:.4g}" for name, value in made.items())
+        report(made, as_json, text if dry_run else f"{out}: volume face model written ({text})")
+
+
+def _weights(texts: list[str]) -> dict[str, float]:
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"--weight is {text!r}; expected NAME=VALUE with a number.") from error
+    return found
 
 
 @cli.command("train-judge")

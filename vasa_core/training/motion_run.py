@@ -17,9 +17,13 @@ from vasa_core.config import CHECKPOINTS
 from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.rates import FPS
-from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig, run_training
+from vasa_core.training.acceleration import accelerator_of
+from vasa_core.training.memory import check_memory
+from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig
 from vasa_core.training.motion_data import MotionClip, emotion_rests, load_clips
+from vasa_core.training.motion_loop import estimate, run_training
 from vasa_core.training.motion_scores import sample_scores
+from vasa_core.training.motion_sheet import LipSheet
 
 LIP_CORNERS = (61, 291)  # landmarks
 CARD, SCORES = "MODEL_CARD.md", "scores.json"
@@ -38,25 +42,38 @@ def train_motion(
     run: Path | None = None,
     start: Path | None = None,
     progress: Progress | None = None,
+    dry_run: bool = False,
 ) -> dict[str, float]:
     """Train on all videos of the folders; returns the scores of samples on held-out clips.
 
+    Of many processes that a launcher started, only the main one writes and scores; the others return nothing.
     out: checkpoint folder. checkpoints: folder of the face model. cache: keeps what was computed from each clip. run:
-    folder of the training state, by default out/training/<name> of the working folder; repeating the call resumes from
+    folder of the run's record, by default out/training/<name> of the working folder; repeating the call resumes from
     it. start: checkpoint of a motion model to start from, where its weights fit. progress: (share done, line of text).
-    Raises InputError for a bad config or folders without usable clips.
+    dry_run: train one step, write nothing but the clips' cache, and return what the run would take (see `estimate`).
+    Raises InputError for a bad config, folders without usable clips or too little memory.
     """
     config.validate()
+    accelerator = accelerator_of(config.half)
     face = MeshFaceModel.load(checkpoints)
-    clips, _ = load_clips(data, face, open_encoder(encoder), cache, face.basis.mirror)
+    with accelerator.main_process_first():  # the others find its cache
+        clips, _ = load_clips(data, face, open_encoder(encoder), cache, face.basis.mirror)
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     gaps = lip_gaps(face.basis.dynamics)
     widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
     lip_moves = np.concatenate([gaps, widths], 1)  # (E, pairs + 1)
-    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, gaps), lip_moves)
+    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, gaps), lip_moves, accelerator)
+    check_memory(trainer.memory_needed(), accelerator.device, trainer.part_size)
+    if dry_run:
+        made = estimate(trainer)
+        return made if accelerator.is_main_process else {}
     if start:
         trainer.start_from(start)
-    run_training(trainer, out, run or Path("out") / "training" / out.name, progress)
+    sheet = LipSheet(clips) if LipSheet.possible(clips) else None
+    run_training(trainer, out, run or Path("out") / "training" / out.name, progress, sheet)
+    accelerator.end_training()
+    if not accelerator.is_main_process:
+        return {}
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
     write_card(out, data, clips, config, trainer, scores, start)
@@ -76,10 +93,11 @@ def write_card(
     names = [folder.resolve().name for folder in data]
     folders = " ".join(f"--data {name}" for name in names)
     limit = f" --minutes {config.minutes:g}" if config.minutes else ""
+    limit += f" --steps {config.steps}" if config.steps else ""
     from_ = f" --start {start}" if start else ""
     command = (
         f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
-        f"--seed {config.seed}"
+        f"--size {config.size} --batch {config.batch} --seed {config.seed}"
     )
     lines = [
         "# Motion model",

@@ -16,10 +16,14 @@ from vasa_core.io.video import read_frames
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
+from vasa_core.training.shards import holds_shards
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 EMOTION_EVERY = 5  # frames between two emotion readings
 MIN_TRACKED_SHARE = 0.8  # of a clip's frames
+MANIFEST = "manifest.csv"
+TRACKING_SUFFIX = ".tracking.npz"  # of a clip's tracking beside it, where clips come with theirs
+UNPACKED = "unpacked"  # folder of a folder of shards, for its clips
 
 
 @dataclass(frozen=True)
@@ -47,21 +51,30 @@ def find_clips(folder: Path) -> list[Clip]:
     """Clips of a folder and its subfolders.
 
     A `manifest.csv` beside the clips may give `file,split,identity`; without one, a clip's identity is its file
-    name and every tenth clip (by a hash of its name) is held out as "val".
+    name and every tenth clip (by a hash of its name) is held out as "val". A folder of shards is unpacked first.
     """
+    if holds_shards(folder):
+        from vasa_core.training.preparation.unpack import unpack_shards
+
+        folder = unpack_shards(folder, folder / UNPACKED)
     clips = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES):
-        row = _manifest(path.parent).get(path.name)
+        row = read_manifest(path.parent).get(path.name)
         if row:
             clips.append(Clip(path, row["identity"], row["split"]))
         else:
-            held_out = hashlib.sha256(path.stem.encode()).digest()[0] < 26  # a tenth of 256
-            clips.append(Clip(path, path.stem, "val" if held_out else "train"))
+            clips.append(Clip(path, path.stem, split_by_hash(path.stem)))
     return clips
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, str]]:
-    manifest = folder / "manifest.csv"
+def split_by_hash(name: str) -> str:
+    """The split of a name: "val" for every tenth, "train" for the others, always the same."""
+    return "val" if hashlib.sha256(name.encode()).digest()[0] < 26 else "train"  # a tenth of 256
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
+    """Rows of a folder's manifest.csv by their `file`; none without one."""
+    manifest = folder / MANIFEST
     if not manifest.is_file():
         return {}
     with manifest.open(newline="") as stream:
@@ -75,18 +88,24 @@ def cache_file(clip: Clip, cache: Path) -> Path:
     return cache / f"{clip.path.stem}-{key}.npz"
 
 
+def _tracking_file(clip: Clip, cache: Path) -> Path:
+    """A clip's tracking: beside it if it came with one, else in the cache."""
+    beside = clip.path.with_suffix(TRACKING_SUFFIX)
+    return beside if beside.is_file() else cache_file(clip, cache)
+
+
 def track_clips(clips: list[Clip], cache: Path, workers: int = 2) -> list[TrackedClip]:
     """Tracking of every clip in which a face was found, from the cache or made now by `workers` processes."""
     from tqdm import tqdm
 
     cache.mkdir(parents=True, exist_ok=True)
-    missing = [clip for clip in clips if not cache_file(clip, cache).is_file()]
+    missing = [clip for clip in clips if not _tracking_file(clip, cache).is_file()]
     if missing:
         with ProcessPoolExecutor(workers) as pool:
             jobs = pool.map(_track, missing, [cache] * len(missing))
             for _ in tqdm(jobs, "tracking clips", len(missing)):
                 pass
-    tracked = [_load(clip, cache_file(clip, cache)) for clip in clips]
+    tracked = [_load(clip, _tracking_file(clip, cache)) for clip in clips]
     return [t for t in tracked if len(t.valid) and t.valid.mean() >= MIN_TRACKED_SHARE]
 
 
@@ -116,8 +135,8 @@ def _track(clip: Clip, cache: Path) -> None:
     with part.open("wb") as stream:
         np.savez_compressed(
             stream,
-            landmarks=_filled(np.array(landmarks, np.float32).reshape(-1, 478, 3)),
-            transforms=_filled(np.array(transforms, np.float32).reshape(-1, 4, 4)),
+            landmarks=filled(np.array(landmarks, np.float32).reshape(-1, 478, 3)),
+            transforms=filled(np.array(transforms, np.float32).reshape(-1, 4, 4)),
             valid=np.array(valid, bool),
             emotion=np.mean(emotions, 0) if emotions else np.zeros(7, np.float32),
             size=np.array(size),
@@ -125,7 +144,7 @@ def _track(clip: Clip, cache: Path) -> None:
     part.replace(target)
 
 
-def _filled(values: Float[np.ndarray, "n a b"]) -> Float[np.ndarray, "n a b"]:
+def filled(values: Float[np.ndarray, "n a b"]) -> Float[np.ndarray, "n a b"]:
     """NaN frames interpolated in time from the frames around them."""
     good = ~np.isnan(values[:, 0, 0]) if len(values) else np.zeros(0, bool)
     if not good.any() or good.all():

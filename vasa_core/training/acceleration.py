@@ -1,0 +1,36 @@
+"""What every accelerated training begins with: the machine's GPUs or its CPU, in one process or many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+
+from vasa_core.config import MissingModelError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_PATIENCE = timedelta(hours=12)  # of the processes that wait while the main one computes features of the clips
+
+
+def accelerator_of(half: bool) -> Accelerator:
+    """The machine's GPUs, or its CPU; processes as their launcher (torchrun, accelerate launch) says.
+
+    half: bfloat16 where autocast allows it. Raises MissingModelError where the package accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError as error:
+        raise MissingModelError(
+            "accelerate is not installed; `pip install -r requirements-train.txt` gets what trainings need."
+        ) from error
+    AcceleratorState._reset_state()  # the state is global, and refuses a second training of another precision
+    return Accelerator(
+        mixed_precision="bf16" if half else "no",
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )

@@ -1,0 +1,182 @@
+"""Batches for the volume face model: source and driving frames of one clip, and a frame of somebody else.
+
+Batch number n depends on (seed, n) alone: a resumed run sees what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from vasa_core.config import InputError
+from vasa_core.training.face_frames import FaceFrames
+
+FAR_CHOICES = 4  # driving frames among which the one whose face differs the most from the source's is taken ...
+FAR_SHARE = 0.6  # ... in this share of pairs
+_SCALE, _SHIFT = 0.06, 0.02  # standard deviations of what is done to the dynamics encoder's picture; sides
+
+
+class Views(NamedTuple):
+    """Frames of a batch. image: person over mid-grey, -1..1. matte: 0..1. seen: the same picture in other colours, for
+    the head-pose encoder; moved: that one, also scaled and shifted, for the facial-dynamics encoder: so nothing but
+    dynamics can be read from it (MegaPortraits' augmentation of the driver). dynamics: the mesh face model's.
+    landmarks: px."""
+
+    image: Float[Tensor, "b 3 size size"]
+    matte: Float[Tensor, "b 1 size size"]
+    seen: Float[Tensor, "b 3 size size"]
+    moved: Float[Tensor, "b 3 size size"]
+    pose: Float[Tensor, "b 6"]
+    dynamics: Float[Tensor, "b mesh"]
+    landmarks: Float[Tensor, "b 478 2"]
+
+    def part(self, index: slice) -> Views:
+        """Some of the frames."""
+        return Views(*(tensor[index] for tensor in self))
+
+    def to(self, device: torch.device) -> Views:
+        """On another device."""
+        return Views(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class FaceBatch(NamedTuple):
+    """source and driving: frames of the same clip. other: frames of other people."""
+
+    source: Views
+    driving: Views
+    other: Views
+
+    def part(self, index: slice) -> FaceBatch:
+        """Some of the examples."""
+        return FaceBatch(*(views.part(index) for views in self))
+
+    def to(self, device: torch.device) -> FaceBatch:
+        """On another device."""
+        return FaceBatch(*(views.to(device) for views in self))
+
+
+class FaceBatches(IterableDataset):  # pyright: ignore[reportMissingTypeArgument]
+    """Batches number `first`, `first` + 1 ... without end; workers take turns."""
+
+    def __init__(
+        self, clips: list[FaceFrames], batch: int, seed: int, first: int = 0, part: slice | None = None
+    ) -> None:
+        """part: of each batch, what is made here (one process's share). Every person is drawn as often as every other.
+
+        Raises InputError if there are fewer than two people.
+        """
+        self.clips, self.size, self.seed, self.first, self.part = clips, batch, seed, first, part or slice(None)
+        people = [clip.speaker for clip in clips]
+        if len(set(people)) < 2:
+            raise InputError(f"the clips show {len(set(people))} person; expected at least two people.")
+        weight = np.array([1 / people.count(person) for person in people])
+        self._weight = weight / weight.sum()
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        worker = torch.utils.data.get_worker_info()
+        start, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        number = self.first + start
+        while True:
+            yield self.batch(number)
+            number += step
+
+    def batch(self, number: int) -> FaceBatch:
+        """Batch `number`, or this process's part of it; each example depends on its place in the whole batch."""
+        rows = [self._example(np.random.default_rng([self.seed, number, i])) for i in range(self.size)[self.part]]
+        return FaceBatch(*(stack_views([row[kind] for row in rows]) for kind in range(3)))
+
+    def _example(self, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], ...]:
+        index = int(rng.choice(len(self.clips), p=self._weight))
+        clip = self.clips[index]
+        source, driving = draw_pair(clip, rng)
+        while self.clips[stranger := int(rng.choice(len(self.clips), p=self._weight))].speaker == clip.speaker:
+            pass
+        other = self.clips[stranger]
+        mirrored, colours = bool(rng.random() < 0.5), _colours(rng, 0.12)
+        return (
+            view(clip, source, rng, mirrored, colours),
+            view(clip, driving, rng, mirrored, colours),
+            view(other, int(rng.integers(len(other))), rng, mirrored, colours),
+        )
+
+
+def draw_pair(clip: FaceFrames, rng: np.random.Generator) -> tuple[int, int]:
+    """A source and a driving frame, mostly of faces that differ."""
+    source = int(rng.integers(len(clip)))
+    choices = rng.integers(len(clip), size=FAR_CHOICES if rng.random() < FAR_SHARE else 1)
+    away = np.linalg.norm(clip.landmarks[choices, :, :2] - clip.landmarks[source, :, :2], axis=-1).mean(-1)
+    return source, int(choices[away.argmax()])
+
+
+def view(
+    clip: FaceFrames,
+    index: int,
+    rng: np.random.Generator | None = None,
+    mirrored: bool = False,
+    colours: UInt8[np.ndarray, "256 3"] | None = None,
+) -> dict[str, np.ndarray]:
+    """One frame as the arrays of `Views`. rng: augments the encoders' pictures; None leaves all as it is."""
+    image, matte = clip.person(index), clip.mattes[index]
+    pose, landmarks = clip.pose[index].astype(np.float32), clip.landmarks[index, :, :2].astype(np.float32)
+    if mirrored:
+        image, matte = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(matte[:, ::-1])
+        pose = pose * np.array([1, -1, -1, -1, 1, 1], np.float32)  # yaw, roll and the shift to the right
+        landmarks = landmarks * [-1, 1] + [image.shape[1] - 1, 0]
+    if colours is not None:
+        image = _over_grey(_recoloured(image, colours), matte)
+    seen = moved = image
+    if rng is not None:
+        seen = _over_grey(_recoloured(image, _colours(rng, 0.3)), matte)
+        moved = _moved(seen, rng)
+    return {
+        "image": image,
+        "matte": matte[..., None],
+        "seen": seen,
+        "moved": moved,
+        "pose": pose,
+        "dynamics": (clip.mirrored if mirrored else clip.dynamics)[index].astype(np.float32),
+        "landmarks": landmarks.astype(np.float32),
+    }
+
+
+def stack_views(rows: list[dict[str, np.ndarray]]) -> Views:
+    """Arrays of `view` as tensors."""
+
+    def pixels(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([row[name] for row in rows])).permute(0, 3, 1, 2).float()  # (b, c, size, size)
+
+    images = [pixels(name) / 127.5 - 1 for name in ("image", "seen", "moved")]
+    numbers = [torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("pose", "dynamics", "landmarks")]
+    return Views(images[0], pixels("matte") / 255, images[1], images[2], *numbers)
+
+
+def _colours(rng: np.random.Generator, strength: float) -> UInt8[np.ndarray, "256 3"]:
+    """A table of new levels of each channel: gamma, gain and offset."""
+    levels = np.arange(256)[:, None] / 255
+    gamma, gain = np.exp(rng.normal(0, strength)), np.exp(rng.normal(0, strength, 3) * [1, 1, 1] * 0.5)
+    return np.clip((levels**gamma * gain + rng.normal(0, strength / 4)) * 255, 0, 255).astype(np.uint8)
+
+
+def _recoloured(image: UInt8[np.ndarray, "h w 3"], table: UInt8[np.ndarray, "256 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    return np.stack([table[image[..., channel], channel] for channel in range(3)], -1)
+
+
+def _over_grey(image: UInt8[np.ndarray, "h w 3"], matte: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Mid-grey again where there is no person."""
+    opacity = matte[..., None].astype(np.float32) / 255
+    return np.rint(127.5 + opacity * (image - 127.5)).astype(np.uint8)
+
+
+def _moved(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+    side = image.shape[0]
+    scale = np.exp(rng.normal(0, _SCALE, 2))
+    shift = side * rng.normal(0, _SHIFT, 2) + (1 - scale) * side / 2
+    affine = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    return cv2.warpAffine(image, affine, (side, side), borderMode=cv2.BORDER_CONSTANT, borderValue=(128, 128, 128))

@@ -1,0 +1,103 @@
+"""Frames of talking clips for the volume face model: pictures, mattes, landmarks, pose and dynamics, cached."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from vasa_core.config import InputError
+from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.io.video import read_frames
+from vasa_core.preprocess.person import PersonMatte
+from vasa_core.registry import resolve
+from vasa_core.training.renderer_clips import few_per_identity, kept_frames, lid_openings, lip_gaps, speaker
+from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
+from vasa_core.types import Motion
+
+MIN_FRAMES = 4  # of a clip
+
+
+@dataclass(frozen=True)
+class FaceFrames:
+    """Kept frames of one clip at the model's size.
+
+    mattes: opacity of the person, 0..255. landmarks: px of `frames`. pose, dynamics: the mesh face model's motion of
+    these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror.
+    """
+
+    speaker: str
+    split: str
+    frames: UInt8[np.ndarray, "n size size 3"]
+    mattes: UInt8[np.ndarray, "n size size"]
+    landmarks: Float[np.ndarray, "n 478 3"]
+    pose: Float[np.ndarray, "n 6"]
+    dynamics: Float[np.ndarray, "n dynamics"]
+    mirrored: Float[np.ndarray, "n dynamics"]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def person(self, index: int) -> UInt8[np.ndarray, "size size 3"]:
+        """A frame with its background replaced by mid-grey."""
+        opacity = self.mattes[index][..., None].astype(np.float32) / 255
+        return np.rint(127.5 + opacity * (self.frames[index] - 127.5)).astype(np.uint8)
+
+
+def load_face_frames(
+    folders: list[Path], face: MeshFaceModel, cache: Path, size: int, most: int, clips_per_speaker: int
+) -> list[FaceFrames]:
+    """At most `most` frames of at most so many clips of each speaker of the folders, at `size` px; cached.
+
+    Raises InputError if there is no clip with a face.
+    """
+    from tqdm import tqdm
+
+    found = few_per_identity([clip for folder in folders for clip in find_clips(folder)], clips_per_speaker)
+    tracked = [clip for clip in track_clips(found, cache / "tracking") if clip.valid.sum() >= MIN_FRAMES]
+    if not tracked:
+        places = ", ".join(str(folder) for folder in folders)
+        raise InputError(f"{places}: no clip with a face in {MIN_FRAMES} frames; expected videos of faces.")
+    matte = PersonMatte(resolve("person_mask"))
+    store = cache / f"volume-{size}"
+    store.mkdir(parents=True, exist_ok=True)
+    return [_load(clip, face, matte, store, size, most) for clip in tqdm(tracked, "cutting frames")]
+
+
+def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Path, size: int, most: int) -> FaceFrames:
+    target = store / f"{cache_file(clip.clip, store).stem}-{most}.npz"
+    if not target.is_file():
+        _cut(clip, face, matte, target, size, most)
+    with np.load(target, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in ("frames", "mattes", "landmarks", "pose", "dynamics")}
+    mirrored = face.basis.mirror(Motion(arrays["pose"], arrays["dynamics"])).dynamics.astype(np.float32)
+    return FaceFrames(speaker(clip.clip), clip.clip.split, mirrored=mirrored, **arrays)
+
+
+def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:
+    keep = kept_frames(clip.valid, lip_gaps(clip.landmarks), lid_openings(clip.landmarks), most)
+    place = {frame: index for index, frame in enumerate(keep.tolist())}
+    _, motion = face.encode_landmarks(clip.landmarks, clip.size)
+    frames = np.zeros((len(keep), size, size, 3), np.uint8)
+    mattes = np.zeros((len(keep), size, size), np.uint8)
+    for number, frame in enumerate(read_frames(clip.clip.path)):
+        if number in place:
+            opacity = matte(frame, clip.landmarks[number])
+            frames[place[number]] = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+            mattes[place[number]] = cv2.resize(opacity, (size, size), interpolation=cv2.INTER_AREA)
+    scale = np.array([size / clip.size[1], size / clip.size[0], size / clip.size[1]])
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    with part.open("wb") as stream:
+        np.savez(
+            stream,
+            frames=frames,
+            mattes=mattes,
+            landmarks=(clip.landmarks[keep] * scale).astype(np.float32),
+            pose=motion.pose[keep].astype(np.float32),
+            dynamics=motion.dynamics[keep].astype(np.float32),
+        )
+    part.replace(target)

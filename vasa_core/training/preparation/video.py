@@ -1,0 +1,167 @@
+"""One raw video to the clips in it: shots, tracks, crops, quality; what is left out is noted with its reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int16
+
+from vasa_core.config import InputError
+from vasa_core.rates import FPS, SAMPLES_PER_FRAME
+from vasa_core.training.preparation import source
+from vasa_core.training.preparation.clip import ClipPlan, Cut
+from vasa_core.training.preparation.config import PreparationConfig
+from vasa_core.training.preparation.crops import choose_crop
+from vasa_core.training.preparation.labels import Tools
+from vasa_core.training.preparation.quality import reason_before, shared
+from vasa_core.training.preparation.source import LOOK_EVERY, Span
+from vasa_core.training.preparation.tracks import Sighting, Track, find_tracks, spans
+
+
+@dataclass(frozen=True)
+class RawVideo:
+    """A file to prepare. name: its path in the folder. key: its name in keys. given: whether identity was given."""
+
+    path: Path
+    name: str
+    key: str
+    identity: str
+    split: str
+    given: bool
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Part of a video that was left out. start, end: seconds; both 0 for a whole file."""
+
+    file: str
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a video: keys of its clips, what was left out, and what ffmpeg complained of, if anything."""
+
+    kept: list[str]
+    dropped: list[Drop]
+    complaint: str | None = None
+
+
+def prepare_video(video: RawVideo, folder: Path, config: PreparationConfig, tools: Tools) -> Outcome:
+    """Write the files of each clip of a video into `folder`, which is emptied first.
+
+    A file that cannot be read is an outcome, not an error. Raises OSError if something cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        _, first = next(source.whole_frames(video.path, [(0, 1)]))
+        size: tuple[int, int] = first.shape[:2]
+        starts = [0, *source.cuts(video.path)]
+        plans, dropped = _plans(video, size, starts, config, tools)
+        kept = _cut(video, plans, dropped, folder, config, tools)
+    except InputError as error:
+        return Outcome([], [Drop(video.name, 0.0, 0.0, f"cannot be read: {error}")])
+    return Outcome(kept, sorted(dropped, key=lambda d: (d.start, d.end, d.reason)), source.complaint(video.path))
+
+
+def _plans(
+    video: RawVideo, size: tuple[int, int], starts: Sequence[int], config: PreparationConfig, tools: Tools
+) -> tuple[list[ClipPlan], list[Drop]]:
+    tracks, looked = find_tracks(source.looks(video.path), starts, size, tools.detector, tools.landmarker)
+    shots = list(zip(starts, [*starts[1:], looked * LOOK_EVERY], strict=True))
+    dropped = [
+        _drop(video, span, "no face")
+        for number, span in enumerate(shots, 1)
+        if not any(track.shot == number for track in tracks)
+    ]
+    plans = []
+    for number, track in enumerate(tracks, 1):
+        others = [t.sightings for t in tracks if t is not track and _meet(t, track)]
+        identity = video.identity if video.given and not others else f"{video.identity}-{number}"
+        parts = spans(track, config.max_frames)
+        if not parts:
+            dropped.append(_drop(video, track.span, "no landmarks: in profile, covered, or no face"))
+        for part in parts:
+            span = _span(track, part, shots[track.shot - 1], config.max_frames)
+            crop = choose_crop(part, config.size)
+            face = float(np.median([s.face[2] for s in part if s.face]))
+            inside, share = crop.inside(size), shared(part, others, crop)
+            if reason := reason_before(config, span[1] - span[0], face, inside, share):
+                dropped.append(_drop(video, span, reason))
+                continue
+            key = f"{video.key}-{number:03d}-{span[0]:07d}"
+            plans.append(ClipPlan(key, identity, video.split, video.name, number, span, crop, face, inside, share))
+    return plans, dropped
+
+
+def _span(track: Track, part: Sequence[Sighting], shot: Span, most: int) -> Span:
+    """Frames of a part of a track: to the next look if the face is still seen there, and to its shot's near ends."""
+    first, last = part[0].frame, part[-1].frame
+    if first - shot[0] < LOOK_EVERY:
+        first = shot[0]
+    after = last + LOOK_EVERY if track.near(last + LOOK_EVERY) else last + 1
+    if shot[1] - last <= LOOK_EVERY:
+        after = shot[1]
+    return first, min(after, first + most)
+
+
+def _meet(a: Track, b: Track) -> bool:
+    return a.span[0] < b.span[1] and b.span[0] < a.span[1]
+
+
+def _drop(video: RawVideo, span: Span, reason: str) -> Drop:
+    return Drop(video.name, span[0] / FPS, span[1] / FPS, reason)
+
+
+def _cut(
+    video: RawVideo,
+    plans: Sequence[ClipPlan],
+    dropped: list[Drop],
+    folder: Path,
+    config: PreparationConfig,
+    tools: Tools,
+) -> list[str]:
+    """Cut the planned clips in one pass over the video; returns the keys of those kept, and adds to `dropped`."""
+    if not plans:
+        return []
+    sound_file = folder / "sound.part"
+    has_sound = source.write_sound(video.path, sound_file)
+    waiting = sorted(plans, key=lambda p: (p.span, p.track))
+    active: list[Cut] = []
+    kept = []
+
+    def end(cut: Cut) -> None:
+        reason = cut.finish(config, _sound(sound_file, cut.plan.span) if has_sound else None)
+        if reason:
+            dropped.append(_drop(video, cut.plan.span, reason))
+        else:
+            kept.append(cut.plan.key)
+
+    try:
+        for number, frame in source.whole_frames(video.path, [p.span for p in plans]):
+            for cut in [c for c in active if c.plan.span[1] <= number]:
+                active.remove(cut)
+                end(cut)
+            while waiting and waiting[0].span[0] <= number:
+                active.append(Cut(waiting.pop(0), folder, tools))
+            for cut in active:
+                cut.add(frame)
+        while active:
+            end(active.pop(0))
+    finally:
+        for cut in active:
+            cut.drop()
+    sound_file.unlink(missing_ok=True)
+    return sorted(kept)
+
+
+def _sound(file: Path, span: Span) -> Int16[np.ndarray, " samples"]:
+    first, after = (frame * SAMPLES_PER_FRAME for frame in span)
+    return np.fromfile(file, "<i2", after - first, offset=2 * first).astype(np.int16)
