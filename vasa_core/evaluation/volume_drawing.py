@@ -14,7 +14,9 @@ from torch import Tensor
 
 from vasa_core.config import PORTRAIT_SIZE, InputError
 from vasa_core.evaluation.volume_figures import Faces, landmark_distance, nearest_rest, read_faces, spread_frames
-from vasa_core.face.mesh import Identity, MeshFaceModel, Portrait
+from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.face.photo import Identity
+from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import Motion, TrackedImage
@@ -160,8 +162,7 @@ def prepare_subject(face: HeldOutFace, most: int, drawer: Drawer, reader: FaceRe
     source = nearest_rest(face.pose, face.dynamics)
     moved = landmark_distance(face.landmarks, np.repeat(face.landmarks[source][None], len(face.landmarks), 0))
     kept = np.concatenate([[source], spread_frames(moved, source, most)])
-    opacity = face.mattes[kept][..., None].astype(np.float32) / 255
-    pictures = np.rint(127.5 + opacity * (face.frames[kept] - np.float32(127.5))).astype(np.uint8)
+    pictures = np.stack([laid_over_grey(face.frames[i], face.mattes[i]) for i in kept])
     real = reader(pictures)
     if not real.found[0]:
         raise InputError(f"{face.identity}: no face is seen in the source; expected a face.")

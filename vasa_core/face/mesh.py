@@ -20,7 +20,6 @@ from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
 from vasa_core.face.eyes import Irises, draw_eyes, lift_irises
 from vasa_core.face.limits import limited
-from vasa_core.face.photo import Identity as Identity  # where others look for it
 from vasa_core.face.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.plate import draw_person, still_scene
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity

@@ -21,7 +21,7 @@ from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
-_SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
+SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
@@ -33,14 +33,15 @@ def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a video file.")
-    command = [
-        *quiet_command(),
-        *input_arguments(path),
-        "-map",
-        "0:V:0",
-        "-vf",
-        f"fps={fps}:start_time=0,scale=flags={_SCALER}",
-    ]
+    yield from filtered_frames(path, f"fps={fps}:start_time=0,scale=flags={SCALER}")
+
+
+def filtered_frames(path: Path, filters: str) -> Iterator[Frame]:
+    """What ffmpeg's filters make of a file's video, RGB, in bounded memory.
+
+    Raises InputError if the file has no readable video.
+    """
+    command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
@@ -124,7 +125,7 @@ class VideoWriter:
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0"]
         encode = [
             "-vf",
-            f"scale=out_color_matrix=bt709:out_range=tv:flags={_SCALER}",
+            f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}",
             "-pix_fmt",
             "yuv420p",
             "-c:v",

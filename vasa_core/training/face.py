@@ -192,11 +192,7 @@ class FaceTrainer:
             raise InputError(
                 f"{path} is of a run with another {', '.join(changed)}; expected the same, or another run folder."
             )
-        self.networks.load_state_dict(_part("networks", tensors))
-        if probe := _part("probe", tensors):
-            self.plain_graph.probe.load_state_dict(probe)
-        self.plain_judge.load_state_dict(_part("judge", tensors))
-        self.average.values = {n: v.to(self.accelerator.device) for n, v in _part("average", tensors).items()}
+        self._take_over(tensors)
         restore_optimizer("optimiser", self.optimiser, tensors)
         restore_optimizer("judge_optimiser", self.judge_optimiser, tensors)
         self.step = int(metadata["step"])
@@ -204,17 +200,20 @@ class FaceTrainer:
     def start_from(self, path: Path) -> None:
         """Take networks, discriminator and averages over from another run's state, at step 0 of this one."""
         tensors, _ = load_tensors(path)
-        self.networks.load_state_dict(_part("networks", tensors))
-        if probe := _part("probe", tensors):
-            self.plain_graph.probe.load_state_dict(probe)
-        self.plain_judge.load_state_dict(_part("judge", tensors))
-        self.average.values = {n: v.to(self.accelerator.device) for n, v in _part("average", tensors).items()}
+        self._take_over(tensors)
 
     def averaged(self) -> VolumeNetworks:
         """A copy of the networks with the averaged weights, for use."""
         networks = VolumeNetworks(PRESETS[self.config.preset])
         networks.load_state_dict({**self.networks.state_dict(), **self.average.values})
         return networks.eval()
+
+    def _take_over(self, tensors: dict[str, Tensor]) -> None:
+        self.networks.load_state_dict(_part("networks", tensors))
+        if probe := _part("probe", tensors):
+            self.plain_graph.probe.load_state_dict(probe)
+        self.plain_judge.load_state_dict(_part("judge", tensors))
+        self.average.values = {n: v.to(self.accelerator.device) for n, v in _part("average", tensors).items()}
 
     def _networks_backward(self, part: FaceBatch, judging: bool, number: int) -> tuple[dict[str, Tensor], Tensor]:
         criteria = self.criteria

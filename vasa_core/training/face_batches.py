@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from vasa_core.config import InputError
+from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.training.face_frames import FaceFrames
 
 FAR_CHOICES = 4  # driving frames among which the one whose face differs the most from the source's is taken ...
@@ -130,10 +131,10 @@ def view(
         pose = pose * np.array([1, -1, -1, -1, 1, 1], np.float32)  # yaw, roll and the shift to the right
         landmarks = landmarks * [-1, 1] + [image.shape[1] - 1, 0]
     if colours is not None:
-        image = _over_grey(_recoloured(image, colours), matte)
+        image = laid_over_grey(_recoloured(image, colours), matte)
     seen = moved = image
     if rng is not None:
-        seen = _over_grey(_recoloured(image, _colours(rng, 0.3)), matte)
+        seen = laid_over_grey(_recoloured(image, _colours(rng, 0.3)), matte)
         moved = _moved(seen, rng)
     return {
         "image": image,
@@ -166,12 +167,6 @@ def _colours(rng: np.random.Generator, strength: float) -> UInt8[np.ndarray, "25
 
 def _recoloured(image: UInt8[np.ndarray, "h w 3"], table: UInt8[np.ndarray, "256 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.stack([table[image[..., channel], channel] for channel in range(3)], -1)
-
-
-def _over_grey(image: UInt8[np.ndarray, "h w 3"], matte: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Mid-grey again where there is no person."""
-    opacity = matte[..., None].astype(np.float32) / 255
-    return np.rint(127.5 + opacity * (image - 127.5)).astype(np.uint8)
 
 
 def _moved(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.config import InputError
 from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.registry import resolve
@@ -44,8 +45,7 @@ class FaceFrames:
 
     def person(self, index: int) -> UInt8[np.ndarray, "size size 3"]:
         """A frame with its background replaced by mid-grey."""
-        opacity = self.mattes[index][..., None].astype(np.float32) / 255
-        return np.rint(127.5 + opacity * (self.frames[index] - 127.5)).astype(np.uint8)
+        return laid_over_grey(self.frames[index], self.mattes[index])
 
 
 def load_face_frames(

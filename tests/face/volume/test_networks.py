@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_networks import SMALL
 from torch import Tensor
 
 from vasa_core.config import InputError
@@ -18,19 +19,6 @@ from vasa_core.face.volume.macs import describe
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume, save_volume
 
 TINY = preset("tiny-128")
-SMALL = dataclasses.replace(
-    TINY,
-    image=64,
-    side=16,
-    warp_side=8,
-    appearance_widths=(8, 8, 16),
-    identity_widths=(8, 8, 16, 16),
-    pose_widths=(8, 8, 16, 16),
-    dynamics_widths=(8, 8, 16, 16),
-    dynamics_depths=(1, 1, 1, 1),
-    pooled=2,
-    decoder_widths=(16, 8, 8),
-)
 PARTS = ["appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"]
 
 

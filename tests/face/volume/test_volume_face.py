@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from small_networks import SMALL
 
 from vasa_core.config import InputError
 from vasa_core.face.mesh import MeshFaceModel, load_basis
@@ -16,7 +16,6 @@ from vasa_core.face.model import FaceModel
 from vasa_core.face.plate import still_scene
 from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, project
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
-from vasa_core.face.volume.config import VolumeConfig, preset
 from vasa_core.face.volume.engine import VolumeEngine
 from vasa_core.face.volume.model import VolumeFaceModel, VolumePortrait, person_over_grey
 from vasa_core.face.volume.networks import (
@@ -29,26 +28,13 @@ from vasa_core.face.volume.networks import (
 from vasa_core.types import Motion, TrackedImage
 
 SIDE, MARGIN = 128, 40
-CONFIG: VolumeConfig = dataclasses.replace(
-    preset("tiny-128"),
-    image=64,
-    side=16,
-    warp_side=8,
-    appearance_widths=(8, 8, 16),
-    identity_widths=(8, 8, 16, 16),
-    pose_widths=(8, 8, 16, 16),
-    dynamics_widths=(8, 8, 16, 16),
-    dynamics_depths=(1, 1, 1, 1),
-    pooled=2,
-    decoder_widths=(16, 8, 8),
-)
 
 
 @pytest.fixture(scope="module")
 def networks() -> VolumeNetworks:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return VolumeNetworks(CONFIG).eval()
+        return VolumeNetworks(SMALL).eval()
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +93,7 @@ def test_the_portraits_own_motion_gives_the_photos_own_codes(
 ) -> None:
     tracked, canvas, matte = photo_of(face)
     inside = slice(MARGIN, MARGIN + SIDE)
-    picture = person_over_grey(tracked.image, matte[inside, inside], CONFIG.image)
+    picture = person_over_grey(tracked.image, matte[inside, inside], SMALL.image)
     with torch.no_grad():
         own = MotionCode(torch.from_numpy(portrait.motion.pose).float(), networks.dynamics(picture))
         identity = networks.identity_code(picture)
@@ -138,10 +124,10 @@ def test_dynamics_move_z_dyn_by_what_the_adapter_says(
 
 def test_a_shift_of_the_pose_moves_what_is_drawn(face: VolumeFaceModel, portrait: VolumePortrait) -> None:
     """A ball in the canonical volume, drawn by networks that know nothing: it still lies where the pose puts it."""
-    shape = (CONFIG.depth, CONFIG.side, CONFIG.side)
+    shape = (SMALL.depth, SMALL.side, SMALL.side)
     z, y, x = (np.abs((2 * np.arange(n) + 1) / n - 1) for n in shape)
     ball = (z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 < 0.2).astype(np.float32)
-    canonical = torch.from_numpy(ball)[None, None].expand(1, CONFIG.channels, *shape).contiguous()
+    canonical = torch.from_numpy(ball)[None, None].expand(1, SMALL.channels, *shape).contiguous()
     own = portrait.motion
     shifted = Motion(own.pose + 0.3 * np.eye(6)[SHIFT_X], own.dynamics)
     columns = []
@@ -149,8 +135,8 @@ def test_a_shift_of_the_pose_moves_what_is_drawn(face: VolumeFaceModel, portrait
         alpha = face.engine.render(canonical, portrait.code, face.motion_code(portrait, motion))[0, 3].numpy()
         away = np.abs(alpha - np.median(alpha))
         weight = away * (away > 0.5 * away.max())
-        columns.append((weight.sum(0) * np.arange(CONFIG.image)).sum() / weight.sum())
-    expected = 0.3 * CONFIG.image / np.exp(own.pose[0, LOG_DISTANCE])
+        columns.append((weight.sum(0) * np.arange(SMALL.image)).sum() / weight.sum())
+    expected = 0.3 * SMALL.image / np.exp(own.pose[0, LOG_DISTANCE])
     assert columns[1] - columns[0] == pytest.approx(expected, rel=0.3)
 
 
@@ -158,7 +144,7 @@ def test_a_shift_of_the_pose_moves_what_is_drawn(face: VolumeFaceModel, portrait
 def test_where_there_is_no_alpha_the_plate_is_shown(
     checkpoints: Path, networks: VolumeNetworks, adapter: DynamicsAdapter, zoom: float
 ) -> None:
-    clear = VolumeNetworks(CONFIG)
+    clear = VolumeNetworks(SMALL)
     clear.load_state_dict(networks.state_dict())
     with torch.no_grad():
         clear.decoder.head.bias[3] = -200.0  # pyright: ignore[reportOptionalSubscript]
@@ -209,10 +195,10 @@ def test_the_adapter_is_kept_with_the_networks(
         VolumeFaceModel.load(tmp_path)
     save_volume(tmp_path / "volume", networks, adapter)
     loaded, kept = load_volume_model(tmp_path / "volume")
-    assert kept is not None and loaded.config == load_volume(tmp_path / "volume").config == CONFIG
+    assert kept is not None and loaded.config == load_volume(tmp_path / "volume").config == SMALL
     values = torch.randn(2, 36, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(kept(values), adapter(values), atol=0.02, rtol=0.01)
-    assert VolumeFaceModel.load(tmp_path).engine.config == CONFIG
+    assert VolumeFaceModel.load(tmp_path).engine.config == SMALL
 
 
 @pytest.mark.gpu

@@ -129,8 +129,15 @@ def person_over_grey(
 ) -> Float[Tensor, "1 3 {side} {side}"]:
     """A photo as the networks were trained to see it: `side` px, -1..1, mid-grey where the person is not."""
     small, opacity = (cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in (picture, matte))
-    person = np.rint(GREY + opacity[..., None].astype(np.float32) / 255 * (small - GREY))
-    return torch.from_numpy(person / GREY - 1).float().movedim(-1, 0)[None]
+    return torch.from_numpy(laid_over_grey(small, opacity) / GREY - 1).float().movedim(-1, 0)[None]
+
+
+def laid_over_grey(
+    picture: UInt8[np.ndarray, "height width 3"], matte: UInt8[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture with its background replaced by mid-grey. matte: opacity of the person, 0 to 255."""
+    opacity = matte[..., None].astype(np.float32) / 255
+    return np.rint(GREY + opacity * (picture - GREY)).astype(np.uint8)
 
 
 def _over(render: Float32[np.ndarray, "s s 4"], scene: Scene, zoom: float) -> UInt8[np.ndarray, "h w 3"]:

@@ -10,17 +10,12 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
-import numpy as np
-from jaxtyping import UInt8
-
-from vasa_core.config import InputError
 from vasa_core.io.audio import TIMELINE_FILTER
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
+from vasa_core.io.video import SCALER, Frame, filtered_frames
 from vasa_core.rates import FPS, SAMPLE_RATE
 
-Frame = UInt8[np.ndarray, "height width 3"]
 Span = tuple[int, int]  # first frame, frame after the last
 
 LOOK_EVERY = 5  # frames between two looks for faces
@@ -28,7 +23,6 @@ _LOOK_SIDE = 960  # px, long side of the pictures that are looked at
 _CUT_SIDE = 256  # px, width of the pictures that are compared
 _CUT_SCORE = 0.2  # of ffmpeg's scene score, 0 to 1
 _TIMELINE = f"bwdif=deint=interlaced,fps={FPS}:start_time=0"
-_SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # as io.video reads frames
 
 
 def cuts(path: Path) -> list[int]:
@@ -46,7 +40,7 @@ def looks(path: Path) -> Iterator[Frame]:
     """Every LOOK_EVERY-th frame, made small. Raises InputError if the file has no readable video."""
     ratio = f"min(1,{_LOOK_SIDE}/max(iw*sar,ih))"
     size = f"w='max(2,trunc({ratio}*iw*sar))':h='max(2,trunc({ratio}*ih))'"
-    return _frames(path, f"{_TIMELINE},select='not(mod(n,{LOOK_EVERY}))',scale={size}:flags=area")
+    return filtered_frames(path, f"{_TIMELINE},select='not(mod(n,{LOOK_EVERY}))',scale={size}:flags=area")
 
 
 def whole_frames(path: Path, spans: Sequence[Span]) -> Iterator[tuple[int, Frame]]:
@@ -57,9 +51,9 @@ def whole_frames(path: Path, spans: Sequence[Span]) -> Iterator[tuple[int, Frame
     merged = _merged(spans)
     chosen = "+".join(f"between(n,{first},{after - 1})" for first, after in merged)
     last = merged[-1][1]
-    chain = f"{_TIMELINE},trim=end_frame={last},select='{chosen}',scale=w='trunc(iw*sar)':h=ih:flags={_SCALER}"
+    chain = f"{_TIMELINE},trim=end_frame={last},select='{chosen}',scale=w='trunc(iw*sar)':h=ih:flags={SCALER}"
     numbers = (number for first, after in merged for number in range(first, after))
-    return zip(numbers, _frames(path, chain), strict=False)
+    return zip(numbers, filtered_frames(path, chain), strict=False)
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
@@ -86,32 +80,3 @@ def complaint(path: Path) -> str | None:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     return re.sub(r"^\[[^\]]*\]\s*|file:\S*/", "", lines[-1]) if lines else None
-
-
-def _frames(path: Path, filters: str) -> Iterator[Frame]:
-    command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
-    command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
-    )
-    assert process.stdout is not None
-    try:
-        frame = _read_ppm(process.stdout)
-        if frame is None:
-            raise InputError(f"{path.name} is not a video that can be read; expected a video file such as MP4.")
-        while frame is not None:
-            yield frame
-            frame = _read_ppm(process.stdout)
-    finally:
-        process.stdout.close()
-        process.kill()
-        process.wait()
-
-
-def _read_ppm(stream: IO[bytes]) -> Frame | None:
-    header = [stream.readline() for _ in range(3)]  # "P6", "width height", "255"
-    if not header[2]:
-        return None
-    width, height = map(int, header[1].split())
-    data = stream.read(width * height * 3)
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3) if len(data) == width * height * 3 else None
