@@ -23,8 +23,8 @@ ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
 MAX_YAW = 60.0  # degrees
 _MAX_MEASURED_YAW = 50.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
 _FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
-_CROP_PER_FACE = 2.2  # side of the crop / face height
-_FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
+CROP_PER_FACE = 2.2  # side of the crop / face height
+FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
 MAX_PASTED = 1920  # px, longest side of a video that shows the whole photo
 _FEATHER = 0.06  # of the crop's side: where a pasted frame fades into the photo
@@ -138,10 +138,10 @@ class Preprocessor:
         """
         with self._lock:
             landmarks = self._find(image)
-            face_height = float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
+            face_height = face_place(landmarks)[2]
             if face_height < MIN_FACE_PX:
                 raise InputError(f"The face is {face_height:.0f} px high; expected at least {MIN_FACE_PX} px.")
-            crop, matrix = _cut(image, *_framing(landmarks, face_height))
+            crop, matrix = _cut(image, *_framing(landmarks))
             found = self._landmarker(crop)
         if found is None:
             raise InputError("No face could be followed in the picture; expected a clear photo of one face.")
@@ -185,12 +185,18 @@ def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
         raise InputError(f"The face is in profile; expected one turned at most {MAX_YAW:.0f} degrees to the side.")
 
 
-def _framing(landmarks: Float[np.ndarray, "478 3"], face_height: float) -> tuple[float, float, float]:
-    """Centre x, y and side of the crop, in px of the photo."""
-    side = _CROP_PER_FACE * face_height
+def face_place(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
+    """Middle of the face from side to side, middle between forehead and chin, and their distance; in px."""
     x = float(landmarks[:468, 0].min() + landmarks[:468, 0].max()) / 2
     y = float(landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2
-    return x, y - (_FACE_CENTRE_Y - 0.5) * side, side
+    return x, y, float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
+
+
+def _framing(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
+    """Centre x, y and side of the crop, in px of the photo."""
+    x, y, height = face_place(landmarks)
+    side = CROP_PER_FACE * height
+    return x, y - (FACE_CENTRE_Y - 0.5) * side, side
 
 
 def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:

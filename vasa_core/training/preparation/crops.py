@@ -12,13 +12,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.io.ffmpeg import file_argument, quiet_command
+from vasa_core.io.video import SCALER
+from vasa_core.preprocess.portrait import CROP_PER_FACE, FACE_CENTRE_Y
 from vasa_core.rates import FPS
 from vasa_core.training.preparation.source import Frame
 from vasa_core.training.preparation.tracks import Box, Sighting, intersection
 
-# As in preprocess.portrait: side over face height, and where the face's centre lies from the top.
-CROP_PER_FACE, FACE_CENTRE_Y = 2.2, 0.56
-_SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 _QUALITY = 14  # CRF: above it, skin loses its texture
 
 
@@ -80,7 +79,7 @@ class ClipWriter:
     def __init__(self, target: Path, side: int) -> None:
         self._target = target
         raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{side}x{side}", "-r", str(FPS), "-i", "pipe:0"]
-        scale = f"scale=out_color_matrix=bt709:out_range=tv:flags={_SCALER}"
+        scale = f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}"
         encode = ["-vf", scale, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", str(_QUALITY), "-threads", "1"]
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         plain = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart", "-f", "mp4", "-y"]

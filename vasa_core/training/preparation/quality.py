@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from vasa_core.face.topology import CHIN, FOREHEAD
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.crops import Crop
 from vasa_core.training.preparation.source import Frame
-from vasa_core.training.preparation.tracks import CHIN, FOREHEAD, Box, Sighting, intersection
+from vasa_core.training.preparation.tracks import Box, Sighting, intersection
 
 _SAME = 0.15  # grey levels of mean difference, below which a frame repeats the one before
 _INTRUDES, _NO_BYSTANDER = 0.25, 0.35  # share of another face in the crop; its height over the face's own

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from vasa_core.preprocess.portrait import face_place
 from vasa_core.training.preparation.source import LOOK_EVERY, Frame, Span
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
@@ -22,7 +23,6 @@ Landmarks = Callable[[Frame], tuple[Float[np.ndarray, "478 3"], Float[np.ndarray
 
 MIN_OVERLAP = 0.3  # intersection over union of a face's boxes at two looks
 MAX_MISSED = 3  # looks in which a track may go unseen
-FOREHEAD, CHIN = 10, 152  # landmarks, the ends of the face's height
 _SEARCH_PER_BOX = 2.0  # side of the landmarker's picture over the box's
 _SEARCH_SIDE = 256  # px of that picture
 # How far the face may be from where the crop has it, in heights of the face, and how much nearer or farther.
@@ -111,16 +111,9 @@ def _face(
     found = find(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     if found is None:
         return None
-    centre_x, centre_y, height = framing(found[0])
+    centre_x, centre_y, height = face_place(found[0])
     height *= (scale[0] * scale[1]) ** 0.5 / zoom
     return (centre_x / zoom + x) * scale[0], (centre_y / zoom + y) * scale[1], height
-
-
-def framing(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
-    """Middle of the face from side to side, middle between forehead and chin, and their distance."""
-    x = float(landmarks[:468, 0].min() + landmarks[:468, 0].max()) / 2
-    y = float(landmarks[FOREHEAD, 1] + landmarks[CHIN, 1]) / 2
-    return x, y, float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
 
 
 def _matched(seen: Sequence[Sighting], active: Sequence[Track]) -> list[tuple[Sighting, Track | None]]:
