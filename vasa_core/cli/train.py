@@ -44,6 +44,8 @@ def train_renderer(
     out: Annotated[Path | None, typer.Option(help=WRITTEN, show_default="checkpoints/NETWORK")] = None,
     cache: Cache = DEFAULT_CACHE,
     minutes: Minutes = 60.0,
+    start: Annotated[Path | None, typer.Option(help="Checkpoint of this network to begin from.")] = None,
+    identity: Annotated[str, typer.Option(help="Descriptor of the identity loss: dlib; none: no such loss.")] = "dlib",
     seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +53,7 @@ def train_renderer(
     from vasa_core.training.renderer import train_renderer as train
 
     target = out or CHECKPOINTS / network
-    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed)
+    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed, start, identity)
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
