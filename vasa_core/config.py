@@ -20,8 +20,8 @@ class MissingModelError(RuntimeError):
 
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
-# Those that show on the rendered face; what little the training video has of the others does not carry over.
-EMOTION_CHOICES = ("happiness", "surprise", "anger")
+# Those that show on the rendered face and let the lips close.
+EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
 
 _PROJECT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = _PROJECT / "checkpoints"  # the bundled weights
