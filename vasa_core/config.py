@@ -63,7 +63,7 @@ class GenerationOptions:
     emotion_strength: float = 1.0
     guidance_audio: float = 0.5
     guidance_gaze: float = 0.0
-    guidance_emotion: float = 1.0
+    guidance_emotion: float = 0.0
     guidance_distance: float = 0.0
     guidance_previous: float = 0.0
     head_motion: float = 1.0
