@@ -16,7 +16,17 @@ from vasa_core.config import InputError
 from vasa_core.evaluation.controls import _distance, _irises, _line
 from vasa_core.evaluation.cross_talk import relative_moves
 from vasa_core.evaluation.evaluate import evaluate, shortened
-from vasa_core.evaluation.footage import Sound, Track, Tracker, cropped, describe, describe_speech, video, visible_box
+from vasa_core.evaluation.footage import (
+    Sound,
+    Track,
+    Tracker,
+    _kept,
+    cropped,
+    describe,
+    describe_speech,
+    video,
+    visible_box,
+)
 from vasa_core.evaluation.report import summarise, table, write_report
 from vasa_core.evaluation.sweep import Reading
 from vasa_core.evaluation.truth import compare
@@ -156,6 +166,12 @@ def test_table_and_json_show_every_part(tmp_path: Path) -> None:
     stored = json.loads((tmp_path / "evaluation.json").read_text())
     assert stored["summary"]["generated"] == {"videos": 1, "lag": 1.0, "psnr": None}
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+def test_what_is_kept_is_the_end_over_the_start() -> None:
+    assert _kept(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
+    assert _kept(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
+    assert _kept(np.array([3.0])) == 1.0
 
 
 def test_sweep_lines() -> None:
