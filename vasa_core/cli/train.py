@@ -151,6 +151,20 @@ def train_motion(
         report(made, as_json, f"{out}: motion model written")
 
 
+@cli.command("train-emotions")
+def train_emotions(
+    out: Annotated[Path, typer.Option(help="Motion checkpoint that gets them.", show_default="checkpoints/motion")] = (
+        CHECKPOINTS / "motion"
+    ),
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Give a motion model the expressions of the emotions, from known facial actions. `train-motion` does it too."""
+    from vasa_core.training.emotions import write_emotions
+
+    report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
+
+
 @cli.command("train-face")
 def train_face(
     data: Data,

@@ -16,7 +16,7 @@ from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import EXPRESSION, POSE
+from vasa_core.motion.representation import FACE, POSE
 from vasa_core.motion.sampler import sample
 
 # Few steps of a small model lose some of the spread of head motion, which sound does not decide. A little more noise to
@@ -37,7 +37,7 @@ class Statistics:
 class MotionModel(nn.Module):
     """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
 
-    emotion_rest: the expression that each of config.EMOTIONS adds at full strength.
+    emotion_rest: what each of config.EMOTIONS adds at full strength (see `representation.with_emotion`).
     """
 
     motion_mean: Tensor
@@ -51,7 +51,7 @@ class MotionModel(nn.Module):
         config: DenoiserConfig,
         statistics: Statistics,
         audio_encoder: str,
-        emotion_rest: Float[Tensor, "7 expressions"] | None = None,
+        emotion_rest: Float[Tensor, "7 face"] | None = None,
     ) -> None:
         """emotion_rest: by default emotions add nothing of their own."""
         super().__init__()
@@ -60,7 +60,7 @@ class MotionModel(nn.Module):
         self.denoiser = Denoiser(config)
         for name, value in vars(statistics).items():
             self.register_buffer(name, value.float())
-        nothing = torch.zeros(len(EMOTIONS), config.motion_channels - EXPRESSION.start)
+        nothing = torch.zeros(len(EMOTIONS), config.motion_channels - FACE.start)
         self.register_buffer("emotion_rest", nothing if emotion_rest is None else emotion_rest.float())
 
     @classmethod
