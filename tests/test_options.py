@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from vasa_core.config import DISTANCE_RANGE, EMOTION_CHOICES, GAZE_LIMIT, GenerationOptions, InputError
+from vasa_core.config import DISTANCE_RANGE, EMOTION_CHOICES, EMOTIONS, GAZE_LIMIT, GenerationOptions, InputError
 
 BAD = [
     ("gaze_yaw", GAZE_LIMIT + 0.1),
@@ -56,6 +56,12 @@ def test_defaults_and_extremes_are_good() -> None:
     for sign, distance in zip((-1, 1), DISTANCE_RANGE, strict=True):
         GenerationOptions(gaze_yaw=sign * GAZE_LIMIT, gaze_pitch=sign * GAZE_LIMIT, distance=distance).validate()
     for emotion in EMOTION_CHOICES:
+        GenerationOptions(emotion=emotion).validate()
+
+
+@pytest.mark.parametrize("emotion", sorted({*EMOTIONS, "joy"} - {*EMOTION_CHOICES}))
+def test_an_emotion_that_is_not_offered_is_an_error_that_lists_the_others(emotion: str) -> None:
+    with pytest.raises(InputError, match=f"emotion is '{emotion}'; expected one of happiness, sadness, anger"):
         GenerationOptions(emotion=emotion).validate()
 
 
