@@ -127,7 +127,7 @@ def test_limits_are_needed() -> None:
     with pytest.raises(InputError, match="stretch is -0.1"):
         replace(CONFIG, stretch=-0.1).validate()
     with pytest.raises(InputError, match="audio_drop is 1"):
-        replace(CONFIG, audio_drop=1).validate()
+        replace(CONFIG, audio_drop=1.0).validate()
     with pytest.raises(InputError, match="batch"):
         replace(CONFIG, batch=0).validate()
     with pytest.raises(InputError, match="accumulate"):

@@ -68,10 +68,10 @@ class MotionTrainingConfig:
     average: float = 0.9985
     velocity: float = 1.0
     lips: float = 0.5
-    stretch: float = 0.0
-    audio_drop: float = 0.0
-    audio_shift: float = 0.0
-    audio_noise: float = 0.0
+    stretch: float = 0.15
+    audio_drop: float = 0.3
+    audio_shift: float = 0.3
+    audio_noise: float = 0.5
     drop: float = 0.1
     drop_previous: float = 0.5
     drop_tail: float = 0.3
