@@ -20,8 +20,8 @@ class MissingModelError(RuntimeError):
 
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
-# Those that show on the rendered face; what little the training video has of the others does not carry over.
-EMOTION_CHOICES = ("happiness", "surprise", "anger")
+# Those that show on the rendered face and let the lips close.
+EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
 
 _PROJECT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = _PROJECT / "checkpoints"  # the bundled weights
@@ -61,9 +61,9 @@ class GenerationOptions:
     distance: float = 1.0
     emotion: str | None = None
     emotion_strength: float = 1.0
-    guidance_audio: float = 0.3
+    guidance_audio: float = 0.2
     guidance_gaze: float = 0.0
-    guidance_emotion: float = 1.0
+    guidance_emotion: float = 0.0
     guidance_distance: float = 0.0
     guidance_previous: float = 0.0
     head_motion: float = 1.0

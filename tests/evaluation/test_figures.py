@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from vasa_core.evaluation.geometry import (
     relative_opening,
 )
 from vasa_core.evaluation.identity import shape_distance
+from vasa_core.evaluation.irises import iris_gaze, iris_radius
 from vasa_core.evaluation.motion_figures import (
     delta_pose,
     find_blinks,
@@ -28,6 +30,7 @@ from vasa_core.evaluation.motion_figures import (
     slope,
 )
 from vasa_core.evaluation.picture_figures import BackgroundMotion, box_around, psnr, sharpness, ssim
+from vasa_core.face.eyes import opening_mask
 from vasa_core.face.pose import rotation_matrix
 from vasa_core.face.topology import EYES, canonical_mesh
 from vasa_core.rates import FPS, SAMPLE_RATE
@@ -226,3 +229,48 @@ def test_background_that_moves_is_told_from_one_that_stands() -> None:
     assert moving.value is not None
     assert moving.value > 5
     assert plain.value is None
+
+
+def opened(shape: np.ndarray) -> np.ndarray:
+    """The canonical face's eyes are narrow: here they are as open as photographed ones."""
+    for eye in EYES:
+        shape[list(eye.upper), 1] -= 0.02
+        shape[list(eye.lower), 1] += 0.01
+    return shape
+
+
+def drawn_eyes(landmarks: np.ndarray) -> np.ndarray:
+    """A picture of skin, white eyes and dark irises at the landmarks, irises clipped by the lids."""
+    frame = np.full((512, 512, 3), 170, np.uint8)
+    for eye in EYES:
+        opening = opening_mask(landmarks, eye, (512, 512))[..., None] / 255.0
+        inside = np.full_like(frame, 240)
+        centre, radius = landmarks[eye.iris[0], :2], np.ptp(landmarks[list(eye.iris), 0]) / 2
+        cv2.circle(
+            inside, tuple(np.round(16 * centre).astype(int).tolist()), round(16 * radius), (60, 40, 30), -1, 16, 4
+        )
+        frame = (frame + (inside - frame.astype(float)) * opening).astype(np.uint8)
+    return frame
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.1, -0.15, 0.08)])
+@pytest.mark.parametrize("gaze", [(0.0, 0.0), (0.3, 0.0), (-0.2, 0.15), (0.1, -0.2)])
+def test_irises_are_found_in_the_picture(
+    canonical: np.ndarray, gaze: tuple[float, float], turn: tuple[float, float, float]
+) -> None:
+    shape, unturned = (opened(face(canonical, to)) for to in (gaze, (0.0, 0.0)))
+    frame = drawn_eyes(placed(shape, turn, 200.0))
+    without = placed(unturned, turn, 200.0)  # where the landmarks have the irises is not looked at
+    pose = np.array([*turn, 0.0, 0.0, np.log(512 / 200)])
+    found = iris_gaze(frame, without, pose, iris_radius(shape))
+    assert found is not None
+    np.testing.assert_allclose(np.degrees(found), np.degrees(np.add(gaze, [turn[1], turn[0]])), atol=3.0)
+
+
+def test_shut_eyes_have_no_gaze(canonical: np.ndarray) -> None:
+    shape = face(canonical)
+    for eye in EYES:
+        shape[list(eye.upper)] = shape[list(eye.lower)]
+    landmarks = placed(shape, scale=200.0)
+    pose = np.array([0, 0, 0, 0, 0, np.log(512 / 200)])
+    assert iris_gaze(drawn_eyes(landmarks), landmarks, pose, iris_radius(shape)) is None

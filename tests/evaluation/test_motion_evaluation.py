@@ -13,9 +13,9 @@ from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.phones import Phone, phones_of_letters
 from vasa_core.config import CHECKPOINTS, EMOTION_CHOICES, GenerationOptions, InputError, MissingModelError
-from vasa_core.evaluation.geometry import MOUTH
+from vasa_core.evaluation.geometry import MOUTH, angular_error
 from vasa_core.evaluation.motion import measure_motion, measure_take
-from vasa_core.evaluation.motion_controls import RANGES, angular_error, camera_gaze, cross_talk
+from vasa_core.evaluation.motion_controls import RANGES, camera_gaze, cross_talk
 from vasa_core.evaluation.motion_measures import (
     UPPER_FACE,
     Moves,

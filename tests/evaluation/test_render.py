@@ -21,12 +21,14 @@ from vasa_core.evaluation.render import (
     measure_renderer,
 )
 from vasa_core.evaluation.render_figures import (
+    aligned,
     difference,
     distances,
     eye_boxes,
     flicker,
     inside,
     lips_mask,
+    lips_sharpness_ratio,
     mouth_box,
     sharpness_ratio,
     shrunk,
@@ -86,6 +88,23 @@ def test_picture_figures_have_their_known_answers() -> None:
     assert inside(NOISE, (2, 3, 10, 7)).shape == (4, 8, 3)
 
 
+def test_lips_are_as_sharp_as_the_truth_s_or_less() -> None:
+    lips = np.zeros((64, 64), bool)
+    lips[20:40, 10:50] = True
+    assert lips_sharpness_ratio(NOISE, NOISE, lips) == pytest.approx(1)
+    blurred = NOISE.copy()
+    blurred[lips] = cv2.GaussianBlur(NOISE, (0, 0), 1.5)[lips]
+    assert lips_sharpness_ratio(blurred, NOISE, lips) < 0.2
+
+
+def test_an_aligned_picture_is_the_truth_where_only_places_differ() -> None:
+    truth = cv2.GaussianBlur(cv2.resize(NOISE, (256, 256)), (0, 0), 3)
+    moved = np.roll(truth, (2, 3), (0, 1))
+    middle = (slice(32, -32), slice(32, -32))
+    before, after = (difference(picture[middle], truth[middle]) for picture in (moved, aligned(moved, truth)))
+    assert after < 0.2 * before
+
+
 def test_distances_see_pictures_in_minus_one_to_one() -> None:
     black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
 
@@ -124,6 +143,7 @@ def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
             "worse_psnr": 1,
             "warp": {"mouth_l1": warp, "eyes_sharpness": 0.5},
             "render": {"mouth_l1": render, "eyes_sharpness": 1.1},
+            "aligned": {"mouth_l1": warp / 2},
             "truth": {},
             "distances": {"warp": distances, "render": distances, "truth": [0.0]},
         }
@@ -131,6 +151,7 @@ def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
     clips = [clip(0.2, 0.1, [0.1, 0.2, 0.3]), clip(0.2, 0.3, [0.4, 0.5])]
     summary = summarise_clips(clips)
     assert summary["mouth_l1"]["reduction"] == pytest.approx(0) and summary["mouth_l1"]["better"] == 1
+    assert summary["mouth_l1"]["aligned"] == pytest.approx(0.1)
     assert summary["eyes_sharpness"]["reduction"] == pytest.approx(80)  # 0.5 away from 1, then 0.1
     assert summary["identity_median"]["render"] == pytest.approx(0.3)
     assert summary["worse_psnr"] == {"render": 2, "frames": 20}

@@ -13,10 +13,22 @@ import pytest
 from vasa_core.audio import features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import InputError
-from vasa_core.evaluation.controls import _distance, _line
+from vasa_core.evaluation.controls import _distance, _irises, _line
+from vasa_core.evaluation.cross_talk import relative_moves
 from vasa_core.evaluation.evaluate import evaluate, shortened
-from vasa_core.evaluation.footage import Sound, Track, Tracker, cropped, describe, describe_speech, video, visible_box
+from vasa_core.evaluation.footage import (
+    Sound,
+    Track,
+    Tracker,
+    _kept,
+    cropped,
+    describe,
+    describe_speech,
+    video,
+    visible_box,
+)
 from vasa_core.evaluation.report import summarise, table, write_report
+from vasa_core.evaluation.sweep import Reading
 from vasa_core.evaluation.truth import compare
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.audio import read_audio
@@ -156,12 +168,50 @@ def test_table_and_json_show_every_part(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
+def test_what_is_kept_is_the_end_over_the_start() -> None:
+    assert _kept(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
+    assert _kept(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
+    assert _kept(np.array([3.0])) == 1.0
+
+
 def test_sweep_lines() -> None:
     line = _line((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
     assert line["slope"] == pytest.approx(0.7)
     assert line["monotone"] is True
     assert _line((0.0, 1.0), [None, 1.0])["slope"] is None
     assert _distance([None, None, None, None], None) == {}
+
+
+def test_irises_that_turn_half_as_far_as_asked() -> None:
+    asked = [(yaw, pitch) for yaw in (-20.0, 0.0, 20.0) for pitch in (-10.0, 10.0)]
+    readings = {
+        (yaw, pitch): Reading(
+            (0.0, 0.0),
+            np.tile([yaw, pitch / 2], (3, 1)),
+            (0.0, 0.0, 0.0),
+            *(1.0, 0.0, 0.0),
+            (),
+            *(0.0, 1.0),
+            np.zeros((5, 2)),
+        )
+        for yaw, pitch in asked
+    }
+    figures = _irises(readings)
+    assert figures["slope_yaw"] == pytest.approx(1) and figures["slope_pitch"] == pytest.approx(0.5)
+    assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
+    assert _irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
+
+
+def test_cross_talk_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> None:
+    still = {"yaw": 0.0, "happiness": 0.0, "fear": 0.0, "lip_opening": 0.1}
+    ends = {
+        "yaw": (still, still | {"yaw": -40.0, "happiness": 0.2}),
+        "happiness": (still, still | {"yaw": 2.0, "happiness": 4.0, "fear": 1.0, "lip_opening": 0.15}),
+        "fear": (still, still | {"fear": 1.0}),
+    }
+    crossed = relative_moves(ends, lip_range=0.5)
+    assert crossed["yaw"] == pytest.approx({"happiness": 5, "fear": 0, "lip_opening": 0})
+    assert crossed["happiness"] == pytest.approx({"yaw": 5, "lip_opening": 10})
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from vasa_core.face.basis import (
     GAZE,
     IRIS_TRAVEL,
     LIDS,
+    LOWER_LID_TRAVEL,
     SHUT,
     FaceBasis,
     eye_gap,
@@ -155,3 +156,19 @@ def test_eye_landmarks_pair_up() -> None:
     for eye in EYES:
         assert len(eye.upper) == len(eye.lower) == 7
         assert len(set(eye.contour)) == 16
+
+
+@pytest.mark.parametrize("pitch", [-20.0, 0.0, 15.0])
+def test_lids_go_up_and_down_with_the_eye(basis: FaceBasis, person: np.ndarray, pitch: float) -> None:
+    """The lower lid a quarter of the iris's way, the upper one by the opening that follows the gaze."""
+    dynamics = _still(basis)
+    dynamics[0, GAZE.start + 1] = np.radians(pitch)
+    shape = basis.decode(dynamics, person, _still(basis)[0])[0]
+    sine = np.sin(np.radians(pitch))
+    for eye, gap in zip(EYES, eye_gap(person), strict=True):
+        middle = slice(2, 5)
+        lower = (shape - person)[list(eye.lower[middle]), 1].mean()
+        assert -lower == pytest.approx(LOWER_LID_TRAVEL * basis.eyeball_radius * sine, abs=0.002)
+        upper = (shape - person)[list(eye.upper[middle]), 1].mean()
+        assert lower - upper == pytest.approx(basis.lid_follow * sine * gap, abs=0.004)
+        assert np.array_equal(shape[list(eye.corners)], person[list(eye.corners)])

@@ -15,7 +15,7 @@ from vasa_core.face.engine import TorchEngine
 from vasa_core.face.patch_network import PatchConfig, PatchNetwork, blended
 from vasa_core.face.raster import backward_flow, identity_flow, warp
 from vasa_core.face.regions import EYE_LEFT, MOUTH, REGIONS, patch_affine, polygon_mask
-from vasa_core.face.renderer import Renderer, feather, load_network, save_network
+from vasa_core.face.renderer import Renderer, RenderSource, Warped, feather, load_network, save_network
 from vasa_core.face.topology import (
     CHEEK_LEFT,
     CHEEK_RIGHT,
@@ -79,6 +79,14 @@ def drawn(photo: np.ndarray, own: np.ndarray, driving: np.ndarray, triangles: np
     return warp(photo, flow), flow
 
 
+def paint(
+    renderer: Renderer, frame: np.ndarray, flow: np.ndarray, landmarks: np.ndarray, source: RenderSource
+) -> np.ndarray:
+    """The frame, painted in place."""
+    renderer.paint([Warped(frame, flow, landmarks)], source)
+    return frame
+
+
 def test_feather_vanishes_at_the_border() -> None:
     mask = feather(96)[..., 0]
     assert mask[48, 48] == pytest.approx(1)
@@ -110,8 +118,7 @@ def test_pixels_outside_the_patches_are_untouched(face: tuple, loud: Renderer) -
     source = loud.prepare(photo, landmarks)
     frame = np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)
     before, driving = frame.copy(), with_gap(landmarks, 0.08)
-    painted = loud.paint(frame, identity_flow(frame.shape[:2]), driving, source)
-    assert painted is frame
+    painted = paint(loud, frame, identity_flow(frame.shape[:2]), driving, source)
     y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
     anywhere = np.zeros(frame.shape[:2], bool)
     for region in REGIONS:
@@ -127,18 +134,30 @@ def test_painting_is_deterministic_and_does_not_touch_the_photo(face: tuple, lou
     photo, landmarks = face
     kept, flow = photo.copy(), identity_flow(photo.shape[:2])
     source = loud.prepare(photo, landmarks)
-    results = [loud.paint(photo.copy(), flow, with_gap(landmarks, 0.05), source) for _ in range(2)]
+    results = [paint(loud, photo.copy(), flow, with_gap(landmarks, 0.05), source) for _ in range(2)]
     assert (results[0] == results[1]).all()
     assert (photo == kept).all()
+
+
+def test_frames_painted_together_are_as_painted_one_by_one(face: tuple, loud: Renderer) -> None:
+    photo, landmarks = face
+    source, flow = loud.prepare(photo, landmarks), identity_flow(photo.shape[:2])
+    faces = [with_gap(landmarks, gap) for gap in (0.0, 0.05, 0.12)]
+    alone = [paint(loud, photo.copy(), flow, driving, source) for driving in faces]
+    together = [Warped(photo.copy(), flow, driving) for driving in faces]
+    loud.paint(together, source)
+    assert (alone[0] != alone[2]).any()
+    for frame, expected in zip(together, alone, strict=True):
+        assert np.abs(frame.frame.astype(int) - expected).max() <= 1
 
 
 def test_a_face_partly_or_wholly_outside_the_frame_is_painted_as_far_as_it_shows(face: tuple, loud: Renderer) -> None:
     photo, landmarks = face
     source, flow = loud.prepare(photo, landmarks), identity_flow(photo.shape[:2])
     mouth = landmarks[list(LIPS_OUTER), :2].mean(0)
-    frame = loud.paint(photo.copy(), flow, landmarks - [*mouth, 0], source)
+    frame = paint(loud, photo.copy(), flow, landmarks - [*mouth, 0], source)
     assert (frame != photo).any()
-    away = loud.paint(photo.copy(), flow, landmarks + [10 * photo.shape[1], 0, 0], source)
+    away = paint(loud, photo.copy(), flow, landmarks + [10 * photo.shape[1], 0, 0], source)
     assert (away == photo).all()
 
 
@@ -149,7 +168,7 @@ def test_nothing_is_painted_beyond_the_face(face: tuple, loud: Renderer) -> None
     driving[:, 0] = driving[10, 0] + 0.4 * (driving[:, 0] - driving[10, 0])  # narrow: the patch reaches past the jaw
     driving[CHEEK_RIGHT, 2] += 0.9 * np.linalg.norm(landmarks[CHEEK_RIGHT] - landmarks[CHEEK_LEFT])
     frame = np.full_like(photo, 128)
-    loud.paint(frame, identity_flow(photo.shape[:2]), driving, source)
+    paint(loud, frame, identity_flow(photo.shape[:2]), driving, source)
     jaw = int(driving[:468, 0].max()) + 3
     assert (frame[:, jaw:] == 128).all()
 
@@ -179,7 +198,7 @@ def closed_face(face: tuple, triangles: np.ndarray) -> tuple[np.ndarray, np.ndar
 def test_trained_renderer_leaves_closed_lips_alone(closed_face: tuple, trained: Renderer) -> None:
     photo, landmarks = closed_face
     source = trained.prepare(photo, landmarks)
-    painted = trained.paint(photo.copy(), identity_flow(photo.shape[:2]), landmarks, source)
+    painted = paint(trained, photo.copy(), identity_flow(photo.shape[:2]), landmarks, source)
     lips = polygon_mask(landmarks[list(LIPS_OUTER), :2], photo.shape[:2]) > 0
     difference = np.abs(painted.astype(int) - photo)
     assert difference[lips].mean() < 6
@@ -192,7 +211,7 @@ def test_trained_renderer_darkens_a_mouth_that_the_photo_shows_closed(
     photo, landmarks = closed_face
     driving = with_gap(landmarks, 0.2)
     frame, flow = drawn(photo, landmarks, driving, triangles)
-    painted = trained.paint(frame.copy(), flow, driving, trained.prepare(photo, landmarks))
+    painted = paint(trained, frame.copy(), flow, driving, trained.prepare(photo, landmarks))
     size = photo.shape[:2]
     inner, outer = (polygon_mask(driving[list(ids), :2], size) for ids in (LIPS_INNER, LIPS_OUTER))
     inside, lips = cv2.erode(inner, np.ones((7, 7), np.uint8)) > 250, (outer > 250) & (inner == 0)
@@ -203,7 +222,7 @@ def test_trained_renderer_darkens_a_mouth_that_the_photo_shows_closed(
 
 def test_trained_renderer_leaves_an_undriven_photo_as_it_is(face: tuple, trained: Renderer) -> None:
     photo, landmarks = face
-    painted = trained.paint(photo.copy(), identity_flow(photo.shape[:2]), landmarks, trained.prepare(photo, landmarks))
+    painted = paint(trained, photo.copy(), identity_flow(photo.shape[:2]), landmarks, trained.prepare(photo, landmarks))
     difference = np.abs(painted.astype(int) - photo)
     for polygon in (LIPS_OUTER, *(eye.contour for eye in EYES)):
         inside = polygon_mask(landmarks[list(polygon), :2], photo.shape[:2]) > 0

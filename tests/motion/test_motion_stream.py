@@ -205,10 +205,11 @@ def test_unknown_config_key_is_an_error(model: MotionModel, tmp_path: Path) -> N
 def test_an_emotion_adds_its_rest_in_proportion(model: MotionModel) -> None:
     audio, happy = features(60), replace(OPTIONS, emotion="happiness", guidance_emotion=0.0)
     before = run(model, audio, [], happy).dynamics
-    model.emotion_rest[EMOTIONS.index("happiness")] = torch.tensor([1.0, -2.0, 0.5, 0.0])
-    added = run(model, audio, [], happy).dynamics - before
-    np.testing.assert_allclose(added[:, 4:], np.broadcast_to([1.0, -2.0, 0.5, 0.0], (60, 4)), atol=1e-6)
-    np.testing.assert_allclose(added[:, :4], 0, atol=1e-9)
+    model.emotion_rest[EMOTIONS.index("happiness")] = torch.tensor([-0.1, 0.2, 1.0, -2.0, 0.5, 0.0])
+    after = run(model, audio, [], happy).dynamics
+    np.testing.assert_allclose(after[:, 4:] - before[:, 4:], np.broadcast_to([1.0, -2.0, 0.5, 0.0], (60, 4)), atol=1e-6)
+    np.testing.assert_allclose(after[:, 2:4], before[:, 2:4] * [0.9, 1.2], atol=1e-6)  # so shut lids stay shut
+    np.testing.assert_allclose(after[:, :2], before[:, :2], atol=1e-9)
     sad = replace(happy, emotion="sadness")
     assert np.array_equal(run(model, audio, [], sad).dynamics, run(make_unmoved(model), audio, [], sad).dynamics)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vasa_core.motion.representation import from_model, to_model, usual_pose
+from vasa_core.motion.representation import from_model, to_model, usual_pose, with_emotion
 from vasa_core.types import Motion
 
 RNG = np.random.default_rng(0)
@@ -63,3 +63,15 @@ def test_lids_and_expression_are_untouched() -> None:
     assert from_model(x, PORTRAIT, np.array([0.3, 0.1]), 0.2, 0.5).dynamics[:, 2:] == pytest.approx(
         MOTION.dynamics[:, 2:]
     )
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_an_emotion_adds_expression_and_widens_lids_but_leaves_shut_ones_shut(strength: float) -> None:
+    x = to_model(MOTION, usual_pose(MOTION))
+    x[0, 8:10] = 0
+    rest = np.array([0.2, -0.1, *np.arange(8.0)])
+    felt = with_emotion(x, rest, strength)
+    assert felt[:, :8] == pytest.approx(x[:, :8])
+    assert felt[:, 8:10] == pytest.approx(x[:, 8:10] * [1 + 0.2 * strength, 1 - 0.1 * strength])
+    assert felt[:, 10:] == pytest.approx(x[:, 10:] + strength * np.arange(8.0))
+    assert not felt[0, 8:10].any()

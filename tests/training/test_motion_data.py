@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from motion_clips import CONFIG, make_clip, make_clips
 
-from vasa_core.config import EMOTIONS
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
-from vasa_core.training.motion_data import MotionClip, emotion_rests, rested, with_trusted_sound
+from vasa_core.training.motion_data import MotionClip, rested, with_trusted_sound
 from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, between, statistics
 from vasa_core.training.sync import SyncScore, lag_correlation, sync_scores
 
@@ -183,20 +182,3 @@ def test_sound_changes_and_motion_does_not() -> None:
 def test_untrusted_sound_is_null() -> None:
     batch = sampler([replace(clip, synced=False) for clip in make_clips()]).batch(0, 8)
     assert not batch.conditions.has_audio.any()
-
-
-def test_an_emotion_s_rest_is_what_its_label_explains_less_what_opens_the_lips() -> None:
-    rng = np.random.default_rng(0)
-    happy, sad = EMOTIONS.index("happiness"), EMOTIONS.index("sadness")
-    clips = []
-    for i in range(20):
-        emotion = np.zeros(7, np.float32)
-        emotion[happy if i % 2 else sad] = 1
-        rest = rng.normal(0, 0.01, CONFIG["channels"] - 10) + (np.array([1, 1, 0, 0]) if i % 2 else 0)
-        clips.append(replace(make_clip(i), emotion=emotion, rest=rest))
-    moves = np.zeros((4, 9))
-    moves[1] = 0.1  # the second expression opens the lips
-    rests = emotion_rests(clips, moves)
-    np.testing.assert_allclose(np.linalg.norm(rests[[happy, sad]], axis=1), 6.0, rtol=1e-6)
-    np.testing.assert_allclose(rests[happy] / rests[happy, 0], [1, 0, 0, 0], atol=0.05)
-    np.testing.assert_allclose(rests[sad] / rests[sad, 0], [1, 0.5, 0, 0], atol=0.05)  # closed lips are half kept

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from vasa_core.config import InputError
 from vasa_core.face.patch_network import PatchConfig, PatchNetwork, blended
 from vasa_core.face.regions import EYE_LEFT, EYE_RIGHT, MOUTH, Region
 from vasa_core.face.renderer import load_network, save_network
@@ -16,6 +17,7 @@ from vasa_core.face.topology import EYES, LIPS_INNER, canonical_mesh
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
+from vasa_core.training.descriptors import open_descriptor
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.training.renderer import (
     RendererTrainingConfig,
@@ -26,11 +28,13 @@ from vasa_core.training.renderer import (
     validation_pairs,
 )
 from vasa_core.training.renderer_clips import FaceClip, face_clip, kept_frames
-from vasa_core.training.renderer_data import PairBatches, _mirrored, draw_frames, make_pairs
+from vasa_core.training.renderer_data import Batch, PairBatches, _mirrored, draw_frames, make_pairs, stacked
 from vasa_core.training.renderer_losses import (
     PatchJudge,
     change_loss,
+    composed,
     feature_matching_loss,
+    identity_loss,
     judge_loss,
     near_opening,
     painting_cost,
@@ -133,11 +137,44 @@ def test_losses_of_a_perfect_result_are_zero(perceptual: Perceptual) -> None:
     assert judge_loss(sure, -sure, torch.ones(1, 1, 2, 2)) == 0
 
 
+@pytest.mark.parametrize("region", [MOUTH, EYE_LEFT, EYE_RIGHT])
+def test_a_face_with_its_true_patch_in_place_is_the_face(clip: FaceClip, triangles: np.ndarray, region: Region) -> None:
+    (pair,) = make_pairs(clip, 0, [3], region, triangles)
+    for example in (pair, _mirrored(pair)):
+        batch = stacked([example])
+        whole = composed(batch.truth, batch.face, batch.place)
+        assert (whole - batch.face).abs().mean() < 0.01  # sampled twice
+        red = batch.truth.new_tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1).expand_as(batch.truth)
+        covered = (composed(red, batch.face, batch.place) - red[..., :1, :1]).abs().amax(1)[0] < 1e-4
+        centre = batch.points[0, list(region.centre)].mean(0)
+        rows, columns = torch.nonzero(covered).float().mean(0)
+        assert abs(float(columns) - float(centre[0])) < 1 and abs(float(rows) - float(centre[1])) < 1
+
+
+def test_the_identity_loss_sees_another_mouth_and_trains_the_network_alone(
+    clip: FaceClip, triangles: np.ndarray
+) -> None:
+    descriptor = open_descriptor("dlib")
+    assert descriptor is not None
+    batch = stacked(make_pairs(clip, 0, [0], MOUTH, triangles))
+    faces = batch.face, batch.points, batch.place
+    assert float(identity_loss(descriptor, batch.truth, batch.truth, *faces)) == pytest.approx(0, abs=1e-6)
+    grey, dark = torch.zeros_like(batch.truth), batch.truth * 0.9 - 0.1
+    strange, alike = (float(identity_loss(descriptor, mouth, batch.truth, *faces)) for mouth in (grey, dark))
+    assert strange > 3 * alike > 0
+    network = PatchNetwork(PatchConfig(MOUTH.patch, (8, 8)))
+    painted = blended(batch.x, *network(batch.x, network.source(batch.source)))
+    loss = identity_loss(descriptor, painted, batch.truth, *faces)
+    assert trained_parts(loss, network=network, descriptor=descriptor.network) == {"network"}
+
+
 def test_pixel_loss_known_answer() -> None:
     x = torch.full((1, 9, 4, 4), -1.0)
     painted, truth = torch.full((1, 3, 4, 4), 0.5), torch.zeros(1, 3, 4, 4)
     assert pixel_loss(painted, truth, x) == pytest.approx(0.5)
-    x[:, 3] = 1  # everything is inside the lips: five times as dear
+    x[:, 3] = 1  # everything is inside the lips, and the photo does not show it
+    assert pixel_loss(painted, truth, x) == pytest.approx(0.5 * (1 + 4 * 0.25))
+    x[:, 5] = 1  # it does: five times as dear
     assert pixel_loss(painted, truth, x) == pytest.approx(2.5)
 
 
@@ -283,7 +320,9 @@ def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual,
     run = TrainingRun(config, perceptual, tmp_path)
     x, photo, truth = example(4)
     truth[:] = 0.8
-    losses = [run.train_step((x, photo, truth, torch.ones(4, 1, PATCH, PATCH)), 0.0)["pixel"] for _ in range(30)]
+    faces = torch.zeros(4, 3, 8, 8), torch.zeros(4, 478, 2), torch.zeros(4, 2, 3)
+    batch = Batch(x, photo, truth, torch.ones(4, 1, PATCH, PATCH), *faces)
+    losses = [run.train_step(batch, 0.0)["pixel"] for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -303,6 +342,20 @@ def test_scores_and_sheet_of_held_out_pairs(
 
 def test_focus_is_the_middle_of_the_patch() -> None:
     assert focus(torch.zeros(1, 3, 96, 96)).shape == (1, 3, 72, 72)
+
+
+def test_a_run_begins_from_a_checkpoint_of_the_same_sizes(perceptual: Perceptual, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    kept = PatchNetwork(TINY)
+    save_network(tmp_path / "kept", kept)
+    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8), perceptual, tmp_path / "run")
+    run.start_from(tmp_path / "kept")
+    for part in (run.network, run.average):
+        for a, b in zip(part.parameters(), kept.parameters(), strict=True):
+            assert torch.allclose(a, b, atol=1e-3)
+    save_network(tmp_path / "other", PatchNetwork(PatchConfig(PATCH, (8, 16))))
+    with pytest.raises(InputError, match=r"widths=\(8, 16\)"):
+        run.start_from(tmp_path / "other")
 
 
 def test_a_network_is_saved_and_loaded_strictly(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ from vasa_core.cli.options import (
     report,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
-from vasa_core.config import CHECKPOINTS, MESH, SPIN, GenerationOptions, InputError
+from vasa_core.config import CHECKPOINTS, EMOTION_CHOICES, MESH, SPIN, GenerationOptions, InputError
 
+EMOTION_NAMES = ", ".join(EMOTION_CHOICES)
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
@@ -36,7 +37,7 @@ def generate(
     gaze_yaw: Annotated[float, typer.Option(help="Degrees; + looks to the viewer's right.")] = DEFAULTS.gaze_yaw,
     gaze_pitch: Annotated[float, typer.Option(help="Degrees; + looks up.")] = DEFAULTS.gaze_pitch,
     distance: Annotated[float, typer.Option(help="1 as photographed, 0.7 nearer, 1.5 farther.")] = DEFAULTS.distance,
-    emotion: Annotated[str | None, typer.Option(help="Name of an emotion; none if left out.")] = DEFAULTS.emotion,
+    emotion: Annotated[str | None, typer.Option(help=f"One of {EMOTION_NAMES}; none if left out.")] = DEFAULTS.emotion,
     emotion_strength: Annotated[float, typer.Option(help="0 to 1.")] = DEFAULTS.emotion_strength,
     guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
     guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze.")] = DEFAULTS.guidance_gaze,

@@ -17,6 +17,8 @@ from vasa_core.cli.options import (
     Device,
     Face,
     Json,
+    Seed,
+    check_paths,
     cli,
     load_pipeline,
     report,
@@ -29,6 +31,7 @@ from vasa_core.config import CHECKPOINTS, MESH, GenerationOptions
 @cli.command()
 def bench(
     seconds: Annotated[float, typer.Option(help="Length of the speech, the bundled clip looped.")] = 20.0,
+    quality: Annotated[bool, typer.Option("--quality", help="Track the video, too: what is kept to its end.")] = False,
     avx2: Annotated[bool, typer.Option(help="Measure again with oneDNN held to AVX2.")] = True,
     device: Device = "auto",
 ) -> None:
@@ -36,7 +39,7 @@ def bench(
     from vasa_core.evaluation.bench import measure, measure_with_avx2
 
     with progress_bar("bench", "frame") as progress:
-        figures = measure(seconds, device, progress=progress)
+        figures = measure(seconds, device, progress=progress, quality=quality)
     if avx2:
         figures["avx2"] = measure_with_avx2(seconds, device)
     report(figures, True)
@@ -122,6 +125,27 @@ def evaluate_motion(
         options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)
         result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress, options)
     report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")
+
+
+@cli.command("lip-sheet")
+def lip_sheet(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.png")],
+    seed: Seed = DEFAULTS.seed,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and judge their sync."""
+    check_paths(portrait, speech, out=out, suffix=".png")
+    from vasa_core.evaluation.lip_sheet import make_lip_sheet
+
+    with progress_bar("lip-sheet", "frame") as progress:
+        pipeline = load_pipeline(device, checkpoints)
+        figures = make_lip_sheet(pipeline, portrait, speech, out, GenerationOptions(seed=seed), progress)
+    shown = "; ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items() if value is not None)
+    report(figures, as_json, f"{out}: {shown}")
 
 
 @cli.command("evaluate-face")

@@ -44,6 +44,8 @@ def train_renderer(
     out: Annotated[Path | None, typer.Option(help=WRITTEN, show_default="checkpoints/NETWORK")] = None,
     cache: Cache = DEFAULT_CACHE,
     minutes: Minutes = 60.0,
+    start: Annotated[Path | None, typer.Option(help="Checkpoint of this network to begin from.")] = None,
+    identity: Annotated[str, typer.Option(help="Descriptor of the identity loss: dlib; none: no such loss.")] = "dlib",
     seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +53,7 @@ def train_renderer(
     from vasa_core.training.renderer import train_renderer as train
 
     target = out or CHECKPOINTS / network
-    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed)
+    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed, start, identity)
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
@@ -155,6 +157,20 @@ def train_motion(
         report(made, as_json, sentence)
     else:
         report(made, as_json, f"{out}: motion model written")
+
+
+@cli.command("train-emotions")
+def train_emotions(
+    out: Annotated[Path, typer.Option(help="Motion checkpoint that gets them.", show_default="checkpoints/motion")] = (
+        CHECKPOINTS / "motion"
+    ),
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Give a motion model the expressions of the emotions, from known facial actions. `train-motion` does it too."""
+    from vasa_core.training.emotions import write_emotions
+
+    report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
 
 
 @cli.command("train-face")

@@ -20,10 +20,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
+from vasa_core.evaluation.footage import Figures, Tracker, describe, video
+from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
+from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from vasa_core.registry import resolve
 
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
@@ -36,14 +40,18 @@ Progress = Callable[[int, int], None]
 
 
 def measure(
-    seconds: float, device: str = "auto", pipeline: Pipeline | None = None, progress: Progress | None = None
+    seconds: float,
+    device: str = "auto",
+    pipeline: Pipeline | None = None,
+    progress: Progress | None = None,
+    quality: bool = False,
 ) -> dict[str, Any]:
     """Generate once from `seconds` of speech, models loaded and warm, and measure it.
 
     real_time_factor: wall time of the whole `generate` over the length of the audio. frames_per_second: of the same.
     first_frame_ms: from the call of `stream` on a prepared portrait to its first frame. decode_ms_per_frame: drawing
-    alone, one thread. live_*: see `measure_live`. peak_rss_mb: this process and its largest child, in MiB. Raises
-    InputError for a length that cannot be generated.
+    alone, one thread. live_*: see `measure_live`. peak_rss_mb: this process and its largest child, in MiB; measured
+    before `quality`, which adds what `measure_quality` finds. Raises InputError for a length that cannot be generated.
     """
     if not MIN_AUDIO_SECONDS <= seconds <= MAX_AUDIO_SECONDS:
         raise InputError(f"seconds is {seconds}; expected a number from {MIN_AUDIO_SECONDS} to {MAX_AUDIO_SECONDS}.")
@@ -62,19 +70,36 @@ def measure(
         decode = _decode_seconds(pipeline, prepared)
         live = measure_live(pipeline, prepared)
         made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
+        peak = _peak_bytes()
+        kept = measure_quality(folder / "long.mp4", pipeline.motion.config.window) if quality else {}
     return {
         "real_time_factor": round(made.wall_seconds / seconds, 3),
         "frames_per_second": round(made.frames / made.wall_seconds, 1),
         "decode_ms_per_frame": round(decode * 1000, 1),
         "first_frame_ms": round(first_frame * 1000, 1),
-        "peak_rss_mb": round(_peak_bytes() / _MEBIBYTE, 1),
+        "peak_rss_mb": round(peak / _MEBIBYTE, 1),
         **live,
+        **kept,
         "audio_seconds": seconds,
         "frames": made.frames,
         "size": made.size,
         "steps": options.steps,
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
+
+
+def measure_quality(path: Path, window: int) -> Figures:
+    """What is kept to the end of a video (sharpness_kept, scale_kept), its blinks and its seams: see `describe`.
+
+    window: frames from one generated window to the next. Raises InputError if the video shows no face.
+    """
+    task = resolve("face_landmarker")
+    with Landmarker(task) as landmarker:
+        track = Tracker(landmarker, canonical_mesh(task)[0])(video(path))
+    if track is None:
+        raise InputError(f"{path} shows no face; expected a video of one.")
+    figures = describe(video(path), track, window)
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
 
 
 def measure_live(

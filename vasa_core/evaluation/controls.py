@@ -1,91 +1,26 @@
-"""Each slider swept, and read back from the rendered frames: slope, monotonicity, and what should not have moved."""
+"""Each slider swept, and read back from the rendered frames: slope, error, and what should not have moved."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vasa_core.config import EMOTION_CHOICES, EMOTIONS, GenerationOptions, MissingModelError
-from vasa_core.evaluation.footage import Tracker, video
-from vasa_core.evaluation.geometry import BLINK_FREE, eye_opening, gaze_in_camera, relative_opening
-from vasa_core.evaluation.motion_figures import delta_pose, is_monotone, slope
-from vasa_core.io.audio import read_audio
-from vasa_core.io.video import VideoWriter
-from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.preprocess.emotion import EmotionClassifier
-from vasa_core.provenance.mark import METADATA
-from vasa_core.rates import SAMPLE_RATE
-from vasa_core.registry import resolve
+from vasa_core.config import EMOTION_CHOICES, EMOTIONS, GenerationOptions
+from vasa_core.evaluation.cross_talk import LIP_OPENING, relative_moves
+from vasa_core.evaluation.footage import Tracker
+from vasa_core.evaluation.geometry import angular_error
+from vasa_core.evaluation.motion_figures import is_monotone, slope
+from vasa_core.evaluation.sweep import Reading, Sweep
+from vasa_core.pipeline import Pipeline
 
-SECONDS = 3.0
 GAZE_YAWS = (-20.0, -10.0, 0.0, 10.0, 20.0)  # degrees
 GAZE_PITCHES = (-12.0, 0.0, 12.0)
 DISTANCES = (0.8, 1.0, 1.15, 1.3)
-EMOTION_EVERY = 5  # frames between two readings of the emotion
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one rendered video shows. gaze: median degrees, eyes and head together; head: mean angles in degrees;
-
-    scale: median face width over the picture's side; spread: of the head's angles over time, degrees.
-    """
-
-    gaze: tuple[float, float]
-    head: tuple[float, float, float]
-    scale: float
-    delta_pose: float
-    spread: float
-    emotion: tuple[float, ...]
-
-
-class Sweep:
-    """Renders the same portrait and speech under different options and reads each video back."""
-
-    def __init__(self, pipeline: Pipeline, tracker: Tracker, prepared: Prepared, speech: Path, folder: Path) -> None:
-        """folder: where the rendered videos stay."""
-        self._pipeline, self._tracker, self._prepared, self._folder = pipeline, tracker, prepared, folder
-        self._waveform = read_audio(speech)[: round(SECONDS * SAMPLE_RATE)]
-        self._emotion = open_emotion()
-
-    def __call__(self, name: str, options: GenerationOptions) -> Reading | None:
-        """Render and read one video; None if no face is found in it."""
-        path = self._folder / f"control.{name}.mp4"
-        with VideoWriter(path, (options.size, options.size), None, METADATA) as writer:
-            for frame in self._pipeline.stream(self._prepared, self._waveform, options):
-                writer.write(frame)
-        track = self._tracker(video(path))
-        if track is None:
-            return None
-        opened = relative_opening(eye_opening(track.head)) > BLINK_FREE
-        gaze = np.degrees(np.median(gaze_in_camera(track.head)[opened if opened.any() else slice(None)], 0))
-        head = np.degrees(track.head.angles)
-        emotion = []
-        if self._emotion:
-            for index, frame in enumerate(video(path)()):
-                if index % EMOTION_EVERY == 0:
-                    emotion.append(self._emotion(frame, track.landmarks[index]))
-        return Reading(
-            (float(gaze[0]), float(gaze[1])),
-            (float(head[:, 0].mean()), float(head[:, 1].mean()), float(head[:, 2].mean())),
-            float(np.median(track.head.scale)) / track.size[1],
-            delta_pose(track.head.angles),
-            float(head.std(0).mean()),
-            tuple(np.mean(emotion, 0).tolist()) if emotion else (),
-        )
-
-
-def open_emotion() -> EmotionClassifier | None:
-    """The emotion classifier; None where it is not installed."""
-    try:
-        return EmotionClassifier(resolve("emotion_classifier"))
-    except (MissingModelError, ImportError):
-        return None
+HEAD_MOTION = "head_motion"
 
 
 def sweep_controls(
@@ -93,20 +28,30 @@ def sweep_controls(
 ) -> dict[str, dict[str, Any]]:
     """Figures per slider. Values that could not be read (no face found) are None."""
     sweep = Sweep(pipeline, tracker, pipeline.prepare(portrait), speech, out)
-    yaws = [sweep(f"gaze_yaw{yaw:+.0f}", GenerationOptions(gaze_yaw=yaw)) for yaw in GAZE_YAWS]
-    neutral = yaws[GAZE_YAWS.index(0.0)]
-    pitches = [
-        sweep(f"gaze_pitch{pitch:+.0f}", GenerationOptions(gaze_pitch=pitch)) if pitch else neutral
+    gazes = {
+        (yaw, pitch): sweep(f"gaze{yaw:+.0f}{pitch:+.0f}", GenerationOptions(gaze_yaw=yaw, gaze_pitch=pitch))
+        for yaw in GAZE_YAWS
         for pitch in GAZE_PITCHES
-    ]
+    }
+    neutral = gazes[0.0, 0.0]
     distances = [
         sweep(f"distance{distance}", GenerationOptions(distance=distance)) if distance != 1 else neutral
         for distance in DISTANCES
     ]
-    frozen = sweep("head_motion0", GenerationOptions(head_motion=0.0))
-    result: dict[str, dict[str, Any]] = {
+    frozen, lively = (sweep(f"{HEAD_MOTION}{x:g}", GenerationOptions(head_motion=x)) for x in (0.0, 2.0))
+    felt = {name: sweep(f"emotion_{name}", GenerationOptions(emotion=name)) for name in EMOTION_CHOICES}
+    ends = {
+        "gaze_yaw": (gazes[GAZE_YAWS[0], 0.0], gazes[GAZE_YAWS[-1], 0.0]),
+        "gaze_pitch": (gazes[0.0, GAZE_PITCHES[0]], gazes[0.0, GAZE_PITCHES[-1]]),
+        "distance": (distances[0], distances[-1]),
+        HEAD_MOTION: (frozen, lively),
+        **{name: (neutral, reading) for name, reading in felt.items()},
+    }
+    yaws, pitches = [gazes[yaw, 0.0] for yaw in GAZE_YAWS], [gazes[0.0, pitch] for pitch in GAZE_PITCHES]
+    return {
         "gaze_yaw": _line(GAZE_YAWS, [r and r.gaze[0] for r in yaws]) | _head_moved(yaws, neutral),
         "gaze_pitch": _line(GAZE_PITCHES, [r and r.gaze[1] for r in pitches]) | _head_moved(pitches, neutral),
+        "gaze_of_irises": _irises(gazes),
         "distance": _distance(distances, neutral),
         "head_motion_0": {
             "delta_pose": frozen and frozen.delta_pose,
@@ -114,15 +59,62 @@ def sweep_controls(
             "delta_pose_at_1": neutral and neutral.delta_pose,
             "spread_at_1": neutral and neutral.spread,
         },
+        **_emotions(felt, neutral),
+        **{f"moving_{name}": figures for name, figures in _crossed(ends).items()},
     }
-    for emotion in EMOTION_CHOICES:
-        felt = sweep(f"emotion_{emotion}", GenerationOptions(emotion=emotion))
-        if felt and neutral and felt.emotion and neutral.emotion:
+
+
+def _irises(gazes: Mapping[tuple[float, float], Reading | None]) -> dict[str, Any]:
+    """Slopes and errors at all targets of the gaze that the irises show (see `irises`)."""
+    found = [(np.array(target), r) for target, r in gazes.items() if r is not None and len(r.irises)]
+    if len(found) < len(gazes):
+        return {"targets": len(found)}
+    asked, main = np.stack([target for target, _ in found]), np.stack([r.iris_gaze for _, r in found])
+    per_frame = [angular_error(r.irises, target).mean() for target, r in found]
+    of_main = [angular_error(gaze[None], target)[0] for target, gaze in zip(asked, main, strict=True)]
+    return {
+        "targets": len(found),
+        "slope_yaw": slope(asked[:, 0], main[:, 0]),
+        "slope_pitch": slope(asked[:, 1], main[:, 1]),
+        "error_of_main_gaze": float(np.mean(of_main)),
+        "error_per_frame": float(np.mean(per_frame)),
+    }
+
+
+def _emotions(felt: Mapping[str, Reading | None], neutral: Reading | None) -> dict[str, dict[str, float]]:
+    figures = {}
+    for emotion, reading in felt.items():
+        if reading and neutral and reading.emotion and neutral.emotion:
             index = EMOTIONS.index(emotion)
-            before, after = neutral.emotion[index], felt.emotion[index]
+            before, after = neutral.emotion[index], reading.emotion[index]
             gain = math.log(_odds(after) / _odds(before))
-            result[f"emotion_{emotion}"] = {"probability": before, "probability_asked": after, "log_odds_gain": gain}
-    return result
+            figures[f"emotion_{emotion}"] = {"probability": before, "probability_asked": after, "log_odds_gain": gain}
+    return figures
+
+
+def _crossed(ends: Mapping[str, tuple[Reading | None, Reading | None]]) -> dict[str, dict[str, float]]:
+    """{control moved: {measure: how far it moved, % of what its own control moves it}}; nothing if a face was lost.
+
+    An emotion's measure is the mean face along the direction in which that emotion moves it.
+    """
+    pairs = {name: (a, b) for name, (a, b) in ends.items() if a is not None and b is not None}
+    if len(pairs) < len(ends):
+        return {}
+    directions = {name: pairs[name][1].shape - pairs[name][0].shape for name in EMOTION_CHOICES}
+
+    def read(reading: Reading) -> dict[str, float]:
+        gaze = reading.iris_gaze
+        return {
+            "gaze_yaw": float(gaze[0]),
+            "gaze_pitch": float(gaze[1]),
+            "distance": math.log(reading.scale),
+            HEAD_MOTION: reading.delta_pose,
+            **{name: float((reading.shape * d).sum() / max((d * d).sum(), 1e-9)) for name, d in directions.items()},
+            LIP_OPENING: reading.lips,
+        }
+
+    wide = pairs[EMOTION_CHOICES[0]][0].lips_wide
+    return relative_moves({name: (read(a), read(b)) for name, (a, b) in pairs.items()}, wide)
 
 
 def _odds(probability: float) -> float:

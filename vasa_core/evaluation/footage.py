@@ -31,6 +31,7 @@ from vasa_core.io.video import read_frames
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS
 
+KEPT_SECONDS = 10  # at either end of a recording
 SHIFT = 5  # frames by which the sound is delayed, to see the judge follow
 SHUFFLES = (0.25, 0.5, 0.75)  # of the recording, by which its sound is rolled, to see the judge lose it
 
@@ -130,6 +131,7 @@ def describe(footage: Footage, track: Track, window: int, visible: Box | None = 
         "gaze_yaw": float(gaze[0]),
         "gaze_pitch": float(gaze[1]),
         "face_scale": float(np.median(track.head.scale)) / track.size[1],
+        "scale_kept": _kept(track.head.scale),
         "seam_ratio": seam_ratio(shapes, window),
         "seam_ratio_pose": seam_ratio(track.head.angles, window),
         "seam_ratio_face": seam_ratio(track.head.shapes.reshape(len(shapes), -1), window),
@@ -143,12 +145,17 @@ def _pictures(footage: Footage, track: Track, visible: Box | None) -> Figures:
     for frame, points in zip(footage(), track.landmarks, strict=False):
         background.add(frame)
         sharp.append(sharpness(frame, box_around(points, track.size)))
-    last = np.mean(sharp[-FPS:])
     return {
         "background_motion": background.value,
         "sharpness": float(np.mean(sharp)),
-        "sharpness_kept": float(last / max(float(np.mean(sharp[:FPS])), 1e-6)),
+        "sharpness_kept": _kept(np.square(sharp)),
     }
+
+
+def _kept(values: Float[np.ndarray, " n"]) -> float:
+    """Median of a recording's last KEPT_SECONDS over that of its first; of shorter ones, of their halves."""
+    count = max(1, min(KEPT_SECONDS * FPS, len(values) // 2))
+    return float(np.median(values[-count:]) / max(float(np.median(values[:count])), 1e-6))
 
 
 def describe_speech(track: Track, sound: Sound, judge: SyncJudge) -> Figures:

@@ -90,6 +90,14 @@ def gaze_in_camera(head: HeadFrame) -> Float[np.ndarray, "n 2"]:
     return gaze_in_head(head) + head.angles[:, [1, 0]]
 
 
+def angular_error(gaze: Float[np.ndarray, "n 2"], target: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " n"]:
+    """Angle between gaze directions and a target, all (yaw, pitch) in degrees."""
+    yaw, pitch = np.radians(gaze).T
+    target_yaw, target_pitch = np.radians(target)
+    cosine = np.sin(pitch) * np.sin(target_pitch) + np.cos(pitch) * np.cos(target_pitch) * np.cos(yaw - target_yaw)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
 def inner_gap(landmarks: Landmarks) -> Float[np.ndarray, " n"]:
     """Gap between the lips over face height."""
     return np.linalg.norm(landmarks[:, 13, :2] - landmarks[:, 14, :2], axis=-1) / face_height(landmarks)

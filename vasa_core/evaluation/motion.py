@@ -28,7 +28,7 @@ from vasa_core.pipeline.pipeline import IMAGE_SUFFIXES
 from vasa_core.types import Motion
 
 SYNTHETIC = "synthetic voice"
-CONTROL_VOICES, EMOTION_VOICES, MOST_PORTRAITS = 2, 3, 6
+CONTROL_VOICES, EMOTION_VOICES, MOST_PORTRAITS = 2, 6, 6
 _PARTS = 3  # after the takes: controls, seeds, emotions
 
 Progress = Callable[[int, int], None]  # steps done, steps in all

@@ -12,11 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.config import EMOTION_CHOICES, EMOTIONS, GenerationOptions, InputError
-from vasa_core.evaluation.controls import open_emotion
+from vasa_core.evaluation.cross_talk import LIP_OPENING, relative_moves
+from vasa_core.evaluation.geometry import angular_error
 from vasa_core.evaluation.motion_figures import delta_pose, slope
 from vasa_core.evaluation.motion_measures import Moves, aperture
 from vasa_core.evaluation.motion_phones import lips_at_phones
 from vasa_core.evaluation.motion_takes import Face, Generator, Take
+from vasa_core.evaluation.sweep import open_emotion
 from vasa_core.face.basis import EXPRESSION, GAZE
 from vasa_core.face.limits import limited
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW
@@ -43,14 +45,6 @@ RANGES: dict[str, tuple[GenerationOptions, GenerationOptions]] = {
 def camera_gaze(motion: Motion) -> Float[np.ndarray, "n 2"]:
     """(yaw, pitch) of the gaze in the camera that the motion asks for, degrees."""
     return np.degrees(motion.dynamics[:, GAZE] + motion.pose[:, [YAW, PITCH]])
-
-
-def angular_error(gaze: Float[np.ndarray, "n 2"], target: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " n"]:
-    """Angle between gaze directions and a target, all (yaw, pitch) in degrees."""
-    yaw, pitch = np.radians(gaze).T
-    target_yaw, target_pitch = np.radians(target)
-    cosine = np.sin(pitch) * np.sin(target_pitch) + np.cos(pitch) * np.cos(target_pitch) * np.cos(yaw - target_yaw)
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def measure_controls(generate: Generator, takes: Sequence[Take]) -> dict[str, dict[str, Any]]:
@@ -93,8 +87,8 @@ def measure_controls(generate: Generator, takes: Sequence[Take]) -> dict[str, di
 def cross_talk(generate: Generator, take: Take, face: Face) -> dict[str, dict[str, float]]:
     """{control moved: {measure: how far it moved, % of what its own control moves it}}.
 
-    Lip opening has no control: its range is its 95th percentile. An emotion's measure is the mean expression along the
-    direction in which that emotion moves it; emotions are not set against each other, since only one can be asked for.
+    Lip opening's range is its 95th percentile. An emotion's measure is the mean expression along the direction in which
+    that emotion moves it.
     """
     runs = {
         control: [generate(take.features, face.motion, options) for options in ends] for control, ends in RANGES.items()
@@ -115,22 +109,10 @@ def cross_talk(generate: Generator, take: Take, face: Face) -> dict[str, dict[st
             "distance": float(np.median(motion.pose[:, LOG_DISTANCE])),
             "head_motion": delta_pose(motion.pose[:, :3]),
             **{name: float(mean @ along / max(along @ along, 1e-9)) for name, along in directions.items()},
-            "lip_opening": float(aperture(face.moved(generate.basis, motion).shapes).mean()),
+            LIP_OPENING: float(aperture(face.moved(generate.basis, motion).shapes).mean()),
         }
 
-    moved = {}
-    for control, (low, high) in runs.items():
-        before, after = read(low), read(high)
-        moved[control] = {name: abs(after[name] - before[name]) for name in before}
-    own = {control: moved[control][control] for control in RANGES} | {"lip_opening": wide}
-    return {
-        control: {
-            name: 100 * value / max(own[name], 1e-9)
-            for name, value in figures.items()
-            if name != control and not (control in EMOTION_CHOICES and name in EMOTION_CHOICES)
-        }
-        for control, figures in moved.items()
-    }
+    return relative_moves({control: (read(low), read(high)) for control, (low, high) in runs.items()}, wide)
 
 
 def measure_seeds(generate: Generator, takes: Sequence[Take]) -> dict[str, dict[str, Any]]:

@@ -29,12 +29,14 @@ from vasa_core.evaluation.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.picture_figures import BackgroundMotion, box_around, psnr
 from vasa_core.evaluation.render_figures import (
     Distance,
+    aligned,
     difference,
     distances,
     eye_boxes,
     flicker,
     inside,
     lips_mask,
+    lips_sharpness_ratio,
     mouth_box,
     sharpness_ratio,
     shrunk,
@@ -62,6 +64,7 @@ DEAR_EVERY = 3  # of the judged frames, those with the figures that take long
 OPEN_EYES, SHUT_EYES = 0.8, 0.5  # of this person's open eyes
 MOUTHS_SHOWN, EYES_SHOWN = 4, 3  # driving frames a clip on the sheets
 KINDS = ("warp", "render")
+ALIGNED = "aligned"  # the warp moved onto the truth: a bound, measured on pixels alone
 
 Progress = Callable[[int, int], None]  # clips done, in all
 Values = dict[str, list[float]]
@@ -206,9 +209,9 @@ def _measure_clip(models: Models, film: Filmed) -> tuple[dict[str, Any], dict[st
         sum(b < a for a, b in zip(values["warp"]["psnr"], values["render"]["psnr"], strict=True))
     )
     retracked = _tracked(models, film, kept, shots)
-    for kind in KINDS:
+    for kind in (*KINDS, ALIGNED):
         means = {name: float(np.mean(entries)) for name, entries in values[kind].items() if entries}
-        figures[kind] = means | retracked[kind]
+        figures[kind] = means | retracked.get(kind, {})
     figures["truth"] = retracked["truth"]
     _in_time(models, film, liveliest_run(gap), figures)
     figures["distances"] = _identity(models, film, kept, shots)
@@ -225,10 +228,12 @@ def _draw(face: FaceModel[Any], film: Filmed, chosen: Int[np.ndarray, " chosen"]
 
 def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, Values]:
     """Every figure of pixels, one value a frame that shows it."""
-    found: dict[str, Values] = {kind: {} for kind in KINDS}
+    kinds = (*KINDS, ALIGNED)
+    found: dict[str, Values] = {kind: {} for kind in kinds}
     within = _shrunk_box(film.visible)
     for index, shot in enumerate(shots):
         truth, *pictures = (shrunk(picture) for picture in shot.pictures)
+        pictures.append(aligned(pictures[0], truth))
         points = shrunk_points(shot.landmarks, PORTRAIT_SIZE)
         mouth, tight = mouth_box(points, within), tight_box(points, within)
         face = box_around(points, truth.shape[:2])
@@ -238,7 +243,7 @@ def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, 
             "tight": [tight] if tight else [],
             "eyes": eye_boxes(points, within),
         }
-        for kind, picture in zip(KINDS, pictures, strict=True):
+        for kind, picture in zip(kinds, pictures, strict=True):
 
             def add(name: str, value: float, kind: str = kind) -> None:
                 found[kind].setdefault(name, []).append(value)
@@ -250,13 +255,14 @@ def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, 
                     add(f"{name}_sharpness", float(np.mean([sharpness_ratio(picture, truth, box) for box in boxes])))
             if lips is not None:
                 add("lips_l1", difference(picture, truth, lips))
+                add("lips_sharpness", lips_sharpness_ratio(picture, truth, lips))
             add("face_sharpness", sharpness_ratio(picture, truth, face))
             add("psnr", psnr(inside(picture, within), inside(truth, within)))
         if models.distance and index % DEAR_EVERY == 0:
             for name, boxes in regions.items():
                 for box in boxes:
                     crops = [inside(picture, box) for picture in pictures]
-                    for kind, value in zip(KINDS, distances(models.distance, crops, inside(truth, box)), strict=True):
+                    for kind, value in zip(kinds, distances(models.distance, crops, inside(truth, box)), strict=True):
                         found[kind].setdefault(f"{name}_distance", []).append(value)
     return found
 

@@ -18,6 +18,7 @@ SIDE = 256  # px, of the pictures that are compared
 MOUTH_SIDE = 104.0  # px of them
 TIGHT_SIDE = 0.62  # face widths
 EYE_SIDE = 1.6  # eye widths
+ALIGNED_SMOOTH = 2.0  # px: a flow free to differ more from pixel to pixel would draw the truth out of anything
 MIN_LIPS = 12  # px: a smaller opening shows nothing to judge
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -102,6 +103,24 @@ def distances(distance: Distance, images: Sequence[Image], truth: Image) -> list
 def sharpness_ratio(image: Image, truth: Image, box: Box) -> float:
     """Variance of the Laplacian inside a box over the truth's."""
     return (sharpness(image, box) / max(sharpness(truth, box), 1e-6)) ** 2
+
+
+def lips_sharpness_ratio(image: Image, truth: Image, lips: Bool[np.ndarray, "height width"]) -> float:
+    """Variance of the Laplacian inside the lips over the truth's: 1 where teeth are as distinct as they were filmed."""
+    found, wanted = (
+        float(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[lips].var())
+        for picture in (image, truth)
+    )
+    return found / max(wanted, 1e-6)
+
+
+def aligned(image: Image, truth: Image) -> Image:
+    """The picture moved onto the truth by their optical flow: what no better registration could be better than."""
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (truth, image)]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)  # pyright: ignore
+    flow = cv2.GaussianBlur(flow, (0, 0), ALIGNED_SMOOTH)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
+    return cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def flicker(frames: UInt8[np.ndarray, "n h w 3"]) -> float:

@@ -12,6 +12,7 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("mouth_l1", "mouth box L1", "-1..1", "low"),
     ("mouth_distance", "mouth box VGG", "", "low"),
     ("lips_l1", "inside inner lips L1", "-1..1", "low"),
+    ("lips_sharpness", "inside inner lips sharp.", "of truth", "one"),
     ("tight_l1", "tight mouth box L1", "-1..1", "low"),
     ("tight_distance", "tight mouth box VGG", "", "low"),
     ("tight_sharpness", "tight mouth sharpness", "of truth", "one"),
@@ -38,6 +39,8 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
 def summarise_clips(clips: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Mean over clips of every figure; identity's median and 95th percentile over all frames of all clips.
 
+    aligned: of the warp moved onto the truth, which tells how much of an error is registration.
+
     reduction: how much of the warp's error the render removes, %: of the error, of a ratio's distance to 1, of the
     squared error behind decibels. better: clips on which the render is the better one.
     """
@@ -48,9 +51,10 @@ def summarise_clips(clips: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]
             continue
         warp, render = ([float(clip[kind][name]) for clip in found] for kind in ("warp", "render"))
         entry: dict[str, Any] = {"warp": float(np.mean(warp)), "render": float(np.mean(render)), "clips": len(found)}
-        truth = [clip["truth"][name] for clip in found if name in clip["truth"]]
-        if truth:
-            entry["truth"] = float(np.mean(truth))
+        for kind in ("aligned", "truth"):
+            values = [clip[kind][name] for clip in found if name in clip.get(kind, {})]
+            if values:
+                entry[kind] = float(np.mean(values))
         if wanted:
             before, after = ([error(value, wanted) for value in values] for values in (warp, render))
             entry["reduction"] = reduction(before, after)
@@ -83,11 +87,13 @@ def reduction(warp: Sequence[float], render: Sequence[float]) -> float | None:
 def render_table(result: dict[str, Any]) -> str:
     """The result of `measure_renderer` as text."""
     summary = result["summary"]
-    lines = [f"{'mean over clips':24}{'':15}{'warp':>9}{'render':>9}{'truth':>9}{'less, %':>9}{'better':>9}"]
+    lines = [
+        f"{'mean over clips':24}{'':15}{'warp':>9}{'render':>9}{'aligned':>9}{'truth':>9}{'less, %':>9}{'better':>9}"
+    ]
     for name, title, unit, _ in ROWS:
         if name in summary:
             entry = summary[name]
-            cells = "".join(_cell(entry.get(key)) for key in ("warp", "render", "truth"))
+            cells = "".join(_cell(entry.get(key)) for key in ("warp", "render", "aligned", "truth"))
             less = f"{entry['reduction']:.1f}" if entry.get("reduction") is not None else "-"
             better = f"{entry['better']}/{entry['clips']}" if "better" in entry else "-"
             lines.append(f"{title:24}{unit:15}{cells}{less:>9}{better:>9}")

@@ -31,6 +31,7 @@ MAX_SINE = 0.9
 IRIS_TRAVEL = 1.15  # times the real travel of an iris
 SHUT, LID_CURVE = 0.15, 1.25  # the opening drawn as shut; how fast lids close from there
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
+LOWER_LID_TRAVEL = 0.25  # of the iris's: how far the lower lid goes up and down with the gaze
 
 Shape = Float[np.ndarray, "points 3"]
 Shapes = Float[np.ndarray, "n points 3"]
@@ -144,6 +145,7 @@ class FaceBasis:
         drawn, own = (_drawn_opening(lids) for lids in (dynamics[:, LIDS], rest_dynamics[LIDS]))
         opening = drawn * factor[:, None] / np.maximum(own, MIN_REST_OPENING)
         _place_lids(shapes, rest, opening)
+        self._lids_follow(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
         self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
         _separate_lips(shapes, rest)
         return shapes
@@ -171,6 +173,16 @@ class FaceBasis:
     def _lid_factor(self, gaze: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
         """The upper lid follows the eye: opening at this gaze over opening when looking straight ahead."""
         return np.clip(1 + self.lid_follow * np.sin(gaze[:, 1]), 0.5, 1.3)
+
+    def _lids_follow(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
+        """Both lids' edges go up and down with the eye until the lower lid has gone LOWER_LID_TRAVEL of its way.
+
+        That the lid factor also moves the lower lid, the other way, is made up for.
+        """
+        sine = np.sin(gaze[:, 1]) - np.sin(rest_gaze[1])  # (n,)
+        for eye, gap in zip(EYES, eye_gap(rest), strict=True):
+            up = LOWER_LID_TRAVEL * self.eyeball_radius + (1 - LID_MEETING) * self.lid_follow * gap
+            shapes[:, [*eye.upper, *eye.lower], 1] -= (up * sine)[:, None]
 
     def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
         turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * (IRIS_TRAVEL * self.eyeball_radius)  # (n, xy)

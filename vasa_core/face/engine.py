@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vasa_core.config import InputError
 from vasa_core.face.patch_network import CHANNELS, SOURCE_CHANNELS, PatchNetwork, SourceFeatures
+from vasa_core.rates import exact_div
 
 ONNX_FILE = "driving.onnx"  # beside the weights that it was exported from
 WEIGHTS_KEY = "weights_sha256"  # of its metadata: which weights those were
@@ -36,7 +37,10 @@ class Engine(Protocol):
         ...
 
     def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
-        """What the network adds to the warped photo (9 channels), in grey levels."""
+        """What the network adds to the warped photo (9 channels), in grey levels.
+
+        driving: patches of one frame, or of several after one another, as many of each as `source` is of.
+        """
         ...
 
 
@@ -59,7 +63,7 @@ class TorchEngine:
     def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
         """See Engine."""
         with torch.inference_mode():
-            change, weight = self._network(self._tensor(driving), source)
+            change, weight = self._network(self._tensor(driving), _for_each(source, len(driving)))
             return (127.5 * weight * change).permute(0, 2, 3, 1).cpu().numpy()  # (b, patch, patch, 3)
 
     def _tensor(self, channels: Channels) -> Tensor:
@@ -95,9 +99,15 @@ class OnnxEngine:
         x = np.ascontiguousarray(driving.transpose(0, 3, 1, 2), np.float32)  # (b, 9, patch, patch)
         x *= 1 / 127.5
         x -= 1
-        values = [x, *(features.numpy() for features in source)]
+        values = [x, *(features.numpy() for features in _for_each(source, len(driving)))]
         change, weight = self._session.run(None, dict(zip(self._names, values, strict=True)))
         return (127.5 * np.asarray(weight) * np.asarray(change)).transpose(0, 2, 3, 1)  # (b, patch, patch, 3)
+
+
+def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:
+    """Features of a photo's patches, repeated for every frame of so many patches in all."""
+    frames = exact_div(patches, len(source[0]))
+    return source if frames == 1 else tuple(features.repeat(frames, 1, 1, 1) for features in source)
 
 
 def fastest_engine(network: PatchNetwork, folder: Path | None, weights_sha256: str, batch: int) -> Engine:

@@ -24,11 +24,12 @@ from vasa_core.face.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.plate import draw_person, still_scene
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
-from vasa_core.face.renderer import Renderer, RenderSource
+from vasa_core.face.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.skull import RADII, Skull, build_skull
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
 from vasa_core.types import Motion, TrackedImage
 
+BATCHES = {"cuda": 8, "cpu": 1}  # frames painted in one pass
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
 _NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
 
@@ -75,6 +76,7 @@ class MeshFaceModel(LandmarkEncoder):
         self.face_triangles = triangles
         self.renderer = renderer
         self.device = torch.device(device)
+        self.batch = BATCHES.get(self.device.type, 1)
         self.triangles = np.concatenate([triangles, ring_triangles(N_FACE, len(RADII))])
 
     @classmethod
@@ -132,36 +134,25 @@ class MeshFaceModel(LandmarkEncoder):
         rings = portrait.skull.moved(motion.pose, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
-        for index in range(len(motion)):
+        rest = _zoomed(source, portrait.centre, zoom)
+
+        def warped(index: int) -> Warped:
             face, still_face, skull = (
                 _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
             )
             vertices = np.concatenate([face[:N_FACE], skull])
-            rest = _zoomed(source, portrait.centre, zoom)
             box = _box_around(np.concatenate([vertices[portrait.moving], rest[portrait.moving]]), size)
             flow = self._flow(vertices, source[:, :2], scene.flow, box)
-            frame = draw_person(portrait.layers, scene, flow, box)
+            found = Warped(draw_person(portrait.layers, scene, flow, box), flow, face)
             if paint:
-                frame = self._paint(frame, flow, portrait, face, still_face, motion.pose[index], zoom)
-            yield frame
+                _move_irises(found, portrait, still_face, motion.pose[index], zoom)
+            return found
 
-    def _paint(
-        self,
-        frame: UInt8[np.ndarray, "h w 3"],
-        flow: Float[np.ndarray, "h w 2"],
-        portrait: Portrait,
-        landmarks: Float[np.ndarray, "478 3"],
-        unturned: Float[np.ndarray, "478 3"],
-        pose: Float[np.ndarray, " 6"],
-        zoom: float,
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """What no warp shows, drawn over one warped frame. unturned: the landmarks with the photo's own gaze."""
-        rest = portrait.motion.pose[0]
-        scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
-        squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
-        opening = eye_gap(landmarks) / eye_gap(portrait.landmarks) / scale
-        draw_eyes(frame, flow, portrait.irises, landmarks, unturned, opening, tuple(scale * squeeze))
-        return self.renderer.paint(frame, flow, landmarks, portrait.render)
+        for start in range(0, len(motion), self.batch):
+            frames = [warped(index) for index in range(start, min(start + self.batch, len(motion)))]
+            if paint:
+                self.renderer.paint(frames, portrait.render)
+            yield from (frame for frame, _, _ in frames)
 
     def _flow(
         self,
@@ -192,6 +183,21 @@ class MeshFaceModel(LandmarkEncoder):
         shown = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left] > 0
         moves = np.concatenate([np.ones(N_FACE), weights])[self.triangles].any(1)
         return np.unique(self.triangles[shown & moves])
+
+
+def _move_irises(
+    warped: Warped,
+    portrait: Portrait,
+    unturned: Float[np.ndarray, "478 3"],
+    pose: Float[np.ndarray, " 6"],
+    zoom: float,
+) -> None:
+    """Draw the irises where they look, in place. unturned: the landmarks with the photo's own gaze."""
+    rest = portrait.motion.pose[0]
+    scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
+    squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
+    opening = eye_gap(warped.landmarks) / eye_gap(portrait.landmarks) / scale
+    draw_eyes(warped.frame, warped.flow, portrait.irises, warped.landmarks, unturned, opening, tuple(scale * squeeze))
 
 
 def _box_around(points: Float[np.ndarray, "n 3"], size: tuple[int, int]) -> Box:

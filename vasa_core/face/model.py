@@ -19,10 +19,12 @@ P = TypeVar("P", bound=LiftedPhoto)
 class FaceModel(Protocol[P]):
     """Encodes faces to motion, and animates portraits of its own kind P; may be called by several threads at once.
 
-    basis: what its motion's dynamics mean. Of a portrait, what `LiftedPhoto` has is everybody's to read.
+    basis: what its motion's dynamics mean. batch: frames that it draws at once. Of a portrait, what `LiftedPhoto` has
+    is everybody's to read.
     """
 
     basis: FaceBasis
+    batch: int
 
     def encode_landmarks(
         self, landmarks: Float[np.ndarray, "n 478 3"], size: tuple[int, int], identity: Identity | None = None

@@ -7,8 +7,10 @@ keeps the photo's full detail.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -42,6 +44,15 @@ from vasa_core.face.regions import (
 
 FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
 SHRINKING = 0.8  # frame px per patch px; below it what is painted is smoothed before it is shrunk
+
+
+class Warped(NamedTuple):
+    """A frame to be painted: the photo warped by `flow` (px of the photo), irises moved; and the driving face, px of
+    `frame`."""
+
+    frame: Image
+    flow: Float[np.ndarray, "height width 2"]
+    landmarks: Landmarks
 
 
 @dataclass(frozen=True)
@@ -103,26 +114,18 @@ class Renderer:
             self.eyes.encode(np.stack(views[1:])),
         )
 
-    def paint(
-        self,
-        frame: Image,
-        flow: Float[np.ndarray, "height width 2"],
-        landmarks: Landmarks,
-        source: RenderSource,
-    ) -> Image:
-        """Paint mouth and eyes of `source` over `frame`, in place, and return it.
+    def paint(self, warped: Sequence[Warped], source: RenderSource) -> None:
+        """Paint mouth and eyes of `source` over frames, in place, all of them in one pass of each network.
 
-        frame: the photo warped by `flow` (px of the photo), irises moved. landmarks: the driving face, px of `frame`.
         Pixels outside the patches, and those the networks leave alone, keep their exact value.
         """
-        shown = [self._look(region, frame, flow, landmarks, source) for region in REGIONS]
-        changes = [
-            *self.mouth(np.stack([shown[0].channels]), source.mouth),
-            *self.eyes(np.stack([view.channels for view in shown[1:]]), source.eyes),
-        ]
-        for view, change in zip(shown, changes, strict=True):
-            _add(frame, view, change)
-        return frame
+        shown = [[self._look(region, *frame, source) for region in REGIONS] for frame in warped]
+        mouths = self.mouth(np.stack([views[0].channels for views in shown]), source.mouth)
+        eyes = self.eyes(np.stack([view.channels for views in shown for view in views[1:]]), source.eyes)
+        pairs = eyes.reshape(len(shown), 2, *eyes.shape[1:])
+        for (frame, _, _), views, mouth, pair in zip(warped, shown, mouths, pairs, strict=True):
+            for view, change in zip(views, (mouth, *pair), strict=True):
+                _add(frame, view, change)
 
     def _look(
         self, region: Region, frame: Image, flow: np.ndarray, landmarks: Landmarks, source: RenderSource

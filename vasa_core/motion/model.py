@@ -16,7 +16,7 @@ from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import EXPRESSION, POSE
+from vasa_core.motion.representation import EXPRESSION, FACE, POSE
 from vasa_core.motion.sampler import sample
 
 # Few steps of a small model lose some of the spread of head motion, which sound does not decide. A little more noise to
@@ -24,7 +24,7 @@ from vasa_core.motion.sampler import sample
 POSE_TEMPERATURE = 1.2
 # Less noise leaves lips what the sound says of them: their error falls, and smiles and frowns that come of noise alone
 # become rarer (see docs/motion.md for what it costs).
-EXPRESSION_TEMPERATURE = 0.4
+EXPRESSION_TEMPERATURE = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Statistics:
 class MotionModel(nn.Module):
     """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
 
-    emotion_rest: the expression that each of config.EMOTIONS adds at full strength.
+    emotion_rest: what each of config.EMOTIONS adds at full strength (see `representation.with_emotion`).
     """
 
     motion_mean: Tensor
@@ -54,7 +54,7 @@ class MotionModel(nn.Module):
         config: DenoiserConfig,
         statistics: Statistics,
         audio_encoder: str,
-        emotion_rest: Float[Tensor, "7 expressions"] | None = None,
+        emotion_rest: Float[Tensor, "7 face"] | None = None,
     ) -> None:
         """emotion_rest: by default emotions add nothing of their own."""
         super().__init__()
@@ -63,7 +63,7 @@ class MotionModel(nn.Module):
         self.denoiser = Denoiser(config)
         for name, value in vars(statistics).items():
             self.register_buffer(name, value.float())
-        nothing = torch.zeros(len(EMOTIONS), config.motion_channels - EXPRESSION.start)
+        nothing = torch.zeros(len(EMOTIONS), config.motion_channels - FACE.start)
         self.register_buffer("emotion_rest", nothing if emotion_rest is None else emotion_rest.float())
 
     @classmethod

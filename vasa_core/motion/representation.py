@@ -18,6 +18,7 @@ PITCH, YAW, LOG_DISTANCE = 0, 1, 5
 GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
+FACE = slice(8, None)  # lids and expression: what an emotion changes
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
 
@@ -68,6 +69,20 @@ def from_model(
     dynamics = x[:, POSE.stop :].copy()
     dynamics[:, :2] += (np.zeros(2) if gaze is None else gaze) - pose[:, _HEAD]
     return Motion(pose, dynamics)
+
+
+def with_emotion(
+    x: Float[np.ndarray, "n channels"], rest: Float[np.ndarray, " face"], strength: float
+) -> Float[np.ndarray, "n channels"]:
+    """x of the same face feeling something. rest: what the emotion adds at strength 1.
+
+    Expression is added to; lids open by that much more of what they do, so that they still close.
+    """
+    lids = LIDS.stop - LIDS.start
+    felt = x.copy()
+    felt[:, LIDS] *= 1 + strength * rest[:lids]
+    felt[:, EXPRESSION] += strength * rest[lids:]
+    return felt
 
 
 def with_head(motion: Motion, pose: Float[np.ndarray, "n 6"]) -> Motion:

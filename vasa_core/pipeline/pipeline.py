@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -42,7 +43,7 @@ from vasa_core.types import Motion
 
 DRAWING_THREADS = 2
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-IN_FLIGHT = 8  # frames being drawn or waiting to be taken
+IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
 Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
@@ -314,19 +315,26 @@ class Pipeline:
         paste: PasteBack | None,
         stopped: Event,
     ) -> Iterator[Frame]:
-        """Draw frames by a few threads, in order, with few in flight. paste: zooms the whole photo itself."""
-        size, zoom = options.size, 1 / options.distance
+        """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight.
 
-        def draw(moment: Motion) -> Frame:
-            frame = next(self.face.decode(portrait, moment, 1.0 if paste else zoom))
-            if paste:
-                frame = paste(frame)
-            elif frame.shape[0] != size:
-                frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
-            return mark(frame)
+        paste: zooms the whole photo itself.
+        """
+        size, zoom, batch = options.size, 1 / options.distance, self.face.batch
 
-        moments = (Motion(m.pose[i : i + 1], m.dynamics[i : i + 1]) for m in motion for i in range(len(m)))
-        return made_ahead(draw, moments, stopped, DRAWING_THREADS, IN_FLIGHT)
+        def draw(moments: Motion) -> list[Frame]:
+            frames = []
+            for frame in self.face.decode(portrait, moments, 1.0 if paste else zoom):
+                if paste:
+                    frame = paste(frame)
+                elif frame.shape[0] != size:
+                    frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+                frames.append(mark(frame))
+            return frames
+
+        parts = (
+            Motion(m.pose[i : i + batch], m.dynamics[i : i + batch]) for m in motion for i in range(0, len(m), batch)
+        )
+        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
 
 
 def _camera_distance_removed(motion: Motion, options: GenerationOptions) -> Motion:

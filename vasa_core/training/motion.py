@@ -133,7 +133,7 @@ class MotionTrainer:
         config: MotionTrainingConfig,
         audio_encoder: str,
         visible: Float[np.ndarray, " expressions"] | None = None,
-        emotion_rest: Float[np.ndarray, "7 expressions"] | None = None,
+        emotion_rest: Float[np.ndarray, "7 face"] | None = None,
         lip_moves: Float[np.ndarray, "expressions readings"] | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:

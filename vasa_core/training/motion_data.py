@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.config import EMOTIONS, InputError
+from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
@@ -32,8 +32,6 @@ SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
 LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
 _REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
 _EMOTION_RIDGE = 3.0  # clips
-_DIRECTION_RIDGE = 1.0  # clips
-_EMOTION_LENGTH, _CLOSING_TAKEN_OFF = 6.0, 0.5  # standard deviations of expression; share
 
 
 @runtime_checkable
@@ -51,7 +49,7 @@ class MotionClip:
 
     x, mirrored: motion as the model sees it (`representation`), and the same seen in a mirror. audio: speech
     features. synced: whether the audio is to be trusted. emotion: mean probabilities of config.EMOTIONS. lips: gap
-    between the inner lips as a share of face height. rest: the expression that `rested` took for this clip's rest.
+    between the inner lips as a share of face height.
     """
 
     name: str
@@ -64,7 +62,6 @@ class MotionClip:
     valid: Bool[np.ndarray, " n"]
     emotion: Float[np.ndarray, " 7"]
     lips: Float[np.ndarray, " n"]
-    rest: Float[np.ndarray, " expressions"] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -119,36 +116,7 @@ def rested(clips: list[MotionClip]) -> list[MotionClip]:
     gram = design.T @ (weight * design) + _EMOTION_RIDGE * np.eye(design.shape[1])
     matrix = np.linalg.solve(gram, design.T @ (weight * (rests - mean_rest)))  # (7, E)
     # Resting faces average to the face model's own rest, so the mean goes too.
-    return [
-        replace(_moved(clip, design[i] @ matrix - rests[i], design[i] @ matrix), rest=rests[i])
-        for i, clip in enumerate(clips)
-    ]
-
-
-def emotion_rests(
-    clips: list[MotionClip], lip_moves: Float[np.ndarray, "expressions pairs"]
-) -> Float[np.ndarray, "7 expressions"]:
-    """The expression that each emotion adds at full strength: what its label explains of how people rest.
-
-    Only its direction is kept, since classifier probabilities are timid; its length is _EMOTION_LENGTH. Clips of still
-    heads are left out (many clips of one speaker would rule). lip_moves: how each expression opens the lips at the lip
-    pairs. The lips belong to the speech: what opens them is taken off, what closes them halved.
-    """
-    lively = [clip for clip in clips if not clip.still and clip.rest is not None]
-    if not lively:
-        return np.zeros((len(EMOTIONS), len(lip_moves)))
-    rests = np.stack([clip.rest for clip in lively if clip.rest is not None])  # (clips, E)
-    emotions = np.stack([clip.emotion for clip in lively]).astype(np.float64)
-    people = [clip.identity for clip in lively]
-    weight = np.array([1 / people.count(identity) for identity in people])[:, None]
-    design = emotions - (weight * emotions).sum(0) / weight.sum()
-    gram = design.T @ (weight * design) + _DIRECTION_RIDGE * np.eye(design.shape[1])
-    matrix = np.linalg.solve(gram, design.T @ (weight * (rests - (weight * rests).sum(0) / weight.sum())))  # (7, E)
-    gram = lip_moves.T @ lip_moves + 1e-6 * np.eye(lip_moves.shape[1])
-    gaps = matrix @ lip_moves  # (7, pairs)
-    taken_off = np.where(gaps > 0, gaps, _CLOSING_TAKEN_OFF * gaps)
-    matrix -= taken_off @ np.linalg.solve(gram, lip_moves.T)
-    return _EMOTION_LENGTH * matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+    return [_moved(clip, design[i] @ matrix - rests[i], design[i] @ matrix) for i, clip in enumerate(clips)]
 
 
 def _moved(clip: MotionClip, shift: Float[np.ndarray, " e"], wanted: Float[np.ndarray, " e"]) -> MotionClip:

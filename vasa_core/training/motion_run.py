@@ -18,9 +18,10 @@ from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.rates import FPS
 from vasa_core.training.acceleration import accelerator_of
+from vasa_core.training.emotions import emotion_rests
 from vasa_core.training.memory import check_memory
 from vasa_core.training.motion import MotionTrainer, MotionTrainingConfig
-from vasa_core.training.motion_data import MotionClip, emotion_rests, load_clips
+from vasa_core.training.motion_data import MotionClip, load_clips
 from vasa_core.training.motion_loop import estimate, run_training
 from vasa_core.training.motion_scores import sample_scores
 from vasa_core.training.motion_sheet import LipSheet
@@ -62,7 +63,7 @@ def train_motion(
     gaps = lip_gaps(face.basis.dynamics)
     widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
     lip_moves = np.concatenate([gaps, widths], 1)  # (E, pairs + 1)
-    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(clips, gaps), lip_moves, accelerator)
+    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator)
     check_memory(trainer.memory_needed(), accelerator.device, trainer.part_size)
     if dry_run:
         made = estimate(trainer)

@@ -24,9 +24,10 @@ from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimi
 from vasa_core.config import InputError
 from vasa_core.face.patch_network import OPENING, WARPED, PatchConfig, PatchNetwork, blended
 from vasa_core.face.regions import EYE_LEFT, MOUTH
-from vasa_core.face.renderer import save_network
+from vasa_core.face.renderer import load_network, save_network
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.registry import resolve
+from vasa_core.training.descriptors import IdentityDescriptor, open_descriptor
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.training.renderer_clips import FaceClip, few_per_identity, load_clip
 from vasa_core.training.renderer_data import Batch, PairBatches, make_pairs, regions_of, stacked
@@ -34,6 +35,7 @@ from vasa_core.training.renderer_losses import (
     PatchJudge,
     change_loss,
     feature_matching_loss,
+    identity_loss,
     judge_loss,
     near_opening,
     painting_cost,
@@ -55,8 +57,8 @@ class RendererTrainingConfig:
     """One training run. steps: 0 trains for the given minutes, else for so many steps. *_weight: of the losses.
 
     consecutive: pairs of frames of a batch that follow each other in time. perceptual_share: of a batch that the
-    perceptual loss sees; it is the dearest of all. judge_from: step at which the discriminator joins.
-    half: bfloat16 autocast. snapshot_minutes: between two states on disk.
+    perceptual loss sees; it is the dearest of all. identity_examples: that the identity loss sees. judge_from: step at
+    which the discriminator joins. half: bfloat16 autocast. snapshot_minutes: between two states on disk.
     """
 
     network: PatchConfig = PatchConfig()
@@ -64,17 +66,19 @@ class RendererTrainingConfig:
     consecutive: int = 2
     steps: int = 0
     learning_rate: float = 4e-4
-    judge_learning_rate: float = 4e-4
+    judge_learning_rate: float = 8e-4
     warmup: int = 100
     judge_width: int = 48
-    judge_from: int = 500
+    judge_from: int = 200
     pixel_weight: float = 6.0
     perceptual_weight: float = 0.4
     perceptual_share: float = 0.5
-    judge_weight: float = 0.15
+    judge_weight: float = 0.5
     change_weight: float = 3.0
     matching_weight: float = 4.0
     painting_weight: float = 0.01
+    identity_weight: float = 2.0
+    identity_examples: int = 3
     average_decay: float = 0.998
     half: bool = True
     frames_per_clip: int = 160
@@ -90,19 +94,25 @@ def train_renderer(
     cache: Path,
     minutes: float = 60.0,
     seed: int = 0,
+    start: Path | None = None,
+    identity: str = "dlib",
 ) -> dict[str, float]:
     """Train the network of a region on the train clips of `data`, keep the one best on the val clips in `out`.
 
     network: "mouth" or "eyes". cache: folder of cached tracking and face crops, and of this run's state: the same call
-    again goes on where the last one stopped, up to `minutes` of training in all. Returns the scores. Raises InputError
-    for an unknown network or if there is no clip to train on.
+    again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from.
+    identity: descriptor for the identity loss, or "none" (see `open_descriptor`). Returns the scores. Raises InputError
+    for an unknown network, a start of other sizes, or if there is no clip to train on.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
     config = RendererTrainingConfig(NETWORKS[network], seed=seed)
+    descriptor = open_descriptor(identity)
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
-    run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name)
+    run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name, descriptor)
+    if start:
+        run.start_from(start)
     run.resume()
     torch.manual_seed(config.seed)
     batches = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, run.step)
@@ -135,8 +145,15 @@ def load_face_clips(
 class TrainingRun:
     """Everything a run consists of: networks, optimisers, the step, and the folder that records it."""
 
-    def __init__(self, config: RendererTrainingConfig, perceptual: Perceptual, folder: Path) -> None:
-        self.config, self.folder, self.perceptual = config, folder, perceptual
+    def __init__(
+        self,
+        config: RendererTrainingConfig,
+        perceptual: Perceptual,
+        folder: Path,
+        descriptor: IdentityDescriptor | None = None,
+    ) -> None:
+        """descriptor: for the identity loss; without one there is none."""
+        self.config, self.folder, self.perceptual, self.descriptor = config, folder, perceptual, descriptor
         torch.manual_seed(config.seed)
         self.network = PatchNetwork(config.network).to(memory_format=torch.channels_last)  # pyright: ignore
         self.average = copy.deepcopy(self.network).requires_grad_(False)
@@ -150,7 +167,7 @@ class TrainingRun:
 
     def train_step(self, batch: Batch, progress: float) -> dict[str, float]:
         """One step of both networks; progress: share of the run that is done, for the learning rates."""
-        config, (x, source, truth, judged) = self.config, batch
+        config, x, truth = self.config, batch.x, batch.truth
         for optimizer, rate in (
             (self.optimizer, config.learning_rate),
             (self.judge_optimizer, config.judge_learning_rate),
@@ -158,12 +175,17 @@ class TrainingRun:
             scale = min(1.0, (self.step + 1) / config.warmup) * max(0.05, 1 - progress)
             optimizer.param_groups[0]["lr"] = rate * scale
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half):
-            change, weight = self.network(x, self.network.source(source))
-        painted = blended(x, change, weight) * judged + truth * (1 - judged)
+            change, weight = self.network(x, self.network.source(batch.source))
+        painted = blended(x, change, weight) * batch.judged + truth * (1 - batch.judged)
         judging = self.step >= config.judge_from
         if judging:
             loss = self.judge_step(painted.detach(), truth, x)
         losses = self.losses(painted, weight, truth, x, judging)
+        if self.descriptor:
+            some = slice(0, config.identity_examples)
+            faces = batch.face[some], batch.points[some], batch.place[some]
+            shown = identity_loss(self.descriptor, painted[some], truth[some], *faces)
+            losses["identity"] = config.identity_weight * shown
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         total.backward()
@@ -228,6 +250,14 @@ class TrainingRun:
         facts = {"step": str(self.step), "seconds": str(self.seconds), "best": str(self.best)}
         save_tensors(self.folder / "state.safetensors", tensors, facts)
 
+    def start_from(self, folder: Path) -> None:
+        """Take over the network of a checkpoint. Raises InputError if it has other sizes."""
+        network = load_network(folder)
+        if network.config != self.config.network:
+            raise InputError(f"{folder} holds {network.config}; expected {self.config.network}.")
+        for part in (self.network, self.average):
+            part.load_state_dict(network.state_dict())
+
     def resume(self) -> None:
         """Go on from the folder's state if it has one. Raises InputError if that is of another configuration."""
         path, config = self.folder / "state.safetensors", json.dumps(asdict(self.config), indent=2)
@@ -287,7 +317,7 @@ def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) 
     """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance, of the warp alone and of
     the painted patch."""
     rows = []
-    for x, source, truth, judged in batches:
+    for x, source, truth, judged, *_ in batches:
         warped = x[:, WARPED] * judged + truth * (1 - judged)
         painted = blended(x, *network(x, network.source(source))) * judged + truth * (1 - judged)
         inner = (x[:, OPENING] + 1) / 2
@@ -303,9 +333,9 @@ def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) 
 @torch.no_grad()
 def contact_sheet(network: PatchNetwork, batches: list[Batch], target: Path) -> None:
     """PNG of photo | warped | painted | truth, three a row, the hardest pair of each clip first."""
-    x, source, truth, _ = (
-        torch.cat([b[k][i : i + 1] for i in (0, 2, 3, 5) for b in batches if len(b[0]) > i])[:SHEET_PAIRS]
-        for k in range(4)
+    x, source, truth = (
+        torch.cat([b[k][i : i + 1] for i in (0, 2, 3, 5) for b in batches if len(b.x) > i])[:SHEET_PAIRS]
+        for k in range(3)
     )
     painted = blended(x, *network(x, network.source(source)))
     strips = torch.cat([source[:, WARPED], x[:, WARPED], painted, truth], 3)  # (n, 3, p, 4p)

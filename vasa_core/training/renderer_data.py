@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -18,6 +19,7 @@ from vasa_core.face.regions import (
     EYE_LEFT,
     EYE_RIGHT,
     MOUTH,
+    Affine,
     Region,
     cut,
     driving_channels,
@@ -35,18 +37,23 @@ OPEN_SHARE, CLOSED_PHOTO_SHARE = 0.55, 0.4  # of driving frames from the more op
 BLINK_SHARE, GLANCE_SHARE = 0.35, 0.3  # of driving frames from the most closed eyes; with another gaze than the photo
 BLINKING = 10  # percentile of a clip's lid opening
 SAME_FRAME_SHARE = 0.04  # pairs in which there is nothing to paint
+FACE_SIDE = 160  # px, of the faces by which identity is judged
 GLANCE_CHOICES = 8  # frames among which the one that looks elsewhere the most is taken
 
 
 @dataclass(frozen=True)
 class Pair:
     """One example. channels: the network's driving input. source: its view of the photo. judged: where the face's
-    mesh covers the patch."""
+    mesh covers the patch. face: the whole face that the truth is of. points: its landmarks, px. place: px of the face
+    -> px of the patch."""
 
     channels: UInt8[np.ndarray, "patch patch 9"]
     source: UInt8[np.ndarray, "patch patch 4"]
     target: UInt8[np.ndarray, "patch patch 3"]
     judged: Bool[np.ndarray, "patch patch"]
+    face: UInt8[np.ndarray, "face face 3"]
+    points: Float[np.ndarray, "478 2"]
+    place: Affine
 
 
 def make_pairs(
@@ -76,11 +83,32 @@ def make_pairs(
         warped, opening, covered = _warped(image, own, openings, drawn, region, triangles)
         target = cut(clip.frames[frame], affine, region.patch)
         warped[~covered] = target[~covered]
-        warped, target, patch = recolour([warped, target, source[..., :3]])
+        face = cv2.resize(clip.frames[frame], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+        warped, target, patch, face = recolour([warped, target, source[..., :3], face])
         channels = driving_channels(region, warped, opening * covered, drawn, lip_gap(own))
-        pair = Pair(channels, np.concatenate([patch, source[..., 3:]], -1), target, covered)
+        shrinking = _shrinking(clip.frames.shape[1])
+        pair = Pair(
+            channels=channels,
+            source=np.concatenate([patch, source[..., 3:]], -1),
+            target=target,
+            judged=covered,
+            face=face,
+            points=transform(landmarks, shrinking)[:, :2],
+            place=_after(cv2.invertAffineTransform(shrinking), affine),
+        )
         pairs.append(_mirrored(pair) if mirror else pair)
     return pairs
+
+
+def _shrinking(side: int) -> Affine:
+    """Px of a picture of `side` px -> px of the same picture at FACE_SIDE px, pixel centres kept."""
+    scale = FACE_SIDE / side
+    return np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
+
+
+def _after(first: Affine, second: Affine) -> Affine:
+    """One affine map and then another."""
+    return second @ np.concatenate([first, [[0, 0, 1]]])
 
 
 def _warped(
@@ -127,10 +155,18 @@ def _move_irises(
 
 
 def _mirrored(pair: Pair) -> Pair:
-    """The pair as a mirror shows it; the horizontal ramp runs the other way again."""
+    """The pair's patch as a mirror shows it; the horizontal ramp runs the other way again. The face stays as it is."""
     channels = pair.channels[:, ::-1].copy()
     channels[..., 6] = 255 - channels[..., 6]
-    return Pair(channels, pair.source[:, ::-1], pair.target[:, ::-1], pair.judged[:, ::-1])
+    flip = np.array([[-1.0, 0, channels.shape[1] - 1], [0, 1, 0]])
+    return replace(
+        pair,
+        channels=channels,
+        source=pair.source[:, ::-1],
+        target=pair.target[:, ::-1],
+        judged=pair.judged[:, ::-1],
+        place=_after(pair.place, flip),
+    )
 
 
 def draw_frames(clip: FaceClip, region: Region, rng: Random) -> tuple[int, int]:
@@ -161,17 +197,30 @@ def _draw_eyes(clip: FaceClip, rng: Random) -> tuple[int, int]:
     return photo, int(rng.integers(len(order)))
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+class Batch(NamedTuple):
+    """Examples: the driving input, the view of the photo, the truth and the face around it, all in -1..1; judged: 0 or
+    1; the face's landmarks, px, and px of the face -> px of the patch."""
+
+    x: Float[Tensor, "b 9 p p"]
+    source: Float[Tensor, "b 4 p p"]
+    truth: Float[Tensor, "b 3 p p"]
+    judged: Float[Tensor, "b 1 p p"]
+    face: Float[Tensor, "b 3 f f"]
+    points: Float[Tensor, "b 478 2"]
+    place: Float[Tensor, "b 2 3"]
 
 
 def stacked(pairs: list[Pair]) -> Batch:
-    """Driving input (b, 9, p, p), view of the photo (b, 4, p, p), truth (b, 3, p, p), all in -1..1; judged
-    (b, 1, p, p), 0 or 1."""
-    x, source, truth = (
+    """The batch of some examples."""
+    x, source, truth, face = (
         torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))).float() / 127.5 - 1
-        for images in ([p.channels for p in pairs], [p.source for p in pairs], [p.target for p in pairs])
+        for images in zip(*((p.channels, p.source, p.target, p.face) for p in pairs), strict=True)
     )
-    return x, source, truth, torch.from_numpy(np.stack([p.judged for p in pairs])[:, None]).float()
+    judged = torch.from_numpy(np.stack([p.judged for p in pairs])[:, None]).float()
+    points, place = (
+        torch.from_numpy(np.stack(values)).float() for values in zip(*((p.points, p.place) for p in pairs), strict=True)
+    )
+    return Batch(x, source, truth, judged, face, points, place)
 
 
 class PairBatches(IterableDataset):

@@ -1,5 +1,5 @@
 """What the renderer is trained by: pixel loss, change over time, hinge patch GAN with feature matching, and a cost on
-painting. The perceptual loss is in `training.perceptual`."""
+painting, and whom the face around the patch shows. The perceptual loss is in `training.perceptual`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from vasa_core.face.patch_network import OPENING, PHOTO_OPENING, SHAPE
+from vasa_core.training.losses.identity_perceptual import IdentityDescriptor
 
 Images = Float[Tensor, "b 3 h w"]
 Driving = Float[Tensor, "b 9 h w"]
-INSIDE_WEIGHT = 4.0  # pixels inside the lips or lids count this much more
+INSIDE_WEIGHT = 4.0  # pixels inside the lips or lids count this much more ...
+UNSEEN_SHARE = 0.25  # ... and this share of it where the photo does not show what is there
 CONDITIONS = slice(OPENING.start, PHOTO_OPENING.stop)
 VERDICT_GAIN = 12.0  # with spectral norm alone verdicts stay so small that the hinge never bends
 FAR_WEIGHT = 0.1  # of a verdict on skin
@@ -41,9 +43,15 @@ class PatchJudge(nn.Module):
 
 
 def pixel_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]:
-    """L1, with INSIDE_WEIGHT times as much again inside the driving opening."""
+    """L1, with up to INSIDE_WEIGHT times as much again inside the driving opening.
+
+    Where the photo's own opening does not reach, nobody can know this person's teeth, and the pixels nearest to all
+    that they might be are a blur: there closeness counts less, and the discriminator's verdict the more.
+    """
     difference = (painted - target).abs()
-    return difference.mean() + INSIDE_WEIGHT * (difference * (x[:, OPENING] + 1) / 2).mean()
+    inside, seen = (x[:, OPENING] + 1) / 2, (x[:, PHOTO_OPENING] + 1) / 2
+    weight = INSIDE_WEIGHT * inside * (UNSEEN_SHARE + (1 - UNSEEN_SHARE) * seen)
+    return difference.mean() + (difference * weight).mean()
 
 
 def change_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]:
@@ -83,3 +91,35 @@ def feature_matching_loss(found: list[Tensor], wanted: list[Tensor]) -> Float[Te
     """Mean absolute difference of the discriminator's features; `wanted` gets no gradient."""
     pairs = zip(found, wanted, strict=True)
     return torch.stack([(a.float() - b.detach().float()).abs().mean() for a, b in pairs]).sum()
+
+
+def identity_loss(
+    descriptor: IdentityDescriptor,
+    painted: Images,
+    target: Images,
+    faces: Float[Tensor, "b 3 f f"],
+    points: Float[Tensor, "b 478 2"],
+    places: Float[Tensor, "b 2 3"],
+) -> Float[Tensor, ""]:
+    """1 - cosine of the descriptors of faces with the painted patch in place and with the true one.
+
+    points: landmarks of the faces, px. places: px of a face -> px of its patch.
+    """
+    found = descriptor(composed(painted, faces, places), points)
+    with torch.no_grad():
+        wanted = descriptor(composed(target, faces, places), points)
+    return (1 - (found * wanted).sum(1)).mean()
+
+
+def composed(
+    patches: Images, faces: Float[Tensor, "b 3 f f"], places: Float[Tensor, "b 2 3"]
+) -> Float[Tensor, "b 3 f f"]:
+    """Faces with their patches in place; differentiable in the patches. places: px of a face -> px of its patch."""
+    side, ends = faces.shape[-1], patches.shape[-1] - 1
+    axis = torch.arange(side, dtype=faces.dtype, device=faces.device)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    pixels = torch.stack([x, y, torch.ones_like(x)], -1).view(-1, 3)  # (f * f, 3)
+    grid = (pixels @ places.mT / ends * 2 - 1).view(-1, side, side, 2)
+    covering = torch.cat([patches.float(), patches.new_ones(len(patches), 1, *patches.shape[2:]).float()], 1)
+    drawn = F.grid_sample(covering, grid, "bilinear", "zeros", align_corners=True)  # (b, 4, f, f)
+    return drawn[:, :3] + (1 - drawn[:, 3:]) * faces

@@ -52,6 +52,7 @@ class VolumeFaceModel(LandmarkEncoder):
     def __init__(self, basis: FaceBasis, engine: VolumeEngine, adapter: DynamicsAdapter) -> None:
         super().__init__(basis)
         self.engine = engine
+        self.batch = engine.batch
         self.adapter = adapter.eval().requires_grad_(False)
 
     @classmethod
