@@ -11,14 +11,14 @@ from motion_clips import CONFIG, make_clip, make_clips
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.training.motion_data import MotionClip, rested, with_trusted_sound
-from vasa_core.training.motion_windows import BORROWED_WEIGHT, WindowSampler, statistics
+from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, between, statistics
 from vasa_core.training.sync import SyncScore, lag_correlation, sync_scores
 
 ARCHITECTURE = DenoiserConfig("tiny", CONFIG["channels"], CONFIG["audio"])
 
 
-def sampler(clips: list[MotionClip], seed: int = 0) -> WindowSampler:
-    return WindowSampler(clips, ARCHITECTURE, statistics(clips, ARCHITECTURE.window), seed)
+def sampler(clips: list[MotionClip], seed: int = 0, augmentation: Augmentation | None = None) -> WindowSampler:
+    return WindowSampler(clips, ARCHITECTURE, statistics(clips, ARCHITECTURE.window), seed, augmentation)
 
 
 def test_lag_correlation_finds_the_lag() -> None:
@@ -137,6 +137,46 @@ def test_still_heads_borrow_a_lively_one() -> None:
     assert 5 < len(borrowed) < 30
     for batch in borrowed:
         assert (batch.weight[0, :, 10:] == 1).all() and batch.x[0, :, :6].std(0).max() > 0.1
+
+
+def test_between_two_rows() -> None:
+    values = np.array([[0.0, 5.0], [10.0, 5.0], [30.0, 6.0]])
+    assert between(values, np.array([0.0, 0.25, 1.5, 2.0])).tolist() == [[0, 5], [2.5, 5], [20, 5.5], [30, 6]]
+    assert between(values[:1], np.zeros(2)).tolist() == [[0, 5], [0, 5]]
+
+
+def test_a_stretched_window_keeps_sound_and_motion_in_step() -> None:
+    clip = replace(make_clip(0, frames=300), mirrored=None)
+    time = np.arange(300, dtype=np.float32)
+    clip.x[:, 10], clip.audio[:, 0] = time, time
+    windows, stats = sampler([clip], augmentation=Augmentation(stretch=0.2)), statistics([clip], ARCHITECTURE.window)
+    batch = windows.batch(0, 32)
+    seen = batch.x[..., 10] * stats.motion_std[10] + stats.motion_mean[10]
+    heard = (batch.conditions.audio[..., 0] * stats.audio_std[0] + stats.audio_mean[0])[:, ARCHITECTURE.context :]
+    assert (batch.weight > 0).all()
+    assert np.abs(seen - heard).max() < 1e-3
+    speeds = np.diff(seen, axis=1)
+    assert np.ptp(speeds, axis=1).max() < 1e-3  # each window has one speed
+    assert np.exp(-0.2) - 1e-3 < speeds.min() < 0.9 and 1.1 < speeds.max() < np.exp(0.2) + 1e-3
+
+
+def test_sound_changes_and_motion_does_not() -> None:
+    clips = make_clips()
+    plain = sampler(clips).batch(0, 64)
+
+    def change(augmentation: Augmentation) -> np.ndarray:
+        other = sampler(clips, augmentation=augmentation).batch(0, 64)
+        assert np.array_equal(plain.x, other.x)
+        return (other.conditions.audio - plain.conditions.audio).numpy()
+
+    shift, noise = change(Augmentation(audio_shift=0.5)), change(Augmentation(audio_noise=0.5))
+    assert np.ptp(shift, axis=1).max() < 1e-5 and shift[:, 0].std() == pytest.approx(0.5, rel=0.15)
+    assert noise.std() == pytest.approx(0.5, rel=0.05) and np.abs(noise.mean(1)).max() < 0.3
+    kept = change(Augmentation(audio_drop=0.5)) + plain.conditions.audio.numpy()
+    lost = (kept == 0).all(1)  # (batch, channels)
+    assert 0.4 < lost.mean() < 0.6
+    twice = np.isclose(kept, 2 * plain.conditions.audio.numpy(), atol=1e-5).all(1)
+    assert (twice | lost).all()
 
 
 def test_untrusted_sound_is_null() -> None:

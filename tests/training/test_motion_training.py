@@ -36,8 +36,8 @@ def test_loss_known_answer() -> None:
     batch = trainer().sampler.batch(0, 2)
     batch = replace(batch, weight=torch.ones_like(batch.x), conditions=batch.conditions.without("previous"))
     channels = torch.ones(batch.x.shape[2])
-    terms = motion_loss(batch.x + 2.0, batch, torch.tensor([0.0, 0.5]), channels, velocity=1.0)
-    assert terms["x0"].item() == pytest.approx((4 + 2 * 4) / 2, rel=1e-5)  # 1 / (1 - 0.5) = 2 for the second item
+    terms = motion_loss(batch.x + 2.0, batch, torch.tensor([1.0, 2.0]), channels, velocity=1.0)
+    assert terms["x0"].item() == pytest.approx((4 + 2 * 4) / 2, rel=1e-5)
     assert terms["velocity"].item() == pytest.approx(0, abs=1e-9)  # a constant error has no velocity
 
 
@@ -46,7 +46,7 @@ def test_jump_at_the_seam_costs_velocity() -> None:
     batch = replace(batch, weight=torch.ones_like(batch.x))
     follows = replace(batch.conditions, has_previous=torch.tensor([True, True]))
     channels = torch.ones(batch.x.shape[2])
-    terms = motion_loss(batch.x + 1.0, replace(batch, conditions=follows), torch.zeros(2), channels, velocity=1.0)
+    terms = motion_loss(batch.x + 1.0, replace(batch, conditions=follows), torch.ones(2), channels, velocity=1.0)
     assert terms["velocity"].item() == pytest.approx(1 / batch.x.shape[1], rel=1e-5)
 
 
@@ -58,7 +58,7 @@ def test_each_loss_alone_trains_the_network_where_something_was_measured(name: s
     weight[:, 30:, :] = 0
     weight[:, :, 3] = 0
     predicted = batch.x.clone().add_(torch.randn(batch.x.shape)).requires_grad_()
-    motion_loss(predicted, replace(batch, weight=weight), torch.tensor([0.3, 0.6]), run.channels, 1.0)[name].backward()
+    motion_loss(predicted, replace(batch, weight=weight), torch.tensor([1.0, 2.5]), run.channels, 1.0)[name].backward()
     assert predicted.grad is not None
     assert (predicted.grad[:, :29, :3] != 0).all() and (predicted.grad[:, :, 3] == 0).all()
     assert (predicted.grad[:, 31:] == 0).all()
@@ -122,6 +122,12 @@ def test_limits_are_needed() -> None:
         replace(CONFIG, minutes=None, steps=None).validate()
     with pytest.raises(InputError, match="huge"):
         replace(CONFIG, size="huge").validate()
+    with pytest.raises(InputError, match="straight.*cosine, linear"):
+        replace(CONFIG, schedule="straight").validate()
+    with pytest.raises(InputError, match="stretch is -0.1"):
+        replace(CONFIG, stretch=-0.1).validate()
+    with pytest.raises(InputError, match="audio_drop is 1"):
+        replace(CONFIG, audio_drop=1.0).validate()
     with pytest.raises(InputError, match="batch"):
         replace(CONFIG, batch=0).validate()
     with pytest.raises(InputError, match="accumulate"):
@@ -212,17 +218,17 @@ def test_lips_loss_sees_what_the_lips_do_and_nothing_else() -> None:
     batch = trainer().sampler.batch(0, 2)
     batch = replace(batch, weight=torch.ones_like(batch.x))
     lips = torch.tensor([[2.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    channels, kept = torch.ones(batch.x.shape[2]), torch.zeros(2)
+    channels, level = torch.ones(batch.x.shape[2]), torch.ones(2)
     wrong = batch.x.clone()
     wrong[..., 10] += 3.0  # the first expression: 2 units of the first reading each
-    assert motion_loss(wrong, batch, kept, channels, 1.0, lips)["lips"].item() == pytest.approx(36, rel=1e-5)
+    assert motion_loss(wrong, batch, level, channels, 1.0, lips)["lips"].item() == pytest.approx(36, rel=1e-5)
     wrong = batch.x.clone()
     wrong[..., 11] += 3.0  # moves no lip
     wrong[..., :10] += 3.0  # head, gaze, lids
-    assert motion_loss(wrong, batch, kept, channels, 1.0, lips)["lips"].item() == pytest.approx(0, abs=1e-9)
+    assert motion_loss(wrong, batch, level, channels, 1.0, lips)["lips"].item() == pytest.approx(0, abs=1e-9)
     unseen = replace(batch, weight=torch.zeros_like(batch.x))
     wrong = (batch.x + 1.0).requires_grad_()
-    motion_loss(wrong, unseen, kept, channels, 1.0, lips)["lips"].backward()
+    motion_loss(wrong, unseen, level, channels, 1.0, lips)["lips"].backward()
     assert wrong.grad is not None and not wrong.grad.any()
 
 

@@ -100,6 +100,8 @@ def evaluate_motion(
     portraits: Annotated[Path | None, typer.Option(help="Folder of photos, for the emotions.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for motion.json.")] = Path("out/motion"),
     clips: Annotated[int, typer.Option(help="At most so many held-out clips, or recordings, of each folder.")] = 24,
+    steps: Annotated[int, typer.Option(help="Sampling steps per window.")] = DEFAULTS.steps,
+    guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     cache: Cache = DEFAULT_CACHE,
@@ -120,7 +122,8 @@ def evaluate_motion(
             real.append(RealClip(clip.path, group, clip.identity, tracked.landmarks, tracked.size))
     with progress_bar("evaluate-motion", "take") as progress:
         pipeline = load_pipeline(device, checkpoints)
-        result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress)
+        options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)
+        result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress, options)
     report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")
 
 

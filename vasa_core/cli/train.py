@@ -101,6 +101,7 @@ def train_motion(
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
     full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
+    schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
     encoder: Annotated[
         str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
     ] = "moonshine",
@@ -123,7 +124,14 @@ def train_motion(
 
     minutes = positive("minutes", minutes) if minutes is not None else None if steps else 30.0
     config = MotionTrainingConfig(
-        size=size, minutes=minutes, steps=steps, batch=batch, accumulate=accumulate, half=not full, seed=seed
+        size=size,
+        schedule=schedule,
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        accumulate=accumulate,
+        half=not full,
+        seed=seed,
     )
     with progress_bar("train-motion", "‰") as progress:
         made = train(

@@ -7,6 +7,7 @@ face model, generated from another voice, and a still face. `motion_controls` ad
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,16 @@ def measure_motion(
     most: int,
     portraits: Path | None = None,
     progress: Progress | None = None,
+    options: GenerationOptions | None = None,
 ) -> dict[str, Any]:
     """Measure the motion that the pipeline makes; `motion.json` is written to the folder `out`, the figures returned.
 
     clips: held-out clips. speech: folders of recordings with transcripts, of which at most `most` each are used.
-    portraits: folder of photos for the emotions, by default the bundled one. Raises InputError if there is nothing to
-    measure or a folder is missing.
+    portraits: folder of photos for the emotions, by default the bundled one. options: of the takes; controls, seeds and
+    emotions are always measured at the default ones. Raises InputError if there is nothing to measure or a folder is
+    missing.
     """
+    options = (options or GenerationOptions()).validate()
     if most < 1:
         raise InputError(f"clips is {most}; expected 1 or more.")
     for folder in (*speech, *([portraits] if portraits else [])):
@@ -71,7 +75,7 @@ def measure_motion(
     window = int(pipeline.motion.config.window)
     rows: list[dict[str, Any]] = []
     for index, take in enumerate(takes):
-        rows += measure_take(generate, take, _another(takes, index), window, index)
+        rows += measure_take(generate, take, _another(takes, index), window, replace(options, seed=index))
         step()
     found = sorted(p for p in portraits.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if portraits else []
     photos = spread(found, MOST_PORTRAITS) or [ASSETS / "portrait.jpg"]
@@ -90,13 +94,15 @@ def measure_motion(
     return result
 
 
-def measure_take(generate: Generator, take: Take, other: Take, window: int, seed: int = 0) -> list[dict[str, Any]]:
+def measure_take(
+    generate: Generator, take: Take, other: Take, window: int, options: GenerationOptions | None = None
+) -> list[dict[str, Any]]:
     """Rows of figures of one take: one per kind of motion.
 
     other: whose voice is used where the sound is shuffled; if it is the take itself, its sound rolled by half.
     """
     basis, n = generate.basis, len(take)
-    heard, options = take.features[:n], GenerationOptions(seed=seed)
+    heard = take.features[:n]
     others = other.features if other is not take else np.roll(heard, n // 2, 0)
     shuffled = others[np.arange(len(heard)) % len(others)]
     kinds: dict[str, Moves | None] = {

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from vasa_core.motion.conditions import NAMES, Conditions
 from vasa_core.motion.sampler import Denoise
-from vasa_core.motion.schedule import CosineSchedule
+from vasa_core.motion.schedule import SCHEDULES
 
 GAZE_UNIT, DISTANCE_UNIT = 0.25, 0.2  # rad, log: about the spread of these conditions in training
 _FAR = 16  # frames; relative positions further apart than this share a bias
@@ -50,6 +50,7 @@ class DenoiserConfig:
     context: int = 10
     alignment: int = 6
     diffusion_steps: int = 1000
+    schedule: str = "cosine"
     dropout: float = 0.1
 
 
@@ -61,7 +62,7 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
         self.config = config
-        self.schedule = CosineSchedule(config.diffusion_steps)
+        self.schedule = SCHEDULES[config.schedule](config.diffusion_steps)
         size = SIZES[config.size]
         width = size.width
         self.motion_in = nn.Linear(config.motion_channels, width)
@@ -108,10 +109,8 @@ class Denoiser(nn.Module):
             tokens = torch.cat([time, tokens], 1)  # (B, 1 + F, D)
             for block, condition in zip(self.blocks, seen, strict=True):
                 tokens, _ = block(tokens, condition)
-            change = self.out(self.norm(tokens[:, -x.shape[1] :])).float()  # (B, W, X)
-            # sqrt(alpha_bar) x_t is the best linear guess of unit-variance X_0; the network adds what it lacks.
-            kept = self.schedule.alpha_bar(t)[:, None, None]
-            return kept.sqrt() * x + (1 - kept).sqrt() * change
+            output = self.out(self.norm(tokens[:, -x.shape[1] :])).float()  # (B, W, X)
+            return self.schedule.estimate(x, output, t)
 
         return denoise
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.motion.schedule import CosineSchedule
+from vasa_core.motion.schedule import Frames, Schedule, Steps
 
-Frames = Float[Tensor, "batch frames channels"]
-Denoise = Callable[[Frames, Int[Tensor, " batch"]], Frames]
-_LEAST = 1e-4  # alpha_bar taken for the first step, where the log of the true one is -infinity
+Denoise = Callable[[Frames, Steps], Frames]
+_LEAST = 1e-2  # signal taken for the first step, where the log of the true one is -infinity
 
 
 def sample(
     denoise: Denoise,
     shape: tuple[int, int, int],
-    schedule: CosineSchedule,
+    schedule: Schedule,
     steps: int,
     generator: torch.Generator,
     temperature: Float[Tensor, " channels"] | float = 1.0,
@@ -32,10 +31,10 @@ def sample(
     The noise is the only random draw, on the generator's device. temperature: scale of the noise per channel.
     """
     times = schedule.spaced(steps)
-    kept = schedule.alpha_bar(torch.tensor([*times, 0])).double().clamp(min=_LEAST)
-    signal, noise = kept.sqrt().tolist(), (1 - kept).sqrt().tolist()
-    level = (kept[:-1] / (1 - kept[:-1])).log() / 2  # half the log signal-to-noise ratio, of all but the last 0
-    widths = level.diff().tolist()
+    ends = torch.tensor([*times, 0])
+    signals, noises = schedule.signal(ends).clamp(min=_LEAST), schedule.noise(ends)
+    signal, noise = signals.tolist(), noises.tolist()
+    widths = (signals / noises)[:-1].log().diff().tolist()  # in half the log signal-to-noise ratio
     x = temperature * torch.randn(shape, generator=generator, device=generator.device)
     before = x  # the estimate of the step before
     for i, time in enumerate(times):

@@ -24,12 +24,13 @@ from vasa_core.config import InputError
 from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.denoiser import SIZES, Block, Denoiser, DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
+from vasa_core.motion.schedule import SCHEDULES
 from vasa_core.rates import exact_div
 from vasa_core.training.acceleration import accelerator_of
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.memory import MemoryNeed, memory_needed
 from vasa_core.training.motion_losses import Totals, channel_weights, lip_readings, motion_loss, totals
-from vasa_core.training.motion_windows import Batch, WindowSampler, statistics
+from vasa_core.training.motion_windows import Augmentation, Batch, WindowSampler, statistics
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -45,7 +46,9 @@ LEAST_RATE = 0.02  # of the learning rate, at the end
 class MotionTrainingConfig:
     """One training run. It ends after `steps` or `minutes` of training, whichever is first; None is no limit.
 
+    schedule: name of the forward diffusion: cosine, or linear for flow matching.
     batch: windows a step, over all processes and `accumulate` micro-batches.
+    stretch, audio_drop, audio_shift, audio_noise: of `Augmentation`.
     drop: dropout of audio, gaze, distance and emotion; drop_previous: of the previous window; drop_tail: share of
     windows in which the audio ends early. previous_noise: noise on the previous window, in standard deviations,
     since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences. lips: weight of
@@ -54,6 +57,7 @@ class MotionTrainingConfig:
     """
 
     size: str = "small"
+    schedule: str = "cosine"
     minutes: float | None = 30.0
     steps: int | None = None
     batch: int = 16
@@ -64,6 +68,10 @@ class MotionTrainingConfig:
     average: float = 0.9985
     velocity: float = 1.0
     lips: float = 0.5
+    stretch: float = 0.15
+    audio_drop: float = 0.3
+    audio_shift: float = 0.3
+    audio_noise: float = 0.5
     drop: float = 0.1
     drop_previous: float = 0.5
     drop_tail: float = 0.3
@@ -74,16 +82,25 @@ class MotionTrainingConfig:
     snapshot_minutes: float = 3.0
     seed: int = 0
 
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(self.stretch, self.audio_drop, self.audio_shift, self.audio_noise)
+
     def validate(self) -> MotionTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
         if self.minutes is None and self.steps is None:
             raise InputError("minutes and steps are both None; expected a limit for the training.")
         if self.size not in SIZES:
             raise InputError(f"size is {self.size!r}; expected one of {', '.join(SIZES)}.")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule is {self.schedule!r}; expected one of {', '.join(SCHEDULES)}.")
         for name in ("minutes", "steps", "batch", "accumulate", "learning_rate", "log_steps", "snapshot_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value!r}; expected a number above 0.")
+        for name, value in vars(self.augmentation).items():
+            if value < 0 or (name == "audio_drop" and value >= 1):
+                raise InputError(f"{name} is {value!r}; expected 0 or more{', under 1' * (name == 'audio_drop')}.")
         return self
 
 
@@ -139,6 +156,7 @@ class MotionTrainer:
             motion_channels=train[0].x.shape[1],
             audio_channels=train[0].audio.shape[1],
             dropout=config.dropout,
+            schedule=config.schedule,
         )
         stats = statistics(train, architecture.window)
         with torch.random.fork_rng(devices=[]):
@@ -149,7 +167,7 @@ class MotionTrainer:
         assert isinstance(last, Block)
         last.condition_bias.requires_grad_(False)  # no output depends on it, for which processes would wait
         self.graph: Any = self.accelerator.prepare(self.denoiser)
-        self.sampler = WindowSampler(train, architecture, stats, config.seed)
+        self.sampler = WindowSampler(train, architecture, stats, config.seed, config.augmentation)
         held = [clip for clip in clips if clip.split != "train"]
         self.held_out = WindowSampler(held, architecture, stats, config.seed + 1) if held else None
         self.channels = channel_weights(architecture.motion_channels, visible).to(device)
@@ -318,7 +336,7 @@ class MotionTrainer:
             torch.manual_seed(seed)
             predicted = network(schedule.noised(batch.x, drawn.noise, t), t, batch.conditions)
         velocity = self.config.velocity
-        return motion_loss(predicted.float(), batch, schedule.alpha_bar(t), self.channels, velocity, self.lips, whole)
+        return motion_loss(predicted.float(), batch, schedule.weight(t), self.channels, velocity, self.lips, whole)
 
     def _report(self, losses: dict[str, Tensor], started: float) -> dict[str, float]:
         values = torch.stack(list(losses.values())).double().cpu()  # only now is a GPU done

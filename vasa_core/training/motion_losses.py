@@ -16,7 +16,6 @@ from vasa_core.training.motion_windows import Batch
 if TYPE_CHECKING:
     from vasa_core.training.motion_data import MotionClip
 
-_MOST_WEIGHT = 5.0  # of low-noise steps in the loss
 _LEAST_EXPRESSION_WEIGHT = 0.1
 
 
@@ -51,7 +50,7 @@ def _seen(batch: Batch) -> Float[Tensor, "batch window 1"]:
 def motion_loss(
     predicted: Float[Tensor, "batch window channels"],
     batch: Batch,
-    kept: Float[Tensor, " batch"],
+    level: Float[Tensor, " batch"],
     channels: Float[Tensor, " channels"],
     velocity: float,
     lips: Float[Tensor, "expressions readings"] | None = None,
@@ -60,12 +59,12 @@ def motion_loss(
     """Terms of the loss: "x0", the masked squared error of X_0, "velocity", that of its frame-to-frame difference, and
     with `lips` (readings of the lips per unit of normalised expression, times the term's weight) that of the lips.
 
-    kept: alpha_bar of each item; errors count 1 / (1 - alpha_bar) times, at most five-fold, so that fine motion, which
-    is decided at low noise, is learned too. The difference to the context's last frame counts where there is one.
-    whole: totals of the batch that this is a part of, so that the losses of its parts add up to its own.
+    level: how often each item's errors count, by its noise (see `Schedule.weight`). The difference to the context's
+    last frame counts where there is one. whole: totals of the batch that this is a part of, so that the losses of its
+    parts add up to its own.
     """
-    level = (1 / (1 - kept)).clamp(max=_MOST_WEIGHT)[:, None, None]
-    weight = batch.weight * channels * level
+    counts = level[:, None, None]
+    weight = batch.weight * channels * counts
     whole = whole or totals(batch, channels)
     error = predicted - batch.x
     follows = batch.conditions.has_previous[:, None, None]
@@ -77,7 +76,7 @@ def motion_loss(
     if lips is not None:
         seen = _seen(batch)  # (batch, window, 1)
         readings = error[..., EXPRESSION] @ lips  # (batch, window, readings)
-        terms["lips"] = (seen * level * readings.square()).sum() / whole.seen
+        terms["lips"] = (seen * counts * readings.square()).sum() / whole.seen
     return terms
 
 

@@ -7,6 +7,7 @@ itself for directions and distances that nobody in the data shows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +39,28 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """What makes more voices of few. stretch: log of the most by which a window is slowed down or sped up.
+
+    audio_drop: share of the speech features that are lost in a window. audio_shift, audio_noise: spread of a change of
+    the normalised features, one for a window, as of another voice, and one for each frame.
+    """
+
+    stretch: float = 0.0
+    audio_drop: float = 0.0
+    audio_shift: float = 0.0
+    audio_noise: float = 0.0
+
+
+@dataclass(frozen=True)
 class _Cut:
-    """K + W frames of a clip from `start - K` on; frames outside the clip repeat its first or last."""
+    """K + W moments of a clip, frames or between them; those outside the clip repeat its first or last frame."""
 
     clip: MotionClip
     x: Float[np.ndarray, "frames channels"]
+    audio: Float[np.ndarray, "frames audio"]
     inside: np.ndarray
-    index: np.ndarray
+    valid: np.ndarray
 
 
 def statistics(clips: list[MotionClip], window: int) -> Statistics:
@@ -72,8 +88,17 @@ def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 class WindowSampler:
     """Draws batches; the same (seed, step) gives the same batch."""
 
-    def __init__(self, clips: list[MotionClip], config: DenoiserConfig, statistics: Statistics, seed: int) -> None:
+    def __init__(
+        self,
+        clips: list[MotionClip],
+        config: DenoiserConfig,
+        statistics: Statistics,
+        seed: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        """augmentation: none by default, as for clips held out."""
         self._config = config
+        self._augmentation = augmentation or Augmentation()
         self._statistics = {name: value.numpy() for name, value in vars(statistics).items()}
         self._seed = seed
         talkers = [clip for clip in clips if not clip.spinning]
@@ -99,16 +124,30 @@ class WindowSampler:
             head = self._cut(_pick(rng, self._heard or self._lively), rng)
             x[:, _HEAD], inside = head.x[:, _HEAD], inside & head.inside
             weight[:, _HEAD] = BORROWED_WEIGHT
-        weight *= (inside & cut.clip.valid[cut.index])[:, None]
+        weight *= (inside & cut.valid)[:, None]
         return self._labelled(cut, x, inside, weight, rng)
 
     def _cut(self, clip: MotionClip, rng: np.random.Generator) -> _Cut:
         context, window, n = self._config.context, self._config.window, len(clip)
-        start = int(rng.integers(0, max(1, n - window + 1)))
-        frames = np.arange(start - context, start + window)
-        index = np.clip(frames, 0, n - 1)
+        stretch = self._augmentation.stretch
+        speed = float(np.exp(rng.uniform(-stretch, stretch)))
+        start = int(rng.integers(0, max(1, n - math.ceil(speed * window) + 1)))
+        times = start + speed * np.arange(-context, window)
+        place = np.clip(times, 0, n - 1)
         source = clip.mirrored if clip.mirrored is not None and rng.random() < 0.5 else clip.x
-        return _Cut(clip, source[index], (frames >= 0) & (frames < n), index)
+        inside = (times >= 0) & (times <= n - 1)
+        return _Cut(
+            clip, between(source, place), between(clip.audio, place), inside, clip.valid[np.rint(place).astype(int)]
+        )
+
+    def _changed(
+        self, audio: Float[np.ndarray, "frames audio"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "frames audio"]:
+        how = self._augmentation
+        channels = audio.shape[1]
+        kept = (rng.random(channels) >= how.audio_drop) / (1 - how.audio_drop)
+        shift = how.audio_shift * rng.standard_normal(channels)
+        return kept * audio + shift + how.audio_noise * rng.standard_normal(audio.shape)
 
     def _labelled(
         self, cut: _Cut, x: np.ndarray, inside: np.ndarray, weight: np.ndarray, rng: np.random.Generator
@@ -122,7 +161,8 @@ class WindowSampler:
             distance += rng.uniform(*DISTANCE_SHIFT)
         stats = self._statistics
         x = (x - stats["motion_mean"]) / stats["motion_std"]
-        audio = (cut.clip.audio[cut.index] - stats["audio_mean"]) / stats["audio_std"]
+        audio = (cut.audio - stats["audio_mean"]) / stats["audio_std"]
+        audio = self._changed(audio, rng)
         follows = bool(inside[:context].all())
         heard = inside & cut.clip.synced
         heard[:context] &= follows
@@ -140,6 +180,15 @@ class WindowSampler:
             torch.tensor([bool(cut.clip.emotion.any())]),
         )
         return Batch(_tensor(x[context:]), _tensor(weight[context:]), conditions)
+
+
+def between(
+    values: Float[np.ndarray, "n channels"], places: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, "m channels"]:
+    """Rows of `values` at places from 0 to n - 1, linear between two rows."""
+    low = np.minimum(places.astype(int), max(len(values) - 2, 0))
+    share = (places - low)[:, None].astype(values.dtype)
+    return (1 - share) * values[low] + share * values[np.minimum(low + 1, len(values) - 1)]
 
 
 def _pick(rng: np.random.Generator, clips: list[MotionClip]) -> MotionClip:
