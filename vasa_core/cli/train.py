@@ -166,6 +166,7 @@ def train_face(
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
     ] = None,
+    frozen: Annotated[list[str] | None, typer.Option(help="Network that keeps its weights. May be repeated.")] = None,
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
     ] = "dlib",
@@ -202,6 +203,7 @@ def train_face(
         judge_from=judge_from,
         judge_width=judge_width,
         halvings=halvings,
+        frozen=tuple(frozen or ()),
         half=not full,
         seed=seed,
         weights=LossWeights.of({**off, **weights}),

@@ -12,7 +12,11 @@ from vasa_core.face.volume.config import VolumeConfig
 
 
 class Decoder(nn.Module):
-    """Depth folded into channels and projected by a 1x1 convolution; residual blocks; one more after each doubling."""
+    """Depth folded into channels and projected by a 1x1 convolution; residual blocks; one more after each doubling.
+
+    Where the config says so, z_dyn scales and shifts the channels after each block, not at all at the start. VASA-1
+    gives its decoder z_dyn, MegaPortraits gives it to the warps alone; on a coarse volume, warps cannot open a mouth.
+    """
 
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
@@ -21,14 +25,22 @@ class Decoder(nn.Module):
         self.project = StandardConv2d(config.channels * config.depth, widths[0], 1)
         self.flat = nn.Sequential(*[ResBlock2D(widths[0], widths[0], groups) for _ in range(config.decoder_blocks)])
         self.up = nn.ModuleList([ResBlock2D(inputs, outputs, groups, up=True) for inputs, outputs in pairs])
+        styled = [widths[0]] * config.decoder_blocks + list(widths[1:]) if config.decoder_styled else []
+        self.styles = nn.ModuleList([nn.Linear(config.dynamics, 2 * width) for width in styled])
+        for style in self.styles:
+            nn.init.zeros_(style.weight)  # pyright: ignore[reportArgumentType]
+            nn.init.zeros_(style.bias)  # pyright: ignore[reportArgumentType]
         self.norm = group_norm(widths[-1], groups)
         self.head = nn.Conv2d(widths[-1], 4, 3, 1, 1)
 
-    def forward(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b 4 s s"]:
+    def forward(self, volume: Float[Tensor, "b c d h w"], dynamics: Float[Tensor, "b k"]) -> Float[Tensor, "b 4 s s"]:
         """Colour in -1..1 (3) and alpha in 0..1 (1), float32."""
         y = volume.flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (b, c * d, h, w)
-        y = self.flat(self.project(y))
-        for block in self.up:
-            y = block(y)  # twice the side
+        y = self.project(y)
+        for index, block in enumerate([*self.flat, *self.up]):
+            y = block(y)  # of the same side, then twice the side
+            if self.styles:
+                gain, offset = self.styles[index](dynamics)[:, :, None, None].chunk(2, 1)
+                y = y * (1 + gain) + offset
         y = self.head(F.relu(self.norm(y))).float()
         return torch.cat([torch.tanh(y[:, :3].contiguous()), torch.sigmoid(y[:, 3:])], 1)

@@ -68,7 +68,8 @@ class VolumeNetworks(nn.Module):
 
     def motion_code(self, image: Float[Tensor, "b 3 s s"]) -> MotionCode:
         """z_pose and z_dyn, float32."""
-        return MotionCode(self.head_pose(image), self.dynamics(image))
+        pose = self.head_pose(image)
+        return MotionCode(pose, self.dynamics(image, pose))
 
     def canonical(
         self, volume: Float[Tensor, "b c d h w"], identity: Float[Tensor, "b identity"], motion: MotionCode
@@ -79,7 +80,7 @@ class VolumeNetworks(nn.Module):
         """
         offsets = self.to_canonical(motion.dynamics, identity)
         grid = identity_grid(len(volume), self._shape, volume.device)
-        moved = grid + _at(offsets, grid)
+        moved = grid + self._at(offsets, grid)
         warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
         return self._run(self.volume_unet, warped)
 
@@ -92,16 +93,23 @@ class VolumeNetworks(nn.Module):
         """
         offsets = self.from_canonical(motion.dynamics, identity)
         turned = forward_grid(motion.pose, self._shape, self.config.reach)
-        return self._run(self.decoder, sample(canonical, turned + _at(offsets, turned)))
+        posed = sample(canonical, turned + self._at(offsets, turned))
+        return self._run(self.decoder, posed, motion.dynamics)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
         return self.config.depth, self.config.side, self.config.side
 
-    def _run(self, part: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def _at(self, offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]) -> Float[Tensor, "b d h w 3"]:
+        """Offsets at points of the canonical cube, none outside what the warps cover; refines a coarse grid."""
+        config = self.config
+        where = (grid * config.reach - grid.new_tensor(config.warp_centre)) / config.warp_reach
+        return sample(offsets, where).movedim(1, -1)
+
+    def _run(self, part: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(part, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
-        return part(x)
+            return checkpoint(part, *inputs, use_reentrant=False)  # pyright: ignore[reportReturnType]
+        return part(*inputs)
 
 
 def save_volume(folder: Path, networks: VolumeNetworks, adapter: DynamicsAdapter | None = None) -> None:
@@ -137,8 +145,3 @@ def load_volume_model(folder: Path) -> tuple[VolumeNetworks, DynamicsAdapter | N
     except RuntimeError as error:
         raise InputError(f"{folder} does not fit its own config ({error}); expected a volume checkpoint.") from error
     return networks.eval(), adapter.eval() if adapter else None
-
-
-def _at(offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]) -> Float[Tensor, "b d h w 3"]:
-    """Offsets at points of the cube, those of the border outside it; refines a coarse grid on the way."""
-    return sample(offsets, grid, "border").movedim(1, -1)
