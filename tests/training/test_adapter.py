@@ -63,6 +63,8 @@ def clip_of(speaker: str, seed: int, frames: int = 3) -> FaceFrames:
         np.zeros((frames, 478, 3), np.float32),
         np.zeros((frames, 6), np.float32),
         *rng.normal(0, 1, (2, frames, 36)).astype(np.float32),
+        np.zeros((478, 3), np.float32),
+        np.zeros((frames, 478, 3), np.float32),
     )
 
 

@@ -19,6 +19,7 @@ from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
 from vasa_core.training.face_batches import FaceBatch, FaceBatches, draw_pair, view
 from vasa_core.training.face_frames import FaceFrames
+from vasa_core.training.face_rehearsal import rehearse
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.types import Motion
@@ -120,6 +121,7 @@ def reached(trainer: FaceTrainer) -> set[str]:
     [
         ("head_pose", {"head_pose"}),
         ("taught", {"dynamics"}),
+        ("guided", {"identity", "dynamics", "to_canonical", "from_canonical"}),
         (
             "pixel",
             {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
@@ -274,3 +276,15 @@ def test_the_average_follows_and_the_rate_falls() -> None:
     assert cosine_rate(0, 100, 10, 0.005) == pytest.approx(0.1)
     assert cosine_rate(50, 100, 10, 0.005) == pytest.approx(0.5)
     assert cosine_rate(100, 100, 10, 0.005) == pytest.approx(0.005)
+
+
+def test_a_rehearsal_teaches_warps_and_dynamics_alone(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
+    still = [clip.shapes - clip.rest for clip in clips]
+    errors = rehearse(trainer, 40)
+    changed = {n for n, part in trainer.networks.named_children() if not torch.equal(before[n], weights_of(part))}
+    assert changed == {"to_canonical", "from_canonical", "dynamics"}
+    assert np.mean(errors[-5:]) < 0.9 * np.sqrt(np.square(still).mean())  # no motion at all would leave that
+    again = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    assert rehearse(again, 40) == errors and torch.equal(weights_of(again.averaged()), weights_of(trainer.averaged()))

@@ -54,9 +54,9 @@ CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed 
 class FaceTrainingConfig:
     """One training run of `steps` steps. batch: examples a step, over all processes and `accumulate` micro-batches.
 
-    taught: share of z_dyn that is its teacher's in the end. judge_from: step from which the discriminator takes part.
-    frozen: networks that keep
-    their weights. half: bfloat16 where a matrix product allows it.
+    rehearsal: steps before the first, of what needs no drawing (see `face_rehearsal`). taught: share of z_dyn that is
+    its teacher's in the end. frozen: networks that keep their weights. judge_from: step from which the discriminator
+    takes part. half: bfloat16 where a matrix product allows it.
     """
 
     preset: str = "tiny-128"
@@ -67,6 +67,7 @@ class FaceTrainingConfig:
     warmup: int = 100
     weight_decay: float = 0.01
     average: float = 0.999
+    rehearsal: int = 0
     taught: float = 0.4
     frozen: tuple[str, ...] = ()
     judge_from: int = 2_000
@@ -126,8 +127,9 @@ class FaceTrainer:
             graph = FaceGraph(networks, weights, clips[0].dynamics.shape[1])
         dynamics = torch.from_numpy(np.concatenate([clip.dynamics for clip in clips]))
         graph.adapter.mean.copy_(dynamics.mean(0))
+        strength = torch.ones(dynamics.shape[1]) if strength is None else strength
         spread = dynamics.std(0).clamp(min=MIN_SPREAD)
-        graph.adapter.scale.copy_(spread if strength is None else spread / strength)
+        graph.adapter.scale.copy_(spread * strength.norm() / strength)  # all of it together then is 1 in size
         prepare = self.accelerator.prepare
         self.graph: Any = prepare(graph)
         self.judge: Any = prepare(judge)

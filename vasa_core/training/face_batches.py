@@ -29,8 +29,9 @@ _AIM = np.array([0, 0, 0.04, 0.03, 0.03, 0.06], np.float32)  # angles in radians
 class Views(NamedTuple):
     """Frames of a batch. image: person over mid-grey, -1..1. matte: 0..1. seen: the same picture in other colours, for
     the encoders of motion. aim: `pose`, a little off, for the facial-dynamics encoder: so nothing but dynamics can be
-    read (MegaPortraits' augmentation of the driver). dynamics: the mesh face model's. landmarks: px. chance: evenly
-    spread over 0..1, for whatever is left to chance."""
+    read (MegaPortraits' augmentation of the driver). dynamics: the mesh face model's. landmarks: px. rest, shape: the
+    person's face at rest and in this frame, in canonical space. chance: evenly spread over 0..1, for whatever is left
+    to chance."""
 
     image: Float[Tensor, "b 3 size size"]
     matte: Float[Tensor, "b 1 size size"]
@@ -39,6 +40,8 @@ class Views(NamedTuple):
     aim: Float[Tensor, "b 6"]
     dynamics: Float[Tensor, "b mesh"]
     landmarks: Float[Tensor, "b 478 2"]
+    rest: Float[Tensor, "b 478 3"]
+    shape: Float[Tensor, "b 478 3"]
     chance: Float[Tensor, " b"]
 
     def part(self, index: slice) -> Views:
@@ -136,6 +139,7 @@ def view(
     """One frame as the arrays of `Views`. rng: augments the encoders' pictures; None leaves all as it is."""
     image, matte = clip.person(index), clip.mattes[index]
     pose, landmarks = clip.pose[index].astype(np.float32), clip.landmarks[index, :, :2].astype(np.float32)
+    flip = np.array([-1 if mirrored else 1, 1, 1], np.float32)
     if mirrored:
         image, matte = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(matte[:, ::-1])
         pose = pose * np.array([1, -1, -1, -1, 1, 1], np.float32)  # yaw, roll and the shift to the right
@@ -155,6 +159,8 @@ def view(
         "aim": aim,
         "dynamics": (clip.mirrored if mirrored else clip.dynamics)[index].astype(np.float32),
         "landmarks": landmarks.astype(np.float32),
+        "rest": clip.rest * flip,
+        "shape": clip.shapes[index] * flip,
         "chance": np.float32(chance),
     }
 
@@ -166,7 +172,7 @@ def stack_views(rows: list[dict[str, np.ndarray]]) -> Views:
         return torch.from_numpy(np.stack([row[name] for row in rows])).permute(0, 3, 1, 2).float()  # (b, c, size, size)
 
     image, seen = (pixels(name) / 127.5 - 1 for name in ("image", "seen"))
-    names = ("pose", "aim", "dynamics", "landmarks", "chance")
+    names = ("pose", "aim", "dynamics", "landmarks", "rest", "shape", "chance")
     numbers = [torch.from_numpy(np.stack([row[name] for row in rows])) for name in names]
     return Views(image, pixels("matte") / 255, seen, *numbers)
 

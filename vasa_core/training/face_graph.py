@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
-from vasa_core.training.face_batches import FaceBatch
+from vasa_core.training.face_batches import FaceBatch, Views
 from vasa_core.training.losses.adversarial import Verdict, adversarial_loss, feature_matching_loss
 from vasa_core.training.losses.canonical import canonical_loss
 from vasa_core.training.losses.close_up import close_up_loss
 from vasa_core.training.losses.cross_identity import cross_identity_loss
+from vasa_core.training.losses.guided import guided_loss
 from vasa_core.training.losses.identity_perceptual import IdentityDescriptor, identity_perceptual_loss
 from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
 from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
@@ -36,8 +37,8 @@ class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
     and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
     k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
-    is. dynamics: z_dyn that j and k were moved by; reread: read again from `driven` and `crossed`. None: not asked
-    for."""
+    is. guided: how far off both warps move landmarks, in face widths. dynamics: z_dyn that j and k were moved by;
+    reread: read again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
@@ -48,6 +49,7 @@ class Renders(NamedTuple):
     labels: Float[Tensor, "_frames 6"]
     read: Float[Tensor, "_frames dynamics"]
     taught: Float[Tensor, "_frames dynamics"]
+    guided: Float[Tensor, "_warps 478 3"]
     dynamics: tuple[Tensor, Tensor] | None
     reread: tuple[Tensor, Tensor] | None
 
@@ -83,8 +85,11 @@ class FaceGraph(nn.Module):
         codes = torch.where(chance[:, None] < taught, told, read).chunk(len(frames))
         source, driver, *strangers = (MotionCode(v.pose, code) for v, code in zip(frames, codes, strict=True))
         identity = nets.identity_code(i.image)
-        canonical = nets.canonical(nets.appearance_volume(i.image), identity, source)
-        driven = nets.render(canonical, identity, driver)
+        inward = nets.to_canonical(source.dynamics, identity)
+        outward = nets.from_canonical(driver.dynamics, identity)
+        canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
+        driven = nets.render(canonical, identity, driver, outward)
+        guided = self.astray(inward, i, outward, j)
         posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
             own = nets.identity_code(j.image)
@@ -97,7 +102,20 @@ class FaceGraph(nn.Module):
             crossed = nets.render(canonical, identity, stranger)
             moved = driver.dynamics, stranger.dynamics
             reread = nets.dynamics(over_grey(driven), j.pose), nets.dynamics(over_grey(crossed), k.pose)
-        return Renders(driven, posed, animated, crossed, volumes, poses, labels, read, told, moved, reread)
+        return Renders(driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, moved, reread)
+
+    def astray(
+        self, inward: Float[Tensor, "b 3 z y x"], source: Views, outward: Float[Tensor, "b 3 z y x"], driver: Views
+    ) -> Float[Tensor, "_warps 478 3"]:
+        """How far the offsets of both warps are from moving each point of these faces as the mesh face model does, in
+        face widths: `inward` those of the source, `outward` those of the driver."""
+        nets, reach, off = self.networks, self.networks.config.reach, []
+        # Canonical voxels fetch what is in the face as it is, and this fetches what is in the canonical face.
+        ways = ((inward, source.rest, source.shape), (outward, driver.shape, driver.rest))
+        for offsets, here, there in ways:
+            found = nets.offsets_at(offsets, (here / reach)[:, None, None])[:, 0, 0]  # (b, 478, 3)
+            off.append(reach * found - (there - here))
+        return torch.cat(off)
 
 
 @dataclass(frozen=True)
@@ -115,6 +133,7 @@ class Criteria:
         found = {
             "pixel": pixel_loss(painted, j.image, j.matte),
             "alpha": alpha_loss(renders.driven[:, 3:], j.matte),
+            "guided": guided_loss(renders.guided),
             "taught": F.smooth_l1_loss(renders.read, renders.taught.detach()),
         }
         if renders.poses is not None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
 from vasa_core.training.face import CHANGEABLE, FaceTrainer
 from vasa_core.training.face_batches import FaceBatch, Views
+from vasa_core.training.face_rehearsal import rehearse
 from vasa_core.training.losses.pixel import over_grey
 from vasa_core.training.run_folder import RunFolder
 
@@ -44,8 +45,10 @@ def run_training(
     folder, main = RunFolder(run), trainer.accelerator.is_main_process
     if folder.state.is_file():
         trainer.load_state(folder.state)
-    elif start:
-        trainer.start_from(start)
+    else:
+        if start:
+            trainer.start_from(start)
+        rehearse(trainer, trainer.config.rehearsal)
     if main:
         folder.begin(asdict(trainer.config), CHANGEABLE, trainer.step)
     losses: list[dict[str, float]] = []

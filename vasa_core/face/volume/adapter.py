@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
 @dataclass(frozen=True)
 class AdapterConfig:
     """inputs: length of the mesh model's dynamics. outputs: of z_dyn. hidden: units of what is not linear."""
@@ -40,6 +39,7 @@ class DynamicsAdapter(nn.Module):
         self.linear = nn.Linear(config.inputs, config.outputs, bias=False)
         self.hidden = nn.Linear(config.inputs, config.hidden)
         self.bend = nn.Linear(config.hidden, config.outputs, bias=False)
+        nn.init.normal_(self.linear.weight)  # z_dyn is as large as the scaled inputs are together
         nn.init.zeros_(self.bend.weight)
 
     def forward(self, dynamics: Float[Tensor, "b inputs"]) -> Float[Tensor, "b outputs"]:
