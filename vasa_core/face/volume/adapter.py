@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+
 @dataclass(frozen=True)
 class AdapterConfig:
     """inputs: length of the mesh model's dynamics. outputs: of z_dyn. hidden: units of what is not linear."""

@@ -22,9 +22,9 @@ class VolumeConfig:
     in face widths. pooled: side to which the ResNets' last features are averaged before the code is read from them.
     appearance_widths: stem, then one a block, each followed by halving until the volume's side is reached.
     unet_stride: the 3D U-Net works on the volume reduced by it. decoder_widths: at the volume's side, then at each
-    doubling; decoder_styled: z_dyn reaches it, too. groups: of GroupNorm, at most. warp_centre, warp_reach: middle and
-    half the side of the cube that the learned warps cover, in face widths from the canonical origin; outside it they
-    move nothing.
+    doubling; decoder_styled, decoder_unfolds: see `decoder`. groups: of GroupNorm, at most. warp_centre, warp_reach:
+    middle and half the side of the cube that the learned warps cover, in face widths from the canonical origin; outside
+    it they move nothing.
     """
 
     image: int
@@ -53,6 +53,7 @@ class VolumeConfig:
     decoder_widths: tuple[int, ...]
     decoder_blocks: int
     decoder_styled: bool
+    decoder_unfolds: bool
     groups: int
     reach: float = 1.5
     warp_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -99,13 +100,14 @@ def _paper(image: int, side: int) -> VolumeConfig:
         decoder_widths=(512, 256, 128, 64),
         decoder_blocks=8,
         decoder_styled=False,
+        decoder_unfolds=False,
         groups=32,
     )
 
 
 # paper-256 has the same parameters as paper-512, tensor by tensor: training can go on from 256 to 512 px as in
 # MegaPortraits. tiny-128 is for a CPU: its warps cover the face alone, its 3D U-Net works at half the side, and z_dyn
-# reaches its decoder as well.
+# reaches its decoder, which unfolds voxels into pixels as well.
 PRESETS = {
     "paper-512": _paper(512, 64),
     "paper-256": _paper(256, 32),
@@ -136,6 +138,7 @@ PRESETS = {
         decoder_widths=(64, 32, 16),
         decoder_blocks=1,
         decoder_styled=True,
+        decoder_unfolds=True,
         groups=8,
         warp_centre=(0.0, 0.3, 0.0),
         warp_reach=0.75,
