@@ -62,7 +62,8 @@ def clip_of(speaker: str, seed: int, frames: int = 3) -> FaceFrames:
         rng.integers(0, 256, (frames, 128, 128), np.uint8),
         np.zeros((frames, 478, 3), np.float32),
         np.zeros((frames, 6), np.float32),
-        *rng.normal(0, 1, (2, frames, 36)).astype(np.float32),
+        rng.normal(0, 1, (frames, 36)).astype(np.float32),
+        rng.normal(0, 1, (frames, 36)).astype(np.float32),
         np.zeros((478, 3), np.float32),
         np.zeros((frames, 478, 3), np.float32),
     )

@@ -161,7 +161,7 @@ def view(
         "landmarks": landmarks.astype(np.float32),
         "rest": clip.rest * flip,
         "shape": clip.shapes[index] * flip,
-        "chance": np.float32(chance),
+        "chance": np.array(chance, np.float32),
     }
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from vasa_core.face.volume.blocks import ResBlock2D, StandardConv2d, group_norm
 from vasa_core.face.volume.config import VolumeConfig
 
+UNFOLD_SCALE = 0.1  # of what unfolds: it adds up wide channels that no norm holds in bounds, and would learn too fast
+
 
 class Decoder(nn.Module):
     """Depth folded into channels and projected by a 1x1 convolution; residual blocks; one more after each doubling.
@@ -44,7 +46,7 @@ class Decoder(nn.Module):
                 gain, offset = self.styles[index](dynamics)[:, :, None, None].chunk(2, 1)
                 y = y * (1 + gain) + offset
             if 0 <= (doubled := index + 1 - len(self.flat)) < len(self.unfolds):
-                drawn = self.unfolds[doubled](y).float()
+                drawn = UNFOLD_SCALE * self.unfolds[doubled](y).float()
                 unfolded.append(F.pixel_shuffle(drawn.contiguous(), 2 ** (len(self.up) - doubled)))
         y = sum(unfolded, self.head(F.relu(self.norm(y))).float())
         return torch.cat([torch.tanh(y[:, :3].contiguous()), torch.sigmoid(y[:, 3:])], 1)

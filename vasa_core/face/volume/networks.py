@@ -84,7 +84,8 @@ class VolumeNetworks(nn.Module):
 
         The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
         """
-        offsets = self.to_canonical(motion.dynamics, identity) if offsets is None else offsets
+        if offsets is None:
+            offsets = self.to_canonical(motion.dynamics, identity)
         grid = identity_grid(len(volume), self._shape, volume.device)
         moved = grid + self.offsets_at(offsets, grid)
         warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
@@ -103,7 +104,8 @@ class VolumeNetworks(nn.Module):
 
         The two warps are one sampling: a posed voxel, turned back by the pose, then moved by the learned offsets.
         """
-        offsets = self.from_canonical(motion.dynamics, identity) if offsets is None else offsets
+        if offsets is None:
+            offsets = self.from_canonical(motion.dynamics, identity)
         turned = forward_grid(motion.pose, self._shape, self.config.reach)
         posed = sample(canonical, turned + self.offsets_at(offsets, turned))
         return self._run(self.decoder, posed, motion.dynamics)
