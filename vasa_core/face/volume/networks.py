@@ -84,10 +84,9 @@ class VolumeNetworks(nn.Module):
 
         The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
         """
-        if offsets is None:
-            offsets = self.to_canonical(motion.dynamics, identity)
+        learned = self.to_canonical(motion.dynamics, identity) if offsets is None else offsets
         grid = identity_grid(len(volume), self._shape, volume.device)
-        moved = grid + self.offsets_at(offsets, grid)
+        moved = grid + self.offsets_at(learned, grid)
         warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
         return self._run(self.volume_unet, warped)
 
@@ -104,10 +103,9 @@ class VolumeNetworks(nn.Module):
 
         The two warps are one sampling: a posed voxel, turned back by the pose, then moved by the learned offsets.
         """
-        if offsets is None:
-            offsets = self.from_canonical(motion.dynamics, identity)
+        learned = self.from_canonical(motion.dynamics, identity) if offsets is None else offsets
         turned = forward_grid(motion.pose, self._shape, self.config.reach)
-        posed = sample(canonical, turned + self.offsets_at(offsets, turned))
+        posed = sample(canonical, turned + self.offsets_at(learned, turned))
         return self._run(self.decoder, posed, motion.dynamics)
 
     @property
