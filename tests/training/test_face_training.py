@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from face_clips import CONFIG, FRAMES, MICRO, NO_IDENTITY, SIZE, make_frames
 from torch import nn
 
 from vasa_core.config import CHECKPOINTS, InputError
@@ -15,31 +16,13 @@ from vasa_core.face.mesh import load_basis
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.registry import resolve
 from vasa_core.training.averages import Average, cosine_rate
-from vasa_core.training.face import FaceTrainer, FaceTrainingConfig
-from vasa_core.training.face_batches import FaceBatch, FaceBatches, view
+from vasa_core.training.face import FaceTrainer
+from vasa_core.training.face_batches import FaceBatch, FaceBatches, draw_pair, view
 from vasa_core.training.face_frames import FaceFrames
+from vasa_core.training.face_rehearsal import rehearse
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.types import Motion
-
-SIZE, FRAMES = 32, 5
-MICRO = replace(
-    PRESETS["tiny-128"],
-    image=SIZE,
-    side=8,
-    depth=8,
-    warp_depth=8,
-    warp_side=8,
-    identity_widths=(8, 8, 16, 16),
-    pose_widths=(8, 8, 16, 16),
-    dynamics_widths=(8, 8, 16, 16),
-    pooled=1,
-    dropout=0.0,
-)
-NO_IDENTITY = LossWeights(face=0.0, cross_identity=0.0)
-CONFIG = FaceTrainingConfig(
-    steps=20, batch=4, warmup=1, judge_from=0, judge_width=4, half=False, workers=0, weights=NO_IDENTITY
-)
 
 
 @pytest.fixture(autouse=True)
@@ -51,27 +34,6 @@ def micro(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def perceptual() -> Perceptual:
     return Perceptual(resolve("perceptual"))
-
-
-def make_frames(seed: int) -> FaceFrames:
-    """A coloured disc with a dark mouth that moves about: enough of a person to be drawn."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:SIZE, :SIZE]
-    frames = rng.integers(0, 60, (FRAMES, SIZE, SIZE, 3), np.uint8)
-    mattes = np.zeros((FRAMES, SIZE, SIZE), np.uint8)
-    landmarks = np.zeros((FRAMES, 478, 3), np.float32)
-    shift = rng.normal(0, 0.1, (FRAMES, 2))
-    for i in range(FRAMES):
-        centre = SIZE / 2 + shift[i] * SIZE / 3
-        inside = np.hypot(x - centre[0], y - centre[1]) < 10
-        mattes[i][inside] = 255
-        frames[i][inside] = rng.integers(100, 255, 3)
-        frames[i][np.hypot(x - centre[0], y - centre[1] - 5) < 1 + (i % 2)] = 20
-        landmarks[i, :, :2] = centre + rng.normal(0, 3, (478, 2))
-    pose = np.zeros((FRAMES, 6), np.float32)
-    pose[:, 3:5], pose[:, 5] = shift, np.log(3.0)
-    dynamics, mirrored = rng.normal(size=(2, FRAMES, 36)).astype(np.float32)
-    return FaceFrames(f"person {seed}", "train", frames, mattes, landmarks, pose, dynamics, mirrored)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +102,9 @@ def test_only_the_encoders_pictures_are_augmented(clips: list[FaceFrames]) -> No
     plain, shaken = view(clips[0], 2), view(clips[0], 2, np.random.default_rng(0))
     assert np.array_equal(plain["image"], shaken["image"]) and np.array_equal(plain["seen"], plain["image"])
     assert not np.array_equal(shaken["seen"], shaken["image"])
-    assert not np.array_equal(shaken["moved"], shaken["seen"])
+    off = np.abs(shaken["aim"] - shaken["pose"])
+    assert (off[2:] > 0).all() and (off[:2] == 0).all() and off.max() < 0.3
+    assert np.array_equal(plain["aim"], plain["pose"]) and 0 < shaken["chance"] < 1
     assert (shaken["seen"][clips[0].mattes[2] == 0] == 128).all()
 
 
@@ -156,12 +120,17 @@ def reached(trainer: FaceTrainer) -> set[str]:
     ("name", "parts"),
     [
         ("head_pose", {"head_pose"}),
-        ("probe", {"dynamics"}),
+        ("taught", {"dynamics"}),
+        ("guided", {"identity", "dynamics", "to_canonical", "from_canonical"}),
         (
             "pixel",
             {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
         ),
         ("canonical", {"appearance", "identity", "dynamics", "to_canonical", "volume_unet"}),
+        (
+            "close_up",
+            {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
+        ),
         (
             "transfer",
             {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
@@ -182,15 +151,54 @@ def test_each_loss_trains_exactly_its_parts(
             for value in part.parameters():
                 value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
     batch = next(trainer.batches())
-    losses = trainer.criteria.losses(trainer.graph(batch), batch)
+    losses = trainer.criteria.losses(trainer.graph(batch, 0.0), batch)
     losses[name].backward()
     assert reached(trainer) == parts
+    assert all(p.grad is None or not p.grad.any() for p in trainer.plain_graph.adapter.parameters())
+
+
+def test_the_teacher_drives_the_share_that_it_is_given(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = FaceTrainer(clips, replace(CONFIG, taught=0.25), perceptual, None)
+    graph, batch = trainer.plain_graph, FaceBatches(clips, 4, 0).batch(0)
+    other = batch.driving.dynamics + 1
+    for networks in (graph.networks.from_canonical, graph.networks.to_canonical):
+        torch.nn.init.normal_(networks.head.weight, 0, 0.1)
+    with torch.no_grad():
+        for share in (0.0, 0.5, 1.0):
+            moved = batch._replace(driving=batch.driving._replace(dynamics=other))
+            changed = (graph(batch, share).driven != graph(moved, share).driven).flatten(1).any(1)
+            assert torch.equal(changed, batch.driving.chance < share)
+    assert trainer.taught_share == 1.0
+    trainer.step = 9
+    assert 0.25 < trainer.taught_share < 1.0
+    trainer.step = 19
+    assert trainer.taught_share == 0.25
+
+
+def test_lips_are_taught_by_frames_that_differ_in_them(clips: list[FaceFrames]) -> None:
+    landmarks = np.zeros((FRAMES, 478, 3), np.float32)
+    landmarks[:, :, 0] = np.arange(478)
+    landmarks[0, 14, 1] = 40  # one frame has open lips
+    clip = replace(clips[0], landmarks=landmarks)
+    pairs = [draw_pair(clip, np.random.default_rng(seed)) for seed in range(400)]
+    opened = np.mean([driving == 0 for source, driving in pairs if source > 0])
+    assert 0.5 < opened < 0.75  # 0.2 if left to chance
+
+
+def test_frozen_networks_keep_their_weights(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = FaceTrainer(clips, replace(CONFIG, frozen=("identity", "head_pose")), perceptual, None)
+    before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
+    steps(trainer, 1)
+    kept = {name for name, part in trainer.networks.named_children() if torch.equal(before[name], weights_of(part))}
+    assert kept == {"identity", "head_pose"}
+    with pytest.raises(InputError, match="frozen names nose; expected some of appearance"):
+        replace(CONFIG, frozen=("nose",)).validate()
 
 
 def test_losses_that_are_off_draw_nothing(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     weights = replace(NO_IDENTITY, transfer=0.0, canonical=0.0, cosine=0.0)
     trainer = FaceTrainer(clips, replace(CONFIG, weights=weights), perceptual, None)
-    renders = trainer.graph(next(trainer.batches()))
+    renders = trainer.graph(next(trainer.batches()), 0.0)
     assert renders.posed is renders.animated is renders.crossed is renders.canonical is renders.reread is None
 
 
@@ -212,10 +220,10 @@ def test_training_learns_what_it_sees(clips: list[FaceFrames], perceptual: Perce
     weights = LossWeights(
         **{**dict.fromkeys(LossWeights().named(), 0.0), "pixel": 10.0, "alpha": 5.0, "head_pose": 5.0}
     )
-    config = replace(CONFIG, batch=2, learning_rate=2e-3, steps=40, weights=weights)
-    found = steps(FaceTrainer(clips, config, perceptual, None), 25)
+    config = replace(CONFIG, batch=2, learning_rate=2e-3, steps=60, weights=weights)
+    found = steps(FaceTrainer(clips, config, perceptual, None), 35)
     first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-3:]))
-    assert last < 0.6 * first
+    assert last < 0.7 * first
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_been(
@@ -232,6 +240,7 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(
     assert steps(resumed, 2) == expected[2:]
     assert torch.equal(weights_of(resumed.networks), weights_of(whole.networks))
     assert torch.equal(weights_of(resumed.averaged()), weights_of(whole.averaged()))
+    assert not torch.equal(weights_of(whole.averaged().adapter), weights_of(whole.plain_graph.adapter))
     assert torch.equal(weights_of(resumed.plain_judge), weights_of(whole.plain_judge))
     other = FaceTrainer(clips, replace(CONFIG, batch=2, seed=1), perceptual, None)
     with pytest.raises(InputError, match="another seed"):
@@ -239,14 +248,16 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(
 
 
 def test_micro_batches_make_up_the_batch(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    whole, divided = (FaceTrainer(clips, replace(CONFIG, accumulate=parts), perceptual, None) for parts in (1, 4))
+    config = replace(CONFIG, learning_rate=2e-5)  # at more, the first steps overshoot and magnify what rounding does
+    whole, divided = (FaceTrainer(clips, replace(config, accumulate=parts), perceptual, None) for parts in (1, 4))
     (first, second), (parts_first, parts_second) = steps(whole, 2), steps(divided, 2)
     judged = {"adversarial", "feature_matching", "judge", "total"}  # spectral norms move with each pass
     assert {n: v for n, v in first.items() if n not in judged} == pytest.approx(
         {n: v for n, v in parts_first.items() if n not in judged}, rel=1e-5
     )
-    assert first == pytest.approx(parts_first, rel=5e-3) and second == pytest.approx(parts_second, rel=5e-3)
-    moved = weights_of(whole.networks) - weights_of(FaceTrainer(clips, CONFIG, perceptual, None).networks)
+    for whole_step, parts_step in ((first, parts_first), (second, parts_second)):
+        assert whole_step == pytest.approx(parts_step, rel=5e-3, abs=1e-3)
+    moved = weights_of(whole.networks) - weights_of(FaceTrainer(clips, config, perceptual, None).networks)
     apart = (weights_of(whole.networks) - weights_of(divided.networks)).abs().mean()
     assert apart < 0.05 * moved.abs().mean()
 
@@ -265,3 +276,15 @@ def test_the_average_follows_and_the_rate_falls() -> None:
     assert cosine_rate(0, 100, 10, 0.005) == pytest.approx(0.1)
     assert cosine_rate(50, 100, 10, 0.005) == pytest.approx(0.5)
     assert cosine_rate(100, 100, 10, 0.005) == pytest.approx(0.005)
+
+
+def test_a_rehearsal_teaches_warps_and_dynamics_alone(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
+    still = [clip.shapes - clip.rest for clip in clips]
+    errors = rehearse(trainer, 40)
+    changed = {n for n, part in trainer.networks.named_children() if not torch.equal(before[n], weights_of(part))}
+    assert changed == {"to_canonical", "from_canonical", "dynamics"}
+    assert np.mean(errors[-5:]) < 0.9 * np.sqrt(np.square(still).mean())  # no motion at all would leave that
+    again = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    assert rehearse(again, 40) == errors and torch.equal(weights_of(again.averaged()), weights_of(trainer.averaged()))

@@ -184,12 +184,16 @@ def train_face(
     batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8,
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
+    rehearsal: Annotated[
+        int, typer.Option(help="Steps before the first, in which warps and dynamics are learned without drawing.")
+    ] = 300,
     judge_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
     judge_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
     halvings: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
     ] = None,
+    frozen: Annotated[list[str] | None, typer.Option(help="Network that keeps its weights. May be repeated.")] = None,
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
     ] = "dlib",
@@ -223,9 +227,11 @@ def train_face(
         batch=batch,
         accumulate=accumulate,
         learning_rate=learning_rate,
+        rehearsal=rehearsal,
         judge_from=judge_from,
         judge_width=judge_width,
         halvings=halvings,
+        frozen=tuple(frozen or ()),
         half=not full,
         seed=seed,
         weights=LossWeights.of({**off, **weights}),

@@ -55,8 +55,8 @@ class Subject:
     """One held-out clip made ready; entry 0 of everything is the source, the others drive, nearest to it first.
 
     pictures: the person over mid-grey. landmarks: px of them. moved: % of face height. labels: poses as they were
-    tracked; read: as the head-pose encoder reads them; the dynamics are the encoder's in both. real: what the
-    landmarker sees in the pictures.
+    tracked; read: as the head-pose encoder reads them; the dynamics are their encoder's, given these poses. real: what
+    the landmarker sees in the pictures.
     """
 
     identity: str
@@ -92,6 +92,12 @@ class Drawer:
         """Pose and dynamics as the encoders read them."""
         parts = [self._networks.motion_code(_images(part)) for part in _parts(pictures)]
         return MotionCode(torch.cat([part.pose for part in parts]), torch.cat([part.dynamics for part in parts]))
+
+    @torch.inference_mode()
+    def dynamics(self, pictures: Pictures, pose: Float[Tensor, "n 6"]) -> Float[Tensor, "n dynamics"]:
+        """Dynamics as their encoder reads them. pose: the pictures' own."""
+        parts = zip(_parts(pictures), pose.split(BATCH), strict=True)
+        return torch.cat([self._networks.dynamics(_images(part), own) for part, own in parts])
 
     @torch.inference_mode()
     def draw(self, appearance: Appearance, motion: MotionCode) -> Pictures:
@@ -167,7 +173,8 @@ def prepare_subject(face: HeldOutFace, most: int, drawer: Drawer, reader: FaceRe
     if not real.found[0]:
         raise InputError(f"{face.identity}: no face is seen in the source; expected a face.")
     read = drawer.read(pictures)
-    labels = MotionCode(torch.from_numpy(face.pose[kept].astype(np.float32)), read.dynamics)
+    pose = torch.from_numpy(face.pose[kept].astype(np.float32))
+    labels = MotionCode(pose, drawer.dynamics(pictures, pose))
     return Subject(
         identity=face.identity,
         pictures=pictures,

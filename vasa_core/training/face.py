@@ -6,6 +6,7 @@ every loss is a mean over examples, so that micro-batches and processes only div
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -42,7 +44,9 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 BETAS = (0.5, 0.999)  # MegaPortraits
 MIN_SPREAD = 0.01  # of the mesh face model's dynamics: what hardly moves is not blown up
+TAUGHT_ALONE, TAUGHT_LESS = 0.3, 0.6  # shares of a run: before, z_dyn is all its teacher's; after, `taught` of it
 LEAST_RATE = 0.005  # of the learning rate, at the end (2e-4 -> 1e-6)
+PARTS = ("appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder")
 CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed run may change
 
 
@@ -50,7 +54,9 @@ CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed 
 class FaceTrainingConfig:
     """One training run of `steps` steps. batch: examples a step, over all processes and `accumulate` micro-batches.
 
-    judge_from: step from which the discriminator takes part. half: bfloat16 where a matrix product allows it.
+    rehearsal: steps before the first, of what needs no drawing (see `face_rehearsal`). taught: share of z_dyn that is
+    its teacher's in the end. frozen: networks that keep their weights. judge_from: step from which the discriminator
+    takes part. half: bfloat16 where a matrix product allows it.
     """
 
     preset: str = "tiny-128"
@@ -61,6 +67,9 @@ class FaceTrainingConfig:
     warmup: int = 100
     weight_decay: float = 0.01
     average: float = 0.999
+    rehearsal: int = 0
+    taught: float = 0.4
+    frozen: tuple[str, ...] = ()
     judge_from: int = 2_000
     judge_width: int = 64
     halvings: int = 0
@@ -73,6 +82,8 @@ class FaceTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
         if self.preset not in PRESETS:
             raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}.")
+        if unknown := sorted(set(self.frozen) - set(PARTS)):
+            raise InputError(f"frozen names {', '.join(unknown)}; expected some of {', '.join(PARTS)}.")
         for name in ("steps", "batch", "accumulate", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected a number above 0.")
@@ -89,8 +100,10 @@ class FaceTrainer:
         perceptual: Perceptual,
         descriptor: IdentityDescriptor | None,
         accelerator: Accelerator | None = None,
+        strength: Float[Tensor, " mesh"] | None = None,
     ) -> None:
-        """clips: to train on. Raises InputError for a config that cannot be run, and where a loss that needs an
+        """clips: to train on. strength: how much a standard deviation of each number of the mesh face model's dynamics
+        shows; None: all alike. Raises InputError for a config that cannot be run, and where a loss that needs an
         identity descriptor has a weight but there is none."""
         self.config = config.validate()
         weights = config.weights
@@ -109,18 +122,23 @@ class FaceTrainer:
             torch.manual_seed(config.seed)
             networks = _channels_last(VolumeNetworks(PRESETS[config.preset]))
             judge = _channels_last(MultiScaleJudge(config.judge_width))
+            for name in config.frozen:
+                networks.get_submodule(name).requires_grad_(False)
             graph = FaceGraph(networks, weights, clips[0].dynamics.shape[1])
+        dynamics = torch.from_numpy(np.concatenate([clip.dynamics for clip in clips]))
+        graph.adapter.mean.copy_(dynamics.mean(0))
+        strength = torch.ones(dynamics.shape[1]) if strength is None else strength
+        spread = dynamics.std(0).clamp(min=MIN_SPREAD)
+        graph.adapter.scale.copy_(spread * strength.norm() / strength)  # all of it together then is 1 in size
         prepare = self.accelerator.prepare
         self.graph: Any = prepare(graph)
         self.judge: Any = prepare(judge)
         self.optimiser = self._adam(self.plain_graph)
         self.judge_optimiser = self._adam(self.plain_judge)
-        self.average = Average(self.networks, config.average)
+        self.average = Average(self.plain_graph, config.average)
         device = self.accelerator.device
         vgg = ShiftTolerantVgg16(perceptual, config.halvings).to(device)
-        dynamics = torch.from_numpy(np.concatenate([clip.dynamics for clip in clips]))
-        spread = dynamics.std(0).clamp(min=MIN_SPREAD).to(device)
-        self.criteria = Criteria(weights, vgg, descriptor, spread, None)
+        self.criteria = Criteria(weights, vgg, descriptor, None)
         self.clips, self.step = clips, 0
 
     @property
@@ -130,6 +148,12 @@ class FaceTrainer:
     @property
     def networks(self) -> VolumeNetworks:
         return self.plain_graph.networks
+
+    @property
+    def taught_share(self) -> float:
+        """Share of z_dyn that its teacher gives at this step: all at first, when it cannot be read off pictures yet."""
+        done = (self.step / self.config.steps - TAUGHT_ALONE) / (TAUGHT_LESS - TAUGHT_ALONE)
+        return 1 - (1 - self.config.taught) * min(max(done, 0.0), 1.0)
 
     @property
     def plain_judge(self) -> MultiScaleJudge:
@@ -169,14 +193,13 @@ class FaceTrainer:
         self.optimiser.step()
         if judging:
             self.judge_optimiser.step()
-        self.average.update(self.networks, self.step)
+        self.average.update(self.plain_graph, self.step)
         self.step += 1
         return {name: float(value) for name, value in totals.items()}
 
     def save_state(self, path: Path) -> None:
         """Write everything that the next step depends on (the main process alone)."""
-        tensors = {f"networks.{name}": value for name, value in self.networks.state_dict().items()}
-        tensors |= {f"probe.{name}": value for name, value in self.plain_graph.probe.state_dict().items()}
+        tensors = {f"graph.{name}": value for name, value in self.plain_graph.state_dict().items()}
         tensors |= {f"judge.{name}": value for name, value in self.plain_judge.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.values.items()}
         tensors |= optimizer_tensors("optimiser", self.optimiser)
@@ -186,7 +209,7 @@ class FaceTrainer:
     def load_state(self, path: Path) -> None:
         """Continue from a state. Raises InputError if it is of a run with another config."""
         tensors, metadata = load_tensors(path)
-        stored, wanted = json.loads(metadata["config"]), asdict(self.config)
+        stored, wanted = (json.loads(text) for text in (metadata["config"], json.dumps(asdict(self.config))))
         changed = sorted(n for n in wanted if n not in CHANGEABLE and stored.get(n) != wanted[n])
         if changed:
             raise InputError(
@@ -202,16 +225,14 @@ class FaceTrainer:
         tensors, _ = load_tensors(path)
         self._take_over(tensors)
 
-    def averaged(self) -> VolumeNetworks:
-        """A copy of the networks with the averaged weights, for use."""
-        networks = VolumeNetworks(PRESETS[self.config.preset])
-        networks.load_state_dict({**self.networks.state_dict(), **self.average.values})
-        return networks.eval()
+    def averaged(self) -> FaceGraph:
+        """A copy of the networks and of z_dyn's teacher with the averaged weights, for use."""
+        graph = copy.deepcopy(self.plain_graph)
+        graph.load_state_dict(self.average.values, strict=False)
+        return graph.eval()
 
     def _take_over(self, tensors: dict[str, Tensor]) -> None:
-        self.networks.load_state_dict(_part("networks", tensors))
-        if probe := _part("probe", tensors):
-            self.plain_graph.probe.load_state_dict(probe)
+        self.plain_graph.load_state_dict(_part("graph", tensors))
         self.plain_judge.load_state_dict(_part("judge", tensors))
         self.average.values = {n: v.to(self.accelerator.device) for n, v in _part("average", tensors).items()}
 
@@ -222,7 +243,7 @@ class FaceTrainer:
             criteria = replace(criteria, judge=self.plain_judge)
         with torch.random.fork_rng(devices=[]), self.accelerator.autocast():
             torch.manual_seed((self.config.seed + 1) * 1_000_003 + self.step * 1_009 + number)  # of dropout
-            renders = self.graph(part)
+            renders = self.graph(part, self.taught_share)
             losses = criteria.losses(renders, part)
             total = self.config.weights.total(losses)
         self.accelerator.backward(total / self.config.accumulate)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -18,25 +17,32 @@ from torch.utils.data import IterableDataset
 from vasa_core.config import InputError
 from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.training.face_frames import FaceFrames
+from vasa_core.training.renderer_clips import lid_openings, lip_gaps
 
-FAR_CHOICES = 4  # driving frames among which the one whose face differs the most from the source's is taken ...
-FAR_SHARE = 0.6  # ... in this share of pairs
-_SCALE, _SHIFT = 0.06, 0.02  # standard deviations of what is done to the dynamics encoder's picture; sides
+CHOICES = 5  # driving frames among which one that differs from the source's is taken:
+LIVELY_SHARE, FAR_SHARE = 0.5, 0.3  # shares of pairs: with the most other lips and lids, with the most other landmarks
+LIPS_RANGE, LIDS_RANGE = 0.1, 0.2  # of `lip_gaps` and `lid_openings`, from shut to open in speech
+# Standard deviations of how the head pose that the facial-dynamics encoder's picture is brought upright by is off:
+_AIM = np.array([0, 0, 0.04, 0.03, 0.03, 0.06], np.float32)  # angles in radians, face widths, log of the size
 
 
 class Views(NamedTuple):
     """Frames of a batch. image: person over mid-grey, -1..1. matte: 0..1. seen: the same picture in other colours, for
-    the head-pose encoder; moved: that one, also scaled and shifted, for the facial-dynamics encoder: so nothing but
-    dynamics can be read from it (MegaPortraits' augmentation of the driver). dynamics: the mesh face model's.
-    landmarks: px."""
+    the encoders of motion. aim: `pose`, a little off, for the facial-dynamics encoder: so nothing but dynamics can be
+    read (MegaPortraits' augmentation of the driver). dynamics: the mesh face model's. landmarks: px. rest, shape: the
+    person's face at rest and in this frame, in canonical space. chance: evenly spread over 0..1, for whatever is left
+    to chance."""
 
     image: Float[Tensor, "b 3 size size"]
     matte: Float[Tensor, "b 1 size size"]
     seen: Float[Tensor, "b 3 size size"]
-    moved: Float[Tensor, "b 3 size size"]
     pose: Float[Tensor, "b 6"]
+    aim: Float[Tensor, "b 6"]
     dynamics: Float[Tensor, "b mesh"]
     landmarks: Float[Tensor, "b 478 2"]
+    rest: Float[Tensor, "b 478 3"]
+    shape: Float[Tensor, "b 478 3"]
+    chance: Float[Tensor, " b"]
 
     def part(self, index: slice) -> Views:
         """Some of the frames."""
@@ -110,9 +116,16 @@ class FaceBatches(IterableDataset):  # pyright: ignore[reportMissingTypeArgument
 
 def draw_pair(clip: FaceFrames, rng: np.random.Generator) -> tuple[int, int]:
     """A source and a driving frame, mostly of faces that differ."""
-    source = int(rng.integers(len(clip)))
-    choices = rng.integers(len(clip), size=FAR_CHOICES if rng.random() < FAR_SHARE else 1)
-    away = np.linalg.norm(clip.landmarks[choices, :, :2] - clip.landmarks[source, :, :2], axis=-1).mean(-1)
+    source, kind = int(rng.integers(len(clip))), rng.random()
+    choices = rng.integers(len(clip), size=CHOICES)
+    landmarks, own = clip.landmarks[choices], clip.landmarks[[source]]
+    if kind < LIVELY_SHARE:
+        lips, lids = (np.abs(reading(landmarks) - reading(own)) for reading in (lip_gaps, lid_openings))
+        away = lips / LIPS_RANGE + lids / LIDS_RANGE
+    elif kind < LIVELY_SHARE + FAR_SHARE:
+        away = np.linalg.norm(landmarks[..., :2] - own[..., :2], axis=-1).mean(-1)
+    else:
+        away = np.zeros(CHOICES)
     return source, int(choices[away.argmax()])
 
 
@@ -126,24 +139,29 @@ def view(
     """One frame as the arrays of `Views`. rng: augments the encoders' pictures; None leaves all as it is."""
     image, matte = clip.person(index), clip.mattes[index]
     pose, landmarks = clip.pose[index].astype(np.float32), clip.landmarks[index, :, :2].astype(np.float32)
+    flip = np.array([-1 if mirrored else 1, 1, 1], np.float32)
     if mirrored:
         image, matte = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(matte[:, ::-1])
         pose = pose * np.array([1, -1, -1, -1, 1, 1], np.float32)  # yaw, roll and the shift to the right
         landmarks = landmarks * [-1, 1] + [image.shape[1] - 1, 0]
     if colours is not None:
         image = laid_over_grey(_recoloured(image, colours), matte)
-    seen = moved = image
+    seen, aim, chance = image, pose, 0.0
     if rng is not None:
         seen = laid_over_grey(_recoloured(image, _colours(rng, 0.3)), matte)
-        moved = _moved(seen, rng)
+        aim = pose + rng.normal(size=6).astype(np.float32) * _AIM
+        chance = rng.random()
     return {
         "image": image,
         "matte": matte[..., None],
         "seen": seen,
-        "moved": moved,
         "pose": pose,
+        "aim": aim,
         "dynamics": (clip.mirrored if mirrored else clip.dynamics)[index].astype(np.float32),
         "landmarks": landmarks.astype(np.float32),
+        "rest": clip.rest * flip,
+        "shape": clip.shapes[index] * flip,
+        "chance": np.array(chance, np.float32),
     }
 
 
@@ -153,9 +171,10 @@ def stack_views(rows: list[dict[str, np.ndarray]]) -> Views:
     def pixels(name: str) -> Tensor:
         return torch.from_numpy(np.stack([row[name] for row in rows])).permute(0, 3, 1, 2).float()  # (b, c, size, size)
 
-    images = [pixels(name) / 127.5 - 1 for name in ("image", "seen", "moved")]
-    numbers = [torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("pose", "dynamics", "landmarks")]
-    return Views(images[0], pixels("matte") / 255, images[1], images[2], *numbers)
+    image, seen = (pixels(name) / 127.5 - 1 for name in ("image", "seen"))
+    names = ("pose", "aim", "dynamics", "landmarks", "rest", "shape", "chance")
+    numbers = [torch.from_numpy(np.stack([row[name] for row in rows])) for name in names]
+    return Views(image, pixels("matte") / 255, seen, *numbers)
 
 
 def _colours(rng: np.random.Generator, strength: float) -> UInt8[np.ndarray, "256 3"]:
@@ -167,11 +186,3 @@ def _colours(rng: np.random.Generator, strength: float) -> UInt8[np.ndarray, "25
 
 def _recoloured(image: UInt8[np.ndarray, "h w 3"], table: UInt8[np.ndarray, "256 3"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.stack([table[image[..., channel], channel] for channel in range(3)], -1)
-
-
-def _moved(image: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
-    side = image.shape[0]
-    scale = np.exp(rng.normal(0, _SCALE, 2))
-    shift = side * rng.normal(0, _SHIFT, 2) + (1 - scale) * side / 2
-    affine = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
-    return cv2.warpAffine(image, affine, (side, side), borderMode=cv2.BORDER_CONSTANT, borderValue=(128, 128, 128))

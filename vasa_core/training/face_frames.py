@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.config import InputError
+from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.io.video import read_frames
@@ -28,7 +29,8 @@ class FaceFrames:
     """Kept frames of one clip at the model's size.
 
     mattes: opacity of the person, 0..255. landmarks: px of `frames`. pose, dynamics: the mesh face model's motion of
-    these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror.
+    these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror. rest, shapes: the
+    person's face at rest and as the dynamics move it, in canonical space.
     """
 
     speaker: str
@@ -39,6 +41,8 @@ class FaceFrames:
     pose: Float[np.ndarray, "n 6"]
     dynamics: Float[np.ndarray, "n dynamics"]
     mirrored: Float[np.ndarray, "n dynamics"]
+    rest: Float[np.ndarray, "478 3"]
+    shapes: Float[np.ndarray, "n 478 3"]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -75,7 +79,19 @@ def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Pat
     with np.load(target, allow_pickle=False) as data:
         arrays = {name: data[name] for name in ("frames", "mattes", "landmarks", "pose", "dynamics")}
     mirrored = face.basis.mirror(Motion(arrays["pose"], arrays["dynamics"])).dynamics.astype(np.float32)
-    return FaceFrames(speaker(clip.clip), clip.clip.split, mirrored=mirrored, **arrays)
+    rest, shapes = _shapes(face, arrays["landmarks"], arrays["dynamics"], size)
+    return FaceFrames(speaker(clip.clip), clip.clip.split, mirrored=mirrored, rest=rest, shapes=shapes, **arrays)
+
+
+def _shapes(
+    face: MeshFaceModel, landmarks: Float[np.ndarray, "n 478 3"], dynamics: Float[np.ndarray, "n dynamics"], size: int
+) -> tuple[Float[np.ndarray, "478 3"], Float[np.ndarray, "n 478 3"]]:
+    """The person's face at rest, and as the dynamics move it."""
+    identity, _ = face.encode_landmarks(landmarks, (size, size))
+    still = np.zeros(dynamics.shape[1])
+    still[LIDS] = 1
+    shapes = face.basis.decode(dynamics.astype(np.float64), identity.neutral, still)
+    return identity.neutral.astype(np.float32), shapes.astype(np.float32)
 
 
 def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:

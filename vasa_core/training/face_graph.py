@@ -14,11 +14,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
-from vasa_core.training.face_batches import FaceBatch
+from vasa_core.training.face_batches import FaceBatch, Views
 from vasa_core.training.losses.adversarial import Verdict, adversarial_loss, feature_matching_loss
 from vasa_core.training.losses.canonical import canonical_loss
+from vasa_core.training.losses.close_up import close_up_loss
 from vasa_core.training.losses.cross_identity import cross_identity_loss
+from vasa_core.training.losses.guided import guided_loss
 from vasa_core.training.losses.identity_perceptual import IdentityDescriptor, identity_perceptual_loss
 from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
 from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
@@ -32,17 +35,21 @@ Render = Float[Tensor, "b 4 size size"]
 
 class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
-    and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j.
-    dynamics: of j and k; reread: read again from `driven` and `crossed`. probed: the mesh face model's dynamics of i
-    and j, in standard deviations, as read off z_dyn by one matrix. None: not asked for."""
+    and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
+    k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
+    is. guided: how far off both warps move landmarks, in face widths. dynamics: z_dyn that j and k were moved by;
+    reread: read again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
     animated: Render | None
     crossed: Render | None
     canonical: tuple[Tensor, Tensor] | None
-    poses: tuple[Tensor, Tensor]
-    probed: tuple[Tensor, Tensor]
+    poses: Float[Tensor, "_frames 6"] | None
+    labels: Float[Tensor, "_frames 6"]
+    read: Float[Tensor, "_frames dynamics"]
+    taught: Float[Tensor, "_frames dynamics"]
+    guided: Float[Tensor, "_warps 478 3"]
     dynamics: tuple[Tensor, Tensor] | None
     reread: tuple[Tensor, Tensor] | None
 
@@ -50,28 +57,40 @@ class Renders(NamedTuple):
 class FaceGraph(nn.Module):
     """The networks with everything that one step draws as one forward pass, as distributed training wants it.
 
-    A matrix, of use in training alone, reads the mesh face model's dynamics off z_dyn: so it learns early what moves.
+    z_dyn has a teacher: an adapter makes it of the mesh face model's dynamics, which landmarks give exactly. The warps
+    and the decoder are driven by it first, and so learn what moves from clean codes; E_dyn learns to read the same code
+    from pictures, which then drive as well. The motion model's dynamics reach z_dyn by the same adapter.
     """
 
     def __init__(self, networks: VolumeNetworks, weights: LossWeights, mesh_dynamics: int) -> None:
         """mesh_dynamics: how many numbers the mesh face model's dynamics are."""
         super().__init__()
         self.networks = networks
-        self.probe = nn.Linear(networks.config.dynamics, mesh_dynamics)
+        self.adapter = DynamicsAdapter(AdapterConfig(mesh_dynamics, networks.config.dynamics))
+        self.poses = weights.head_pose > 0
         self.pairs = weights.transfer > 0 or weights.canonical > 0
         self.crosses = weights.cross_identity > 0 or weights.cosine > 0
 
-    def forward(self, batch: FaceBatch) -> Renders:
+    def forward(self, batch: FaceBatch, taught: float) -> Renders:
         """Head pose in the warps is the label's, as MegaPortraits' pose network is trained beforehand and frozen; the
-        model's own head-pose encoder learns to read it."""
+        model's own head-pose encoder learns to read it. taught: share of z_dyn that the teacher gives."""
         nets, (i, j, k) = self.networks, batch
-        poses = nets.head_pose(i.seen), nets.head_pose(j.seen)
-        source = MotionCode(i.pose, nets.dynamics(i.moved))
-        driver = MotionCode(j.pose, nets.dynamics(j.moved))
+        frames = (i, j, k) if self.crosses else (i, j)
+        seen, aim, labels, dynamics, chance = (
+            torch.cat([getattr(views, name) for views in frames])
+            for name in ("seen", "aim", "pose", "dynamics", "chance")
+        )
+        poses = nets.head_pose(seen) if self.poses else None
+        read, told = nets.dynamics(seen, aim), self.adapter(dynamics).float()
+        codes = torch.where(chance[:, None] < taught, told, read).chunk(len(frames))
+        source, driver, *strangers = (MotionCode(v.pose, code) for v, code in zip(frames, codes, strict=True))
         identity = nets.identity_code(i.image)
-        canonical = nets.canonical(nets.appearance_volume(i.image), identity, source)
-        driven = nets.render(canonical, identity, driver)
-        posed = animated = crossed = volumes = dynamics = reread = None
+        inward = nets.to_canonical(source.dynamics, identity)
+        outward = nets.from_canonical(driver.dynamics, identity)
+        canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
+        driven = nets.render(canonical, identity, driver, outward)
+        guided = self.astray(inward, i, outward, j)
+        posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
             own = nets.identity_code(j.image)
             driving = nets.canonical(nets.appearance_volume(j.image), own, driver)
@@ -79,37 +98,50 @@ class FaceGraph(nn.Module):
             mixed = MotionCode(i.pose, driver.dynamics)
             posed = nets.render(driving, own, mixed)
             animated = nets.render(canonical, identity, mixed)
-        if self.crosses:
-            stranger = MotionCode(k.pose, nets.dynamics(k.moved))
+        for stranger in strangers:
             crossed = nets.render(canonical, identity, stranger)
-            dynamics = driver.dynamics, stranger.dynamics
-            reread = nets.dynamics(over_grey(driven)), nets.dynamics(over_grey(crossed))
-        probed = self.probe(source.dynamics).float(), self.probe(driver.dynamics).float()
-        return Renders(driven, posed, animated, crossed, volumes, poses, probed, dynamics, reread)
+            moved = driver.dynamics, stranger.dynamics
+            reread = nets.dynamics(over_grey(driven), j.pose), nets.dynamics(over_grey(crossed), k.pose)
+        return Renders(driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, moved, reread)
+
+    def astray(
+        self, inward: Float[Tensor, "b 3 z y x"], source: Views, outward: Float[Tensor, "b 3 z y x"], driver: Views
+    ) -> Float[Tensor, "_warps 478 3"]:
+        """How far the offsets of both warps are from moving each point of these faces as the mesh face model does, in
+        face widths: `inward` those of the source, `outward` those of the driver."""
+        nets, reach, off = self.networks, self.networks.config.reach, []
+        # Canonical voxels fetch what is in the face as it is, and this fetches what is in the canonical face.
+        ways = ((inward, source.rest, source.shape), (outward, driver.shape, driver.rest))
+        for offsets, here, there in ways:
+            found = nets.offsets_at(offsets, (here / reach)[:, None, None])[:, 0, 0]  # (b, 478, 3)
+            off.append(reach * found - (there - here))
+        return torch.cat(off)
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """What renders are judged by. spread: standard deviations of the mesh face model's dynamics. judge: None before the
-    discriminator takes part."""
+    """What renders are judged by. judge: None before the discriminator takes part."""
 
     weights: LossWeights
     perceptual: ShiftTolerantVgg16
     descriptor: IdentityDescriptor | None
-    spread: Float[Tensor, " mesh"]
     judge: Callable[[Tensor], list[Verdict]] | None
 
     def losses(self, renders: Renders, batch: FaceBatch) -> dict[str, Float[Tensor, ""]]:
         """Each loss that has a weight, unweighted, as a mean over examples: parts of a batch make up the whole."""
-        i, j, _ = batch
-        weights, painted = self.weights, over_grey(renders.driven)
+        j, weights, painted = batch.driving, self.weights, over_grey(renders.driven)
         found = {
             "pixel": pixel_loss(painted, j.image, j.matte),
             "alpha": alpha_loss(renders.driven[:, 3:], j.matte),
-            "perceptual": self.perceptual(painted, j.image),
-            "probe": F.smooth_l1_loss(torch.cat(renders.probed), torch.cat([i.dynamics, j.dynamics]) / self.spread),
-            "head_pose": F.l1_loss(torch.cat(renders.poses).float(), torch.cat([i.pose, j.pose])),
+            "guided": guided_loss(renders.guided),
+            "taught": F.smooth_l1_loss(renders.read, renders.taught.detach()),
         }
+        if renders.poses is not None:
+            found["head_pose"] = F.l1_loss(renders.poses.float(), renders.labels)
+        if weights.perceptual:
+            found["perceptual"] = self.perceptual(painted, j.image)
+        if weights.close_up:
+            found["close_up"] = close_up_loss(self.perceptual.unreduced, painted, j.image, j.pose)
         if weights.gaze:
             found["gaze"] = region_loss(painted, j.image, j.landmarks, GAZE)
         if weights.speech:

@@ -17,5 +17,6 @@ SMALL = dataclasses.replace(
     dynamics_widths=(8, 8, 16, 16),
     dynamics_depths=(1, 1, 1, 1),
     pooled=2,
+    dropout=0.1,
     decoder_widths=(16, 8, 8),
 )

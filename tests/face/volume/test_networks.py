@@ -256,5 +256,7 @@ def test_counted_multiply_adds_of_a_known_layer() -> None:
     flat = 128 * 16 + 2 * 9 * 16 * 16
     at_32 = 9 * 16 * 8 + 9 * 8 * 8
     at_64 = 9 * 8 * 8 + 9 * 8 * 8 + 9 * 8 * 4
-    expected = 16**2 * (flat + 16 * 8) + 32**2 * at_32 + 64**2 * at_64
+    styles = 128 * 2 * (16 + 8 + 8)
+    unfolds = 16**2 * 9 * 16 * (4 * 4**2) + 32**2 * 9 * 8 * (4 * 2**2)
+    expected = 16**2 * (flat + 16 * 8) + 32**2 * at_32 + 64**2 * at_64 + styles + unfolds
     assert {row.name: row.multiply_adds for row in describe(SMALL)}["decoder"] == expected

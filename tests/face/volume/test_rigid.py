@@ -11,6 +11,9 @@ from torch import Tensor
 
 from vasa_core.face import pose as numpy_pose
 from vasa_core.face.volume.rigid import (
+    FACE_CENTRE,
+    FACE_REACH,
+    face_square,
     forward_grid,
     identity_grid,
     inverse_grid,
@@ -102,3 +105,22 @@ def test_gradient_reaches_the_pose() -> None:
     pose = poses(1).requires_grad_()
     sample(torch.rand(1, 1, *SHAPE), forward_grid(pose, SHAPE, REACH)).square().sum().backward()
     assert pose.grad is not None and (pose.grad != 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_face_is_brought_upright_and_to_one_size(seed: int) -> None:
+    """Dots on the face, drawn where `project` puts them, lie at the same places of the square whatever the pose."""
+    rng = np.random.default_rng(seed)
+    side, square = 256, 64
+    pose = np.array(REST) + rng.uniform(-1, 1, 6) * [0, 0, 0.5, 0.2, 0.2, 0.2]  # turned in the picture's plane alone
+    for across, down in ((0.0, 0.0), (0.3, -0.4), (-0.5, 0.2)):
+        x, y = numpy_pose.project(np.array([[FACE_CENTRE]]) + [across, down, 0], pose[None], (side, side))[0, 0, :2]
+        rows, columns = np.mgrid[:side, :side] + 0.5
+        dot = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18)
+        image = torch.from_numpy(dot).float().expand(1, 3, side, side)
+        found = face_square(image, torch.from_numpy(pose[None]).float(), square)[0, 0]
+        weight = found / found.sum()
+        axis = torch.arange(square) + 0.5
+        expected = square * (0.5 + np.array([across, down]) / (2 * FACE_REACH))
+        assert (weight.sum(0) * axis).sum().item() == pytest.approx(expected[0], abs=0.3)
+        assert (weight.sum(1) * axis).sum().item() == pytest.approx(expected[1], abs=0.3)

@@ -95,7 +95,8 @@ def test_the_portraits_own_motion_gives_the_photos_own_codes(
     inside = slice(MARGIN, MARGIN + SIDE)
     picture = person_over_grey(tracked.image, matte[inside, inside], SMALL.image)
     with torch.no_grad():
-        own = MotionCode(torch.from_numpy(portrait.motion.pose).float(), networks.dynamics(picture))
+        pose = torch.from_numpy(portrait.motion.pose).float()
+        own = MotionCode(pose, networks.dynamics(picture, pose))
         identity = networks.identity_code(picture)
         render = networks.render(networks.canonical(networks.appearance_volume(picture), identity, own), identity, own)
     colour = cv2.resize(render[0].movedim(0, -1).numpy(), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)

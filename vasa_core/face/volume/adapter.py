@@ -40,6 +40,7 @@ class DynamicsAdapter(nn.Module):
         self.linear = nn.Linear(config.inputs, config.outputs, bias=False)
         self.hidden = nn.Linear(config.inputs, config.hidden)
         self.bend = nn.Linear(config.hidden, config.outputs, bias=False)
+        nn.init.normal_(self.linear.weight)  # z_dyn is as large as the scaled inputs are together
         nn.init.zeros_(self.bend.weight)
 
     def forward(self, dynamics: Float[Tensor, "b inputs"]) -> Float[Tensor, "b outputs"]:

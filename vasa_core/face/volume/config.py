@@ -22,7 +22,9 @@ class VolumeConfig:
     in face widths. pooled: side to which the ResNets' last features are averaged before the code is read from them.
     appearance_widths: stem, then one a block, each followed by halving until the volume's side is reached.
     unet_stride: the 3D U-Net works on the volume reduced by it. decoder_widths: at the volume's side, then at each
-    doubling. groups: of GroupNorm, at most.
+    doubling; decoder_styled, decoder_unfolds: see `decoder`. groups: of GroupNorm, at most. warp_centre, warp_reach:
+    middle and half the side of the cube that the learned warps cover, in face widths from the canonical origin; outside
+    it they move nothing.
     """
 
     image: int
@@ -50,8 +52,12 @@ class VolumeConfig:
     unet_stride: int
     decoder_widths: tuple[int, ...]
     decoder_blocks: int
+    decoder_styled: bool
+    decoder_unfolds: bool
     groups: int
     reach: float = 1.5
+    warp_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    warp_reach: float = 1.5
 
     def __post_init__(self) -> None:
         """Raises InputError if the sides do not fit together, or if a depth of 2 would come about (see volume_unet)."""
@@ -93,12 +99,15 @@ def _paper(image: int, side: int) -> VolumeConfig:
         unet_stride=1,
         decoder_widths=(512, 256, 128, 64),
         decoder_blocks=8,
+        decoder_styled=False,
+        decoder_unfolds=False,
         groups=32,
     )
 
 
 # paper-256 has the same parameters as paper-512, tensor by tensor: training can go on from 256 to 512 px as in
-# MegaPortraits. tiny-128 is for a CPU: its warps are made on a coarser grid, its 3D U-Net works at half the side.
+# MegaPortraits. tiny-128 is for a CPU: its warps cover the face alone, its 3D U-Net works at half the side, and z_dyn
+# reaches its decoder, which unfolds voxels into pixels as well.
 PRESETS = {
     "paper-512": _paper(512, 64),
     "paper-256": _paper(256, 32),
@@ -118,9 +127,9 @@ PRESETS = {
         pose_depths=(1, 1, 1, 1),
         dynamics=128,
         dynamics_widths=(24, 48, 96, 192),
-        dynamics_depths=(2, 2, 2, 2),
+        dynamics_depths=(1, 1, 1, 1),
         pooled=4,
-        dropout=0.1,
+        dropout=0.0,
         warp_widths=(32, 32, 16),
         warp_depth=8,
         warp_side=16,
@@ -128,7 +137,11 @@ PRESETS = {
         unet_stride=2,
         decoder_widths=(64, 32, 16),
         decoder_blocks=1,
+        decoder_styled=True,
+        decoder_unfolds=True,
         groups=8,
+        warp_centre=(0.0, 0.3, 0.0),
+        warp_reach=0.75,
     ),
 }
 

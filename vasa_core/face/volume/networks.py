@@ -68,40 +68,62 @@ class VolumeNetworks(nn.Module):
 
     def motion_code(self, image: Float[Tensor, "b 3 s s"]) -> MotionCode:
         """z_pose and z_dyn, float32."""
-        return MotionCode(self.head_pose(image), self.dynamics(image))
+        pose = self.head_pose(image)
+        return MotionCode(pose, self.dynamics(image, pose))
 
     def canonical(
-        self, volume: Float[Tensor, "b c d h w"], identity: Float[Tensor, "b identity"], motion: MotionCode
+        self,
+        volume: Float[Tensor, "b c d h w"],
+        identity: Float[Tensor, "b identity"],
+        motion: MotionCode,
+        offsets: Float[Tensor, "b 3 z y x"] | None = None,
     ) -> Float[Tensor, "b c d h w"]:
         """V_app: the posed volume of `appearance_volume` without the source's motion, once a portrait.
 
+        offsets: those of `to_canonical` where they are known already.
+
         The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
         """
-        offsets = self.to_canonical(motion.dynamics, identity)
+        learned = self.to_canonical(motion.dynamics, identity) if offsets is None else offsets
         grid = identity_grid(len(volume), self._shape, volume.device)
-        moved = grid + _at(offsets, grid)
+        moved = grid + self.offsets_at(learned, grid)
         warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
         return self._run(self.volume_unet, warped)
 
     def render(
-        self, canonical: Float[Tensor, "b c d h w"], identity: Float[Tensor, "b identity"], motion: MotionCode
+        self,
+        canonical: Float[Tensor, "b c d h w"],
+        identity: Float[Tensor, "b identity"],
+        motion: MotionCode,
+        offsets: Float[Tensor, "b 3 z y x"] | None = None,
     ) -> Float[Tensor, "b 4 s s"]:
         """The person in a motion: colour in -1..1 (3 channels) and alpha in 0..1 (1), float32.
 
+        offsets: those of `from_canonical` where they are known already.
+
         The two warps are one sampling: a posed voxel, turned back by the pose, then moved by the learned offsets.
         """
-        offsets = self.from_canonical(motion.dynamics, identity)
+        learned = self.from_canonical(motion.dynamics, identity) if offsets is None else offsets
         turned = forward_grid(motion.pose, self._shape, self.config.reach)
-        return self._run(self.decoder, sample(canonical, turned + _at(offsets, turned)))
+        posed = sample(canonical, turned + self.offsets_at(learned, turned))
+        return self._run(self.decoder, posed, motion.dynamics)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
         return self.config.depth, self.config.side, self.config.side
 
-    def _run(self, part: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    def offsets_at(
+        self, offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]
+    ) -> Float[Tensor, "b d h w 3"]:
+        """Learned offsets at points of the canonical cube, none outside what the warps cover; refines a coarse grid."""
+        config = self.config
+        where = (grid * config.reach - grid.new_tensor(config.warp_centre)) / config.warp_reach
+        return sample(offsets, where).movedim(1, -1)
+
+    def _run(self, part: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(part, x, use_reentrant=False)  # pyright: ignore[reportReturnType]
-        return part(x)
+            return checkpoint(part, *inputs, use_reentrant=False)  # pyright: ignore[reportReturnType]
+        return part(*inputs)
 
 
 def save_volume(folder: Path, networks: VolumeNetworks, adapter: DynamicsAdapter | None = None) -> None:
@@ -137,8 +159,3 @@ def load_volume_model(folder: Path) -> tuple[VolumeNetworks, DynamicsAdapter | N
     except RuntimeError as error:
         raise InputError(f"{folder} does not fit its own config ({error}); expected a volume checkpoint.") from error
     return networks.eval(), adapter.eval() if adapter else None
-
-
-def _at(offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]) -> Float[Tensor, "b d h w 3"]:
-    """Offsets at points of the cube, those of the border outside it; refines a coarse grid on the way."""
-    return sample(offsets, grid, "border").movedim(1, -1)

@@ -13,7 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, SHIFT_Y
+from vasa_core.face.pose import LOG_DISTANCE, ROLL, SHIFT_X, SHIFT_Y
+
+FACE_CENTRE = (0.0, 0.3, -0.15)  # the middle of the face's front, in face widths from the canonical origin
+FACE_REACH = 0.65  # half the side of the square around it, brows to chin of an open mouth
 
 
 def rotation_matrix(angles: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:
@@ -66,6 +69,21 @@ def sample(
 ) -> Float[Tensor, "b c d h w"]:
     """Trilinear samples of a volume at points of its cube, in float32 under autocast too."""
     return F.grid_sample(volume.float(), grid.float(), "bilinear", padding, align_corners=False)
+
+
+def face_square(image: Float[Tensor, "b 3 h w"], pose: Float[Tensor, "b 6"], side: int) -> Float[Tensor, "b 3 n n"]:
+    """The face alone, upright and always of one size, as `side` px a side; mid-grey where the picture ends.
+
+    Square pictures. The square turns with the head in the picture's plane only.
+    """
+    rotation, scale, shift = _similarity(pose, 1.0)  # in face widths
+    centre = scale * (_turned(rotation.new_tensor(FACE_CENTRE).expand(len(pose), 1, 3), rotation) + shift)
+    c, s = torch.cos(pose[:, ROLL].float()), torch.sin(pose[:, ROLL].float())
+    half = FACE_REACH * scale[:, 0]
+    axes = half[..., None] * torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)  # (b, 2, 2)
+    affine = torch.cat([axes, centre[:, 0, :2, None]], -1)
+    grid = F.affine_grid(affine, [len(pose), 3, side, side], align_corners=False)
+    return F.grid_sample(image.float(), grid, "bilinear", "zeros", align_corners=False)
 
 
 def _similarity(

@@ -35,10 +35,14 @@ class ShiftTolerantVgg16(nn.Module):
 
         Raises InputError if images are too small for the scale.
         """
+        return self.unreduced(self.reduced(painted), self.reduced(target))
+
+    def unreduced(self, painted: Images, target: Images) -> Float[Tensor, ""]:
+        """The same of images as they are."""
         with torch.no_grad():
-            wanted = self.features(target)
+            wanted = self.perceptual.features(target)
         axes = (1, 2, 3)
-        pairs = zip(self.features(painted), wanted, strict=True)
+        pairs = zip(self.perceptual.features(painted), wanted, strict=True)
         return (
             torch.stack([(a.float() - b.float()).abs().mean(axes) / b.float().mean(axes) for a, b in pairs])
             .sum(0)

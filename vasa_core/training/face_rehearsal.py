@@ -1,0 +1,51 @@
+"""What needs no drawing, learned before anything is drawn, at a fraction of the cost.
+
+The learned warps learn to move landmarks as the mesh face model's dynamics do, from z_dyn that their teacher makes of
+these dynamics; the facial-dynamics encoder learns to read the same z_dyn off pictures. Drawing then begins with a face
+whose lips and lids move already, and needs to learn how they look.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from vasa_core.training.averages import Average, cosine_rate
+from vasa_core.training.face import FaceTrainer
+from vasa_core.training.face_batches import FaceBatches, Views
+from vasa_core.training.losses.guided import guided_loss
+
+RATE, LEAST_RATE, WARMUP = 2e-3, 0.02, 20
+BETAS = (0.9, 0.99)
+
+
+def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
+    """Train both warps, the teacher and the facial-dynamics encoder for so many steps; returns each step's error of the
+    warps, in face widths. Every process does the same, so that all go on alike."""
+    graph = trainer.plain_graph.train()
+    parts = (graph.adapter, graph.networks.to_canonical, graph.networks.from_canonical, graph.networks.dynamics)
+    parameters = [value for part in parts for value in part.parameters()]
+    optimiser = torch.optim.AdamW(parameters, betas=BETAS)
+    batches = FaceBatches(trainer.clips, trainer.config.batch, trainer.config.seed + 1)
+    device, errors = trainer.accelerator.device, []
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * cosine_rate(step, steps, WARMUP, LEAST_RATE)
+        frames = Views(*(torch.cat(views) for views in zip(*batches.batch(step), strict=True))).to(device)
+        with torch.random.fork_rng(devices=[]), trainer.accelerator.autocast():
+            torch.manual_seed(step)  # of dropout
+            with torch.no_grad():
+                identity = graph.networks.identity_code(frames.image)
+            taught, read = graph.adapter(frames.dynamics).float(), graph.networks.dynamics(frames.seen, frames.aim)
+            inward = graph.networks.to_canonical(taught, identity)
+            outward = graph.networks.from_canonical(taught, identity)
+            guided = guided_loss(graph.astray(inward, frames, outward, frames))
+            loss = trainer.config.weights.guided * guided
+            loss = loss + trainer.config.weights.taught * F.smooth_l1_loss(read, taught.detach())
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        errors.append(guided.item())
+    trainer.average = Average(graph, trainer.config.average)
+    return errors
