@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vasa_core.motion.representation import from_model, to_model, usual_pose, with_emotion
+from vasa_core.motion.representation import LIDS, closed_further, from_model, to_model, usual_pose, with_emotion
 from vasa_core.types import Motion
 
 RNG = np.random.default_rng(0)
@@ -75,3 +75,12 @@ def test_an_emotion_adds_expression_and_widens_lids_but_leaves_shut_ones_shut(st
     assert felt[:, 8:10] == pytest.approx(x[:, 8:10] * [1 + 0.2 * strength, 1 - 0.1 * strength])
     assert felt[:, 10:] == pytest.approx(x[:, 10:] + strength * np.arange(8.0))
     assert not felt[0, 8:10].any()
+
+
+def test_lids_on_their_way_to_closed_go_farther_and_nothing_else_moves() -> None:
+    x = np.zeros((4, 14))
+    x[:, LIDS] = np.array([1.0, 0.75, 0.5, 0.25])[:, None]
+    closed = closed_further(x)
+    np.testing.assert_allclose(closed[:, LIDS.start], [1.0, 0.75, 0.4, 0.05])
+    closed[:, LIDS] = x[:, LIDS]
+    np.testing.assert_array_equal(closed, x)

@@ -16,12 +16,13 @@ from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import EXPRESSION, FACE, POSE
+from vasa_core.motion.representation import EXPRESSION, FACE, LIDS, POSE
 from vasa_core.motion.sampler import sample
 
-# Few steps of a small model lose some of the spread of head motion, which sound does not decide. A little more noise to
-# start from brings its speed back to that of real clips (held-out people: see head_speed_ratio in the model card).
-POSE_TEMPERATURE = 1.2
+# Few steps of a small model lose some of the spread of what sound does not decide. A little more noise to start from
+# brings heads to the speed of real ones on held-out people, and lids to close as often and nearly as far.
+POSE_TEMPERATURE = 1.5
+LID_TEMPERATURE = 1.2
 # Less noise leaves lips what the sound says of them: their error falls, and smiles and frowns that come of noise alone
 # become rarer (see docs/motion.md for what it costs).
 EXPRESSION_TEMPERATURE = 0.2
@@ -100,6 +101,7 @@ class MotionModel(nn.Module):
     def _temperature(self) -> Float[Tensor, " channels"]:
         scale = torch.ones(self.config.motion_channels)
         scale[POSE] = POSE_TEMPERATURE
+        scale[LIDS] = LID_TEMPERATURE
         scale[EXPRESSION] = EXPRESSION_TEMPERATURE
         return scale
 

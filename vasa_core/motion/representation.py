@@ -19,6 +19,7 @@ GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
+BLINKING, BLINK_GAIN = 0.75, 0.4  # opening below which lids close further, and how much further, of what is missing
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
 
@@ -83,6 +84,17 @@ def with_emotion(
     felt[:, LIDS] *= 1 + strength * rest[:lids]
     felt[:, EXPRESSION] += strength * rest[lids:]
     return felt
+
+
+def closed_further(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
+    """x with lids that are on their way to closed going farther, as far as those of filmed blinks do.
+
+    A sampled blink stays shallower than a filmed one: few steps average over when exactly it happens. Opening from
+    BLINKING up is left as it is.
+    """
+    result = x.copy()
+    result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - x[:, LIDS], 0)
+    return result
 
 
 def with_head(motion: Motion, pose: Float[np.ndarray, "n 6"]) -> Motion:

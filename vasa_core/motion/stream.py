@@ -12,7 +12,7 @@ from torch import Tensor
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import from_model, with_emotion
+from vasa_core.motion.representation import closed_further, from_model, with_emotion
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -116,7 +116,7 @@ class MotionStream:
         )
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
-        x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
+        x = closed_further(np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts]))
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
             x = with_emotion(x, rest, float(self._options.emotion_strength))
