@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-import torch
+from processes import largest_difference, run_killed, run_two
 from train_made_up import config_of, trainer_of
 
 from vasa_core.checkpoint import load_tensors
 from vasa_core.motion.model import MotionModel
 from vasa_core.training.motion_loop import run_training
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = str(Path(__file__).with_name("train_made_up.py"))
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def largest_difference(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == two.keys()
-    return max(float((value - two[name]).abs().max()) for name, value in one.items())
+SCRIPT = Path(__file__).with_name("train_made_up.py")
 
 
 def log_lines(folder: Path) -> list[dict[str, float]]:
@@ -49,13 +36,7 @@ def test_micro_batches_make_the_same_step() -> None:
 
 @pytest.mark.slow
 def test_two_processes_make_the_same_steps_as_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    launch += ["--master_addr", "127.0.0.1", "--master_port", port, SCRIPT, str(tmp_path / "two"), "--steps", "3"]
-    done = subprocess.run(launch, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_two(SCRIPT, tmp_path / "two", 3)
     run_training(trainer_of(config_of(3)), tmp_path / "one" / "out", tmp_path / "one" / "run")
     (one, told), (two, told_two) = (
         load_tensors(tmp_path / name / "run" / "state.safetensors") for name in ("one", "two")
@@ -69,15 +50,7 @@ def test_two_processes_make_the_same_steps_as_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sigkill_loses_nothing_but_time(tmp_path: Path) -> None:
     steps = 30
-    command = [sys.executable, SCRIPT, str(tmp_path / "killed"), "--steps", str(steps), "--hold", "0.8"]
-    killed = subprocess.Popen(command, env=ENVIRONMENT)
-    state = tmp_path / "killed" / "run" / "state.safetensors"
-    while not state.is_file():
-        assert killed.poll() is None
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert 0 < int(load_tensors(state)[1]["step"]) < steps
+    run_killed(SCRIPT, tmp_path / "killed", tmp_path / "killed" / "run" / "state.safetensors", steps)
     resumed, whole = trainer_of(config_of(steps)), trainer_of(config_of(steps))
     run_training(resumed, tmp_path / "killed" / "out", tmp_path / "killed" / "run")
     run_training(whole, tmp_path / "whole" / "out", tmp_path / "whole" / "run")
