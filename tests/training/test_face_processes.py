@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from processes import largest_difference, run_killed, run_two
 from train_made_up_face import train
 
@@ -19,10 +20,14 @@ SCRIPT = Path(__file__).with_name("train_made_up_face.py")
 
 
 @pytest.fixture(autouse=True)
-def presets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The training puts the micro preset in the tiny one's place: undone afterwards."""
+def as_the_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One thread, as the program has, for the same rounding. The training puts the micro preset in the tiny one's
+    place. Both are undone afterwards."""
     monkeypatch.setitem(PRESETS, "tiny-128", PRESETS["tiny-128"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
+    torch.set_num_threads(threads)
 
 
 def log_lines(folder: Path) -> list[dict[str, float]]:
