@@ -20,14 +20,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
-from vasa_core.evaluation.footage import Figures, Tracker, describe, video
-from vasa_core.face.topology import canonical_mesh
+from vasa_core.evaluation.footage import Figures, describe, tracked, video
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
-from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
-from vasa_core.registry import resolve
 
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
@@ -93,9 +90,7 @@ def measure_quality(path: Path, window: int) -> Figures:
 
     window: frames from one generated window to the next. Raises InputError if the video shows no face.
     """
-    task = resolve("face_landmarker")
-    with Landmarker(task) as landmarker:
-        track = Tracker(landmarker, canonical_mesh(task)[0])(video(path))
+    track = tracked(video(path))
     if track is None:
         raise InputError(f"{path} shows no face; expected a video of one.")
     figures = describe(video(path), track, window)

@@ -27,9 +27,11 @@ from vasa_core.evaluation.motion_figures import (
     silent_frames,
 )
 from vasa_core.evaluation.picture_figures import BackgroundMotion, box_around, sharpness
+from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS
+from vasa_core.registry import resolve
 
 KEPT_SECONDS = 10  # at either end of a recording
 SHIFT = 5  # frames by which the sound is delayed, to see the judge follow
@@ -85,6 +87,13 @@ class Tracker:
         points = np.stack(filled)
         share = sum(points is not None for points in landmarks) / len(landmarks)
         return Track(points, share, (size[0], size[1]), head_frame(points, self._canonical))
+
+
+def tracked(footage: Footage) -> Track | None:
+    """The track of one footage alone, by a landmarker opened for it; None if there is no face in it."""
+    task = resolve("face_landmarker")
+    with Landmarker(task) as landmarker:
+        return Tracker(landmarker, canonical_mesh(task)[0])(footage)
 
 
 def video(path: Path) -> Footage:

@@ -12,15 +12,13 @@ from jaxtyping import Float, Float32, UInt8
 from vasa_core.audio import features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import CHECKPOINTS, GenerationOptions, InputError
-from vasa_core.evaluation.footage import Figures, Frame, Sound, Tracker, describe_speech
+from vasa_core.evaluation.footage import Figures, Frame, Sound, describe_speech, tracked
 from vasa_core.evaluation.geometry import MOUTH, inner_gap
 from vasa_core.evaluation.render_sheets import write_picture
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, canonical_mesh
+from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline
-from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
-from vasa_core.registry import resolve
 
 MOST_SECONDS = 12.0  # of the speech that are shown
 EVERY = 2  # frames from one picture of the lips to the next: 80 ms
@@ -49,9 +47,7 @@ def make_lip_sheet(
     """
     waveform = read_audio(speech)[: round(MOST_SECONDS * SAMPLE_RATE)]
     frames = list(pipeline.stream(pipeline.prepare(portrait), waveform, options, progress=progress))
-    task = resolve("face_landmarker")
-    with Landmarker(task) as landmarker:
-        track = Tracker(landmarker, canonical_mesh(task)[0])(lambda: iter(frames))
+    track = tracked(lambda: iter(frames))
     if track is None:
         raise InputError(f"{portrait} as rendered shows no face; expected a portrait whose face can be followed.")
     judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
