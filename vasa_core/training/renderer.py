@@ -111,9 +111,9 @@ def train_renderer(
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
     run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name, descriptor)
-    if start:
-        run.start_from(start)
     run.resume()
+    if start and run.step == 0:
+        run.start_from(start)
     torch.manual_seed(config.seed)
     batches = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, run.step)
     loader = iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
