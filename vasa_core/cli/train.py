@@ -106,6 +106,12 @@ def train_motion(
         str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
     ] = "moonshine",
     start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
+    speech: Annotated[
+        list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Motion checkpoint that moves lips to it.", show_default="CHECKPOINTS/motion")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
@@ -143,6 +149,8 @@ def train_motion(
             cache=cache,
             run=run or cache / "runs" / out.name,
             start=start,
+            speech=speech or [],
+            teacher=teacher,
             progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
             dry_run=dry_run,
         )
