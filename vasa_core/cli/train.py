@@ -99,6 +99,8 @@ def train_motion(
     steps: Annotated[int | None, typer.Option(help="Its length in steps.", show_default=False)] = None,
     batch: Annotated[int, typer.Option(help="Windows a step, over all processes.")] = 16,
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
+    lips: Annotated[float, typer.Option(help="Weight of the loss on what the lips do.")] = 0.5,
     full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
@@ -136,6 +138,8 @@ def train_motion(
         steps=steps,
         batch=batch,
         accumulate=accumulate,
+        learning_rate=learning_rate,
+        lips=lips,
         half=not full,
         seed=seed,
     )

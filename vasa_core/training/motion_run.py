@@ -107,7 +107,8 @@ def write_card(
     from_ = f" --start {start}" if start else ""
     command = (
         f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
-        f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed}"
+        f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed} "
+        f"--learning-rate {config.learning_rate:g} --lips {config.lips:g}"
     )
     lines = [
         "# Motion model",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LIPS_MEET = frozenset({"P", "B", "M"})
 APPROACH = 2.0  # frames in which lips come together, and part again
+LEAST_PHONE = 0.045  # seconds; the aligner gives its shortest, 0.03, to phones that it does not find
 GUIDANCE = 0.5  # of the speech: lips as wide as a model makes them that averages over what they could do
 EXPRESSION = slice(4, None)  # of the dynamics
 
@@ -65,11 +66,14 @@ def spoken_clips(
             target = cache / "spoken" / made / f"{key}.npz"
             if not target.is_file():
                 phones = align(read_audio(path), text)
-                _write(target, _spoken(model, audio, phones, basis, int(key[:6], 16)) if phones else None)
+                _write(target, _spoken(model, audio, int(key[:6], 16)), phones or ())
             with np.load(target, allow_pickle=False) as data:
-                if len(data["dynamics"]) >= MIN_FRAMES:
-                    motion = Motion(data["pose"], data["dynamics"])
-                    found.append(_clip(path.name, voice, motion, audio, noisy, basis))
+                motion = Motion(data["pose"], data["dynamics"])
+                times = zip(data["names"], data["starts"], data["ends"], strict=True)
+                phones = [Phone(str(name), float(start), float(end)) for name, start, end in times]
+            if phones and len(motion) >= MIN_FRAMES:
+                motion.dynamics[:, EXPRESSION] = closed_at_phones(motion.dynamics[:, EXPRESSION], phones, basis)
+                found.append(_clip(path.name, voice, motion, audio, noisy, basis))
     return found
 
 
@@ -78,12 +82,12 @@ def closed_at_phones(
 ) -> Float[np.ndarray, "n expressions"]:
     """The expression with lips that meet in the middle of each /p b m/, moved as little as it takes.
 
-    Lips that are closed already are left alone.
+    Lips that are closed already are left alone, and so are phones that were hardly found.
     """
     frames = (np.arange(len(expression)) + 0.5) / FPS
     share = np.zeros(len(expression))  # of the way to closed lips
     for phone in phones:
-        if phone.name in LIPS_MEET:
+        if phone.name in LIPS_MEET and phone.end - phone.start > LEAST_PHONE:
             middle, half = (phone.start + phone.end) / 2, max((phone.end - phone.start) / 4, 0.5 / FPS)
             beyond = np.maximum(np.abs(frames - middle) - half, 0) * FPS  # frames
             share = np.maximum(share, 0.5 + 0.5 * np.cos(np.pi * np.minimum(beyond / APPROACH, 1)))
@@ -99,13 +103,10 @@ def _recordings(folder: Path) -> Iterator[tuple[Path, str, str]]:
             yield path, text, voice
 
 
-def _spoken(
-    model: MotionModel, audio: Float[np.ndarray, "n audio"], phones: Sequence[Phone], basis: FaceBasis, seed: int
-) -> Motion:
+def _spoken(model: MotionModel, audio: Float[np.ndarray, "n audio"], seed: int) -> Motion:
     stream = MotionStream(model, np.zeros(6), GenerationOptions(seed=seed, guidance_audio=GUIDANCE))
     parts = [stream.push(audio), stream.finish()]
     pose, dynamics = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pose", "dynamics"))
-    dynamics[:, EXPRESSION] = closed_at_phones(dynamics[:, EXPRESSION], phones, basis)
     return Motion(pose, dynamics)
 
 
@@ -136,11 +137,17 @@ def _clip(
     )
 
 
-def _write(target: Path, motion: Motion | None) -> None:
-    """Keep a motion, or that there is none since the words do not fit the sound."""
+def _write(target: Path, motion: Motion, phones: Sequence[Phone]) -> None:
+    """Keep a motion and the phones that are said; none if the words do not fit the sound."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    pose, dynamics = (motion.pose, motion.dynamics) if motion else (np.zeros((0, 6)), np.zeros((0, 4)))
     with part.open("wb") as stream:
-        np.savez(stream, pose=pose.astype(np.float32), dynamics=dynamics.astype(np.float32))
+        np.savez(
+            stream,
+            pose=motion.pose.astype(np.float32),
+            dynamics=motion.dynamics.astype(np.float32),
+            names=np.array([phone.name for phone in phones], "U4"),
+            starts=np.array([phone.start for phone in phones]),
+            ends=np.array([phone.end for phone in phones]),
+        )
     part.replace(target)
