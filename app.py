@@ -28,7 +28,12 @@ from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
-FURTHER_SCALES = {"gaze": "gaze", "emotion": "emotion", "distance": "head distance", "previous": "the motion before"}
+FURTHER_SCALES = {  # the least scale, and what it is of
+    "gaze": (0, "gaze"),
+    "emotion": (-1, "emotion (-1: the expression alone)"),
+    "distance": (0, "head distance"),
+    "previous": (0, "the motion before"),
+}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -136,8 +141,8 @@ def _controls() -> list[gr.components.Component]:
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
     with gr.Accordion("More", open=False):
         scales = [
-            gr.Slider(0, 5, getattr(DEFAULTS, f"guidance_{name}"), step=0.1, label=f"CFG scale of {label}")
-            for name, label in FURTHER_SCALES.items()
+            gr.Slider(least, 5, getattr(DEFAULTS, f"guidance_{name}"), step=0.1, label=f"CFG scale of {label}")
+            for name, (least, label) in FURTHER_SCALES.items()
         ]
         head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")

@@ -48,7 +48,8 @@ class GenerationOptions:
     distance: head-to-camera distance relative to the portrait; 0.7 nearer, 1.5 farther.
     emotion: a name of EMOTION_CHOICES or None; emotion_strength: 0 (off) to 1.
     guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2), one for each condition; `previous` is the
-        end of the window before, motion and sound. Each that is not 0 costs one more forward pass a step.
+        end of the window before, motion and sound. Each above 0 costs one more forward pass a step. That of the emotion
+        may be -1: the motion model is not told of it, and lips move as without; what the emotion adds is there anyway.
     head_motion: amount of head motion; 0 freezes the head at the portrait's pose.
     head_pose: None for a generated one, SPIN for one that goes round, or a video of a head to follow (played forwards
         and backwards until the speech ends).
@@ -63,7 +64,7 @@ class GenerationOptions:
     emotion_strength: float = 1.0
     guidance_audio: float = 0.2
     guidance_gaze: float = 0.0
-    guidance_emotion: float = 0.0
+    guidance_emotion: float = -1.0
     guidance_distance: float = 0.0
     guidance_previous: float = 0.0
     head_motion: float = 1.0
@@ -82,7 +83,7 @@ class GenerationOptions:
             "emotion_strength": (0.0, 1.0),
             "guidance_audio": (0.0, 5.0),
             "guidance_gaze": (0.0, 5.0),
-            "guidance_emotion": (0.0, 5.0),
+            "guidance_emotion": (-1.0, 5.0),
             "guidance_distance": (0.0, 5.0),
             "guidance_previous": (0.0, 5.0),
             "head_motion": (0.0, 2.0),

@@ -12,7 +12,7 @@ import torch
 
 from vasa_core.config import GenerationOptions
 from vasa_core.motion.conditions import NAMES, Conditions
-from vasa_core.motion.guidance import guided
+from vasa_core.motion.guidance import WITHHELD, guided
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
 
@@ -91,6 +91,14 @@ def test_absent_conditions_cost_nothing_and_change_nothing(conditions: Condition
     absent = replace(conditions, has_emotion=torch.zeros(2, dtype=torch.bool))
     assert guided(bind, absent, {"emotion": 3.0})(X, T).numpy() == pytest.approx(FULL - WORTH["emotion"])
     assert calls == [2]
+
+
+def test_a_condition_that_is_withheld_is_in_no_term_and_costs_nothing(conditions: Conditions) -> None:
+    calls.clear()
+    rest = FULL - WORTH["emotion"]
+    found = guided(bind, conditions, {"emotion": WITHHELD, "audio": 0.5})(X, T)
+    assert found.numpy() == pytest.approx(1.5 * rest - 0.5 * (rest - WORTH["audio"]))
+    assert calls == [4]
 
 
 def test_guidance_on_what_came_before_begins_with_the_second_window(model: MotionModel) -> None:

@@ -173,7 +173,8 @@ def test_frozen_head(model: MotionModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"gaze_yaw": 20.0}, {"distance": 1.3}, {"emotion": "anger"}, {"guidance_audio": 3.0}]
+    "change",
+    [{"gaze_yaw": 20.0}, {"distance": 1.3}, {"emotion": "anger", "guidance_emotion": 0.0}, {"guidance_audio": 3.0}],
 )
 def test_every_control_reaches_the_model(model: MotionModel, change: dict[str, float]) -> None:
     audio = features(50)

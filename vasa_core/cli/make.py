@@ -41,7 +41,9 @@ def generate(
     emotion_strength: Annotated[float, typer.Option(help="0 to 1.")] = DEFAULTS.emotion_strength,
     guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
     guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze.")] = DEFAULTS.guidance_gaze,
-    guidance_emotion: Annotated[float, typer.Option(help="CFG scale of the emotion.")] = DEFAULTS.guidance_emotion,
+    guidance_emotion: Annotated[
+        float, typer.Option(help="CFG scale of the emotion; -1: lips as without it.")
+    ] = DEFAULTS.guidance_emotion,
     guidance_distance: Annotated[float, typer.Option(help="CFG scale of the distance.")] = DEFAULTS.guidance_distance,
     guidance_previous: Annotated[
         float, typer.Option(help="CFG scale of the motion before.")

@@ -99,6 +99,8 @@ def train_motion(
     steps: Annotated[int | None, typer.Option(help="Its length in steps.", show_default=False)] = None,
     batch: Annotated[int, typer.Option(help="Windows a step, over all processes.")] = 16,
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
+    lips: Annotated[float, typer.Option(help="Weight of the loss on what the lips do.")] = 0.5,
     full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
@@ -106,6 +108,12 @@ def train_motion(
         str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
     ] = "moonshine",
     start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
+    speech: Annotated[
+        list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Motion checkpoint that moves lips to it.", show_default="CHECKPOINTS/motion")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
@@ -130,6 +138,8 @@ def train_motion(
         steps=steps,
         batch=batch,
         accumulate=accumulate,
+        learning_rate=learning_rate,
+        lips=lips,
         half=not full,
         seed=seed,
     )
@@ -143,6 +153,8 @@ def train_motion(
             cache=cache,
             run=run or cache / "runs" / out.name,
             start=start,
+            speech=speech or [],
+            teacher=teacher,
             progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
             dry_run=dry_run,
         )

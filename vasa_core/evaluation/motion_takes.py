@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner, held_out_voice, spoken_words, transcripts
 from vasa_core.audio.lip_sync import MIN_FRAMES, SyncJudge, lip_shape, read_sync
 from vasa_core.audio.phones import Phone
 from vasa_core.config import GenerationOptions, InputError
@@ -143,11 +143,14 @@ def voices(
 ) -> list[Take]:
     """Takes of at most `most` recordings of each folder, spread over it.
 
-    Those that cannot be aligned with their transcripts are left out and counted in `missing`.
+    Where a folder names its speakers, of those that no training hears. Recordings that cannot be aligned with their
+    transcripts are left out and counted in `missing`.
     """
     takes = []
     for folder in folders:
-        found = [(path, text) for path, text, _ in transcripts(folder)]
+        said = list(transcripts(folder))
+        kept = [row for row in said if row[2] and held_out_voice(f"{folder.name}/{row[2]}")]
+        found = [(path, text) for path, text, _ in kept or said]
         if not found:
             missing.append(f"{folder.name}: no transcripts.csv or metadata.csv that names its audio files")
         lost = 0

@@ -59,10 +59,14 @@ def lip_gaps(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n p
 
 def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
     """Shapes moved along the dynamics, as little as it takes, until their lip gaps are `gaps`."""
-    moves = lip_gaps(dynamics)  # (k, pairs)
-    gram = moves.T @ moves + LIP_GAP_NOISE**2 * np.eye(len(gaps))
-    coefficients = (gaps - lip_gaps(shapes)) @ np.linalg.solve(gram, moves.T)  # (n, k)
+    coefficients = (gaps - lip_gaps(shapes)) @ toward_gaps(dynamics)  # (n, k)
     return shapes + np.tensordot(coefficients, dynamics, 1)
+
+
+def toward_gaps(dynamics: Float[np.ndarray, "k points 3"]) -> Float[np.ndarray, "pairs k"]:
+    """The smallest coefficients of the dynamics that change each lip gap by 1 (all but exactly, against noise)."""
+    moves = lip_gaps(dynamics)  # (k, pairs)
+    return np.linalg.solve(moves.T @ moves + LIP_GAP_NOISE**2 * np.eye(moves.shape[1]), moves.T)
 
 
 @dataclass(frozen=True)

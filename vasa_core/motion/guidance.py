@@ -10,6 +10,8 @@ from torch import Tensor
 from vasa_core.motion.conditions import Conditions, concatenated
 from vasa_core.motion.sampler import Denoise
 
+WITHHELD = -1.0  # a scale that leaves H(x_t, t, C | c = null) alone: the condition is not told at all
+
 Bind = Callable[[Conditions], Denoise]
 
 
@@ -17,8 +19,12 @@ def guided(bind: Bind, conditions: Conditions, scales: Mapping[str, float]) -> D
     """x_t, t -> (1 + sum_c lambda_c) H(x_t, t, C) - sum_c lambda_c H(x_t, t, C | c = null).
 
     bind: conditions -> H(., ., conditions). One batched call of the denoiser serves all terms, all from the same x_t.
-    Conditions with scale 0, and those that are absent already (their term would cancel), cost nothing.
+    Conditions with scale 0, and those that are absent already (their term would cancel), cost nothing. One with scale
+    WITHHELD is taken from all terms.
     """
+    for name, scale in scales.items():
+        if scale == WITHHELD:
+            conditions = conditions.without(name)
     active = {name: scale for name, scale in scales.items() if scale != 0 and conditions.present(name)}
     batch = concatenated([conditions, *(conditions.without(name) for name in active)])
     parts = 1 + len(active)

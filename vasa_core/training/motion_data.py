@@ -19,6 +19,7 @@ from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
+from vasa_core.training.speech_augment import dirty
 from vasa_core.training.sync import SyncScore, sync_scores
 from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
 from vasa_core.types import Motion
@@ -49,7 +50,8 @@ class MotionClip:
 
     x, mirrored: motion as the model sees it (`representation`), and the same seen in a mirror. audio: speech
     features. synced: whether the audio is to be trusted. emotion: mean probabilities of config.EMOTIONS. lips: gap
-    between the inner lips as a share of face height.
+    between the inner lips as a share of face height. dirty: features of the same sound as a bad microphone in a bad
+    room hears it. made: not filmed, only its expression is to be learned (see `motion_speech`).
     """
 
     name: str
@@ -62,6 +64,8 @@ class MotionClip:
     valid: Bool[np.ndarray, " n"]
     emotion: Float[np.ndarray, " 7"]
     lips: Float[np.ndarray, " n"]
+    dirty: Float[np.ndarray, "n audio"] | None = None
+    made: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -142,7 +146,8 @@ def with_trusted_sound(clip: MotionClip, score: SyncScore | None) -> MotionClip:
     if score.correlation < CLEAR_SYNC:
         return replace(clip, synced=abs(score.lag) <= MAX_LAG)
     index = np.clip(np.arange(len(clip)) - score.lag, 0, len(clip) - 1)
-    return replace(clip, synced=True, audio=clip.audio[index])
+    noisy = None if clip.dirty is None else clip.dirty[index]
+    return replace(clip, synced=True, audio=clip.audio[index], dirty=noisy)
 
 
 def _motion_clip(
@@ -158,12 +163,7 @@ def _motion_clip(
     if mirror is not None:
         reflected = mirror(motion)
         flipped = to_model(reflected, usual_pose(reflected)).astype(np.float32)
-    sound = _sound(clip, encoder, cache)
-    n = len(motion)
-    audio = np.zeros((n, encoder.channels), np.float32)
-    audio[: len(sound)] = sound[:n]
-    if 0 < len(sound) < n:
-        audio[len(sound) :] = sound[-1]
+    audio, noisy = (of_length(sound, len(motion)) for sound in _sounds(clip, encoder, cache))
     points = clip.landmarks
     height = np.linalg.norm(points[:, TOP] - points[:, CHIN], axis=-1)
     gap = np.linalg.norm(points[:, LIPS_UPPER] - points[:, LIPS_LOWER], axis=-1)
@@ -178,23 +178,54 @@ def _motion_clip(
         clip.valid,
         clip.emotion.astype(np.float32),
         (gap / height).astype(np.float32),
+        noisy,
     )
 
 
-def _sound(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> Float[np.ndarray, "n audio"]:
-    """A clip's speech features, cached; no frames if it has no sound."""
-    target = cache / "speech" / encoder.version.replace(os.sep, "_") / f"{cache_file(clip.clip, cache).stem}.npy"
-    if target.is_file():
-        return np.load(target, allow_pickle=False).astype(np.float32)
-    try:
-        waveform = read_audio(clip.clip.path)
-    except InputError:  # no sound track, or one too short to hear anything in
-        waveform = np.zeros(0, np.float32)
-    heard = len(waveform) >= SAMPLES_PER_FRAME and np.abs(waveform).max() > 1e-3
-    found = features(encoder, waveform) if heard else np.zeros((0, encoder.channels), np.float32)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.save(stream, found.astype(np.float16))
-    part.replace(target)
-    return found
+def of_length(sound: Float[np.ndarray, "m audio"], frames: int) -> Float[np.ndarray, "{frames} audio"]:
+    """Speech features cut to a clip's length, or their last frame repeated; zeros where there is no sound."""
+    audio = np.zeros((frames, sound.shape[1]), np.float32)
+    audio[: len(sound)] = sound[:frames]
+    if 0 < len(sound) < frames:
+        audio[len(sound) :] = sound[-1]
+    return audio
+
+
+def _sounds(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> list[Float[np.ndarray, "n audio"]]:
+    """A clip's speech features, and the same of its sound made dirty; no frames if it has no sound."""
+
+    def read() -> Float[np.ndarray, " samples"]:
+        try:
+            waveform = read_audio(clip.clip.path)
+        except InputError:  # no sound track, or one too short to hear anything in
+            return np.zeros(0, np.float32)
+        heard = len(waveform) >= SAMPLES_PER_FRAME and np.abs(waveform).max() > 1e-3
+        return waveform if heard else np.zeros(0, np.float32)
+
+    return heard_twice(encoder, read, cache_file(clip.clip, cache).stem, cache)
+
+
+def heard_twice(
+    encoder: SpeechEncoder, read: Callable[[], Float[np.ndarray, " samples"]], key: str, cache: Path
+) -> list[Float[np.ndarray, "n audio"]]:
+    """Speech features of a sound, and of the same sound made dirty (in a room, noise, music or its own reversed talk).
+
+    They are cached under `key`, from which the dirt comes, too.
+    """
+    folder = cache / "speech" / encoder.version.replace(os.sep, "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    clean, noisy = targets = (folder / f"{key}.npy", folder / f"{key}-dirty.npy")
+    if not (clean.is_file() and noisy.is_file()):
+        waveform = read()
+        worse = (
+            dirty(waveform, waveform[::-1].copy(), np.random.default_rng(list(key.encode())))
+            if len(waveform)
+            else waveform
+        )
+        for target, sound in zip(targets, (waveform, worse), strict=True):
+            heard = features(encoder, sound) if len(sound) else np.zeros((0, encoder.channels), np.float32)
+            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            with part.open("wb") as stream:
+                np.save(stream, heard.astype(np.float16))
+            part.replace(target)
+    return [np.load(target, allow_pickle=False).astype(np.float32) for target in targets]

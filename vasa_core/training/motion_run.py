@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from vasa_core.training.motion_data import MotionClip, load_clips
 from vasa_core.training.motion_loop import estimate, run_training
 from vasa_core.training.motion_scores import sample_scores
 from vasa_core.training.motion_sheet import LipSheet
+from vasa_core.training.motion_speech import spoken_clips
 
 LIP_CORNERS = (61, 291)  # landmarks
 CARD, SCORES = "MODEL_CARD.md", "scores.json"
@@ -42,6 +43,8 @@ def train_motion(
     cache: Path,
     run: Path | None = None,
     start: Path | None = None,
+    speech: Sequence[Path] = (),
+    teacher: Path | None = None,
     progress: Progress | None = None,
     dry_run: bool = False,
 ) -> dict[str, float]:
@@ -50,20 +53,26 @@ def train_motion(
     Of many processes that a launcher started, only the main one writes and scores; the others return nothing.
     out: checkpoint folder. checkpoints: folder of the face model. cache: keeps what was computed from each clip. run:
     folder of the run's record, by default out/training/<name> of the working folder; repeating the call resumes from
-    it. start: checkpoint of a motion model to start from, where its weights fit. progress: (share done, line of text).
-    dry_run: train one step, write nothing but the clips' cache, and return what the run would take (see `estimate`).
+    it. start: checkpoint of a motion model to start from, where its weights fit. speech: folders of read speech with
+    transcripts; the motion model `teacher` makes their lips, by default that of `checkpoints`. progress: (share done,
+    line of text). dry_run: train one step, write nothing but the clips' cache, and return what the run would take (see
+    `estimate`).
     Raises InputError for a bad config, folders without usable clips or too little memory.
     """
     config.validate()
     accelerator = accelerator_of(config.half)
     face = MeshFaceModel.load(checkpoints)
     with accelerator.main_process_first():  # the others find its cache
-        clips, _ = load_clips(data, face, open_encoder(encoder), cache, face.basis.mirror)
+        hears = open_encoder(encoder)
+        clips, _ = load_clips(data, face, hears, cache, face.basis.mirror)
+        spoken = spoken_clips(speech, teacher or checkpoints / "motion", hears, face.basis, cache) if speech else []
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     gaps = lip_gaps(face.basis.dynamics)
     widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
     lip_moves = np.concatenate([gaps, widths], 1)  # (E, pairs + 1)
-    trainer = MotionTrainer(clips, config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator)
+    trainer = MotionTrainer(
+        [*clips, *spoken], config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator
+    )
     check_memory(trainer.memory_needed(), accelerator.device, trainer.part_size)
     if dry_run:
         made = estimate(trainer)
@@ -98,7 +107,8 @@ def write_card(
     from_ = f" --start {start}" if start else ""
     command = (
         f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
-        f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed}"
+        f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed} "
+        f"--learning-rate {config.learning_rate:g} --lips {config.lips:g}"
     )
     lines = [
         "# Motion model",

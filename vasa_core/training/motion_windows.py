@@ -43,13 +43,15 @@ class Augmentation:
     """What makes more voices of few. stretch: log of the most by which a window is slowed down or sped up.
 
     audio_drop: share of the speech features that are lost in a window. audio_shift, audio_noise: spread of a change of
-    the normalised features, one for a window, as of another voice, and one for each frame.
+    the normalised features, one for a window, as of another voice, and one for each frame. dirty: share of windows
+    whose sound is heard in noise, rooms or other voices, where a clip has that.
     """
 
     stretch: float = 0.0
     audio_drop: float = 0.0
     audio_shift: float = 0.0
     audio_noise: float = 0.0
+    dirty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class _Cut:
 
 def statistics(clips: list[MotionClip], window: int) -> Statistics:
     """Normalisation from the training clips: heads that sit still on purpose do not count for the head's channels."""
-    lively = [clip for clip in clips if not clip.still and not clip.spinning] or clips
+    filmed = [clip for clip in clips if not clip.made] or clips
+    lively = [clip for clip in filmed if not clip.still and not clip.spinning] or filmed
     mean, std = _moments([part for clip in lively for part in _centred(clip.x, window)])
-    mean[EXPRESSION], std[EXPRESSION] = (m[EXPRESSION] for m in _moments([clip.x for clip in clips]))
+    mean[EXPRESSION], std[EXPRESSION] = (m[EXPRESSION] for m in _moments([clip.x for clip in filmed]))
     mean[POSE], mean[GAZE] = 0, 0  # their zero is the usual pose and the camera
     heard = [clip.audio for clip in clips if clip.synced]
     channels = clips[0].audio.shape[1]
@@ -101,6 +104,8 @@ class WindowSampler:
         self._augmentation = augmentation or Augmentation()
         self._statistics = {name: value.numpy() for name, value in vars(statistics).items()}
         self._seed = seed
+        self._made = [clip for clip in clips if clip.made]
+        clips = [clip for clip in clips if not clip.made] or clips
         talkers = [clip for clip in clips if not clip.spinning]
         self._lively = [clip for clip in talkers if not clip.still] or talkers or clips
         self._heard = [clip for clip in self._lively if clip.synced]
@@ -108,19 +113,19 @@ class WindowSampler:
         self._still = [clip for clip in clips if clip.synced and clip.still]
 
     def batch(self, step: int, size: int) -> Batch:
-        """`size` windows: about half from lively clips with their own sound, the rest with a part borrowed."""
+        """`size` windows: most from lively clips with their own sound, the rest with a head or no sound of its own."""
         rng = np.random.default_rng([self._seed, step])
         return _stack([self._window(rng) for _ in range(size)])
 
     def _window(self, rng: np.random.Generator) -> Batch:
-        kinds = [(self._heard, 0.5), (self._still, 0.37), (self._silent, 0.13)]
+        kinds = [(self._heard, 0.5), (self._still, 0.37), (self._silent, 0.13), (self._made, 0.3)]
         kinds = [(clips, share) for clips, share in kinds if clips] or [(self._lively, 1.0)]
         shares = np.array([share for _, share in kinds])
         clips, _ = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
         cut = self._cut(_pick(rng, clips), rng)
         x, inside = cut.x.copy(), cut.inside.copy()
         weight = np.ones(x.shape, np.float32)
-        if clips is self._still:
+        if clips is self._still or clips is self._made:
             head = self._cut(_pick(rng, self._heard or self._lively), rng)
             x[:, _HEAD], inside = head.x[:, _HEAD], inside & head.inside
             weight[:, _HEAD] = BORROWED_WEIGHT
@@ -136,9 +141,9 @@ class WindowSampler:
         place = np.clip(times, 0, n - 1)
         source = clip.mirrored if clip.mirrored is not None and rng.random() < 0.5 else clip.x
         inside = (times >= 0) & (times <= n - 1)
-        return _Cut(
-            clip, between(source, place), between(clip.audio, place), inside, clip.valid[np.rint(place).astype(int)]
-        )
+        heard = clip.dirty if clip.dirty is not None and rng.random() < self._augmentation.dirty else clip.audio
+        valid = clip.valid[np.rint(place).astype(int)]
+        return _Cut(clip, between(source, place), between(heard, place), inside, valid)
 
     def _changed(
         self, audio: Float[np.ndarray, "frames audio"], rng: np.random.Generator

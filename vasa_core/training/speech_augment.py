@@ -114,8 +114,6 @@ def dirty(
         sound = np.sign(sound) * np.log1p(255 * np.abs(sound).clip(0, 1)) / np.log(256)
         sound = np.round(sound * 127) / 127
         sound = np.sign(sound) * (256 ** np.abs(sound) - 1) / 255
-    if rng.random() < 0.1:  # it begins now
-        sound[: int(rng.integers(len(sound) // 2))] = 0
     return sound.clip(-1, 1).astype(np.float32)
 
 
@@ -148,6 +146,9 @@ class SpeechCrops(IterableDataset):
             clean, phones, teacher = clean_crop(utterance, first, speed)
             other = self._utterances[int(rng.integers(len(self._utterances)))]
             noise, _, _ = clean_crop(other, int(rng.integers(max(1, len(other.labels)))))
-            rows.append((dirty(clean, noise, rng), phones, teacher, voice_of(clean)))
+            heard = dirty(clean, noise, rng)
+            if rng.random() < 0.1:  # it begins now
+                heard[: int(rng.integers(len(heard) // 2))] = 0
+            rows.append((heard, phones, teacher, voice_of(clean)))
         parts = [torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True)]
         return SpeechBatch(parts[0], parts[1], parts[2], parts[3])

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float16, Int, Int16
 
-from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner, held_out_voice, spoken_words, transcripts
 from vasa_core.audio.features import SpeechEncoder, features
 from vasa_core.audio.phones import STEP_SECONDS, UNKNOWN, Phone, step_labels
 from vasa_core.config import InputError
@@ -26,7 +26,6 @@ from vasa_core.training.synthesis import Synthesiser
 from vasa_core.training.tracking import find_clips
 
 STEP = round(STEP_SECONDS * SAMPLE_RATE)  # samples
-HELD_OUT = 26  # of 256: a tenth of the voices
 _SPEEDS = (0.8, 1.25)  # of synthetic speech
 _LONGEST = 20.0  # seconds of an utterance
 
@@ -146,4 +145,4 @@ def _key(path: Path) -> str:
 
 
 def _split(voice: str) -> str:
-    return "val" if hashlib.sha256(voice.encode()).digest()[0] < HELD_OUT else "train"
+    return "val" if held_out_voice(voice) else "train"
