@@ -91,7 +91,7 @@ def test_the_head_alone_is_taken_back_again() -> None:
     grid = identity_grid(6, SHAPE, pose.device) * torch.tensor([1, 1, 0.3])
     back = to_posed_above_neck(to_canonical_above_neck(grid, pose, REACH), pose, REACH)
     off = (back - grid).norm(dim=-1)
-    assert off.median() < 1e-5 and off.mean() < 0.01  # of half the cube's side; the neck alone is not quite right
+    assert off.median() < 1e-5 and off.mean() < 0.02  # of half the cube's side; the neck alone is not quite right
     above = (grid[..., 1] < -0.2) & (grid[..., 0].abs() < 0.4)
     assert off[above].max() < 1e-5
 

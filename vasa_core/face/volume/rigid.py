@@ -17,14 +17,8 @@ from vasa_core.face.pose import LOG_DISTANCE, ROLL, SHIFT_X, SHIFT_Y
 
 FACE_CENTRE = (0.0, 0.3, -0.15)  # the middle of the face's front, in face widths from the canonical origin
 FACE_REACH = 0.65  # half the side of the square around it, brows to chin of an open mouth
-BODY_POSE = (
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    -0.13,
-    1.0,
-)  # about a head and shoulders' looking ahead; all of the picture is in the cube
+# About that of a head and shoulders that look ahead; all of the picture is in the cube.
+BODY_POSE = (0.0, 0.0, 0.0, 0.0, -0.13, 1.0)
 NECK = (0.85, 1.3)  # face widths below the canonical origin: to the first all moves with the head, from the second none
 SHOULDER = (0.5, 0.8)  # face widths beside it: from there on shoulders reach higher, by so much each
 _INVERSIONS = 3  # steps to where the neck came from
