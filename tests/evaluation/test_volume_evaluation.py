@@ -13,7 +13,15 @@ import torch
 
 from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.evaluation.volume import distinct_first, measure_volume, strangers
-from vasa_core.evaluation.volume_drawing import Drawer, FaceReader, HeldOutFace, enlarged, mixed, prepare_subject
+from vasa_core.evaluation.volume_drawing import (
+    Drawer,
+    FaceReader,
+    HeldOutFace,
+    MeshDrawer,
+    enlarged,
+    mixed,
+    prepare_subject,
+)
 from vasa_core.evaluation.volume_figures import (
     Faces,
     correlation,
@@ -215,6 +223,11 @@ def test_people_come_in_turn_and_strangers_are_somebody_else(filmed: list[HeldOu
     corner = first.pictures[0][:4, :4][first.mattes[0][:4, :4] == 0]
     assert np.all(np.abs(corner.astype(int) - 128) <= 1)
     assert enlarged(first.pictures[0]).shape == (512, 512, 3)
+    mesh = MeshDrawer(bundled_mesh())
+    portrait = mesh.appear(first)
+    again, swapped = mesh.draw_mixed(portrait, first, first, [(1, 1), (1, 2)])
+    np.testing.assert_array_equal(again, mesh.draw(portrait, first, [1])[0])
+    assert (swapped != again).any()
 
 
 def test_a_measurement_end_to_end(filmed: list[HeldOutFace], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ SIZE, FRAMES = 32, 5
 MICRO = replace(
     PRESETS["tiny-128"],
     image=SIZE,
-    side=8,
+    side=SIZE,
     depth=8,
     warp_depth=8,
     warp_side=8,

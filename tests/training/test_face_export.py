@@ -15,7 +15,7 @@ from vasa_core.face.engine import WEIGHTS_KEY
 from vasa_core.face.volume.config import preset
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume, save_volume
 
-CONFIG = dataclasses.replace(preset("tiny-128"), image=64, side=16, warp_side=8, appearance_widths=(8, 8, 16))
+CONFIG = dataclasses.replace(preset("tiny-128"), image=64, side=64, warp_side=8, appearance_widths=(8, 8, 16))
 
 
 @pytest.mark.parametrize("batch", [1, 2])

@@ -83,7 +83,7 @@ class _Measurement:
         self.drawer, self.mesh, self.reader, self.distance, self.who = drawer, mesh, reader, distance, who
         self.clips: list[dict[str, Values]] = []
         self.moved: list[Float[np.ndarray, " n"]] = []
-        self.same, self.others = _Swaps(), _Swaps()
+        self.same, self.others, self.mesh_same, self.mesh_others = _Swaps(), _Swaps(), _Swaps(), _Swaps()
         self.consistency: list[dict[str, float]] = []
         self.identity: dict[str, list[tuple[float, float]]] = {}
         self.rows: list[UInt8[np.ndarray, "_ _ 3"]] = []
@@ -105,10 +105,10 @@ class _Measurement:
         seen["truth"] = subject.real[np.arange(1, len(subject))]
         self.clips.append(self._reenactment(subject, pictures, seen))
         self.moved.append(subject.moved[1:])
-        self._swap(subject, subject, self.same)
+        self._swap(subject, subject, portrait, self.same, self.mesh_same)
         self._consistency(subject)
         if other is not None:
-            self._swap(subject, other, self.others)
+            self._swap(subject, other, portrait, self.others, self.mesh_others)
             self._strangers(subject, other, (render, seen["render"]))
         self._draw_row(subject, other, pictures, portrait)
 
@@ -132,13 +132,15 @@ class _Measurement:
                 found[kind]["distance"] = far
         return found
 
-    def _swap(self, posed: Subject, moving: Subject, swaps: _Swaps) -> None:
-        """The one person with own pose and the dynamics of `moving`, which may be the same person."""
+    def _swap(self, posed: Subject, moving: Subject, portrait: Portrait, swaps: _Swaps, mesh_swaps: _Swaps) -> None:
+        """The one person, whose portrait it is, with own pose and the dynamics of `moving`, maybe the same person."""
         pairs = list(dict.fromkeys(pair for o in ("lips", "eyes") for pair in _pairs(posed, moving, o)))
         if pairs:
             drawn = self.drawer.draw(posed.appearance, mixed(posed.labels, moving.labels, pairs))
             first, second = (np.array(index) for index in zip(*pairs, strict=True))
             swaps.add(self.reader(drawn), posed.real[first], moving.real[second])
+            by_mesh = self.mesh.draw_mixed(portrait, posed, moving, pairs)
+            mesh_swaps.add(self.reader(by_mesh), posed.real[first], moving.real[second])
 
     def _consistency(self, subject: Subject) -> None:
         """Pose of i and dynamics of j drawn from frame i and from frame j (VASA-1's l_consist)."""
@@ -228,6 +230,8 @@ def measure_volume(
         "reenactment": summarise_reenactment(measured.clips, measured.moved),
         "swap_same_person": measured.same.scores(),
         "swap_two_people": measured.others.scores(),
+        "mesh_swap_same_person": measured.mesh_same.scores(),
+        "mesh_swap_two_people": measured.mesh_others.scores(),
         "consistency": {
             name: float(np.nanmean([pair[name] for pair in measured.consistency]))
             for name in (measured.consistency[0] if measured.consistency else ())

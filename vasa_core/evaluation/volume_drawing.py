@@ -146,10 +146,24 @@ class MeshDrawer:
         self, portrait: Portrait, driving: Subject, frames: Sequence[int], identity: Identity | None = None
     ) -> Pictures:
         """The portrait in the motion of some frames, at their size. identity: the driving person's, or read of them."""
-        side = driving.pictures.shape[1]
-        points = in_enlarged(driving.landmarks, side)
-        motion = self._face.encode_landmarks(points, (PORTRAIT_SIZE, PORTRAIT_SIZE), identity)[1]
-        drawn = self._face.decode(portrait, Motion(motion.pose[list(frames)], motion.dynamics[list(frames)]))
+        motion = self._motion(driving, identity)
+        shown = Motion(motion.pose[list(frames)], motion.dynamics[list(frames)])
+        return self._decoded(portrait, shown, driving.pictures.shape[1])
+
+    def draw_mixed(
+        self, portrait: Portrait, posed: Subject, moving: Subject, pairs: Sequence[tuple[int, int]]
+    ) -> Pictures:
+        """The portrait with the pose of frame a of `posed` and the dynamics of frame b of `moving`, for each (a, b)."""
+        first, second = (list(index) for index in zip(*pairs, strict=True))
+        mixed_motion = Motion(self._motion(posed).pose[first], self._motion(moving).dynamics[second])
+        return self._decoded(portrait, mixed_motion, posed.pictures.shape[1])
+
+    def _motion(self, subject: Subject, identity: Identity | None = None) -> Motion:
+        points = in_enlarged(subject.landmarks, subject.pictures.shape[1])
+        return self._face.encode_landmarks(points, (PORTRAIT_SIZE, PORTRAIT_SIZE), identity)[1]
+
+    def _decoded(self, portrait: Portrait, motion: Motion, side: int) -> Pictures:
+        drawn = self._face.decode(portrait, motion)
         return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in drawn])
 
 

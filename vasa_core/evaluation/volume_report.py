@@ -93,7 +93,7 @@ def volume_table(result: dict[str, Any]) -> str:
         f"> {OPENING_DIFFERENCE:g} % of face height"
     )
     for part, title in (("swap_same_person", "same person"), ("swap_two_people", "two people")):
-        lines += _swap_lines(title, result[part])
+        lines += _swap_lines(title, result[part], result[f"mesh_{part}"])
     consistency = result["consistency"]
     if consistency["pairs"]:
         lines.append(
@@ -124,12 +124,13 @@ def _count(reenactment: dict[str, Any], part: str) -> int:
     return reenactment["frames"] if part == "all" else reenactment["gain_when_moved"]["render"]["frames"]
 
 
-def _swap_lines(title: str, scores: dict[str, Any]) -> list[str]:
+def _swap_lines(title: str, scores: dict[str, Any], mesh: dict[str, Any]) -> list[str]:
     if not scores:
         return [f"{title}: no pair of frames differs enough"]
     lines = [f"{title} ({scores['pairs']} pairs, face found in {_number(scores['found'])})"]
     for name in ("pose", "lips", "eyes"):
-        lines.append(f"  {name:8}as its own frame in {_number(scores[f'{name}_kept'])} of {scores[f'{name}_pairs']}")
+        share, by_mesh = _number(scores[f"{name}_kept"]), _number(mesh[f"{name}_kept"])
+        lines.append(f"  {name:8}as its own frame in {share} of {scores[f'{name}_pairs']}, by the mesh in {by_mesh}")
     for name in ("yaw", "pitch", "lips", "eyes"):
         follows, leaks = _number(scores[f"{name}_follows"]), _number(scores[f"{name}_leaks"])
         lines.append(f"  {name:8}correlation with its own frame {follows}, with the other {leaks}")

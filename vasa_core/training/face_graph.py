@@ -21,7 +21,7 @@ from vasa_core.training.losses.adversarial import Verdict, adversarial_loss, fea
 from vasa_core.training.losses.canonical import canonical_loss
 from vasa_core.training.losses.close_up import close_up_loss
 from vasa_core.training.losses.cross_identity import cross_identity_loss
-from vasa_core.training.losses.guided import guided_loss
+from vasa_core.training.losses.guided import guided_loss, torn_loss
 from vasa_core.training.losses.identity_perceptual import IdentityDescriptor, identity_perceptual_loss
 from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
 from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
@@ -37,8 +37,8 @@ class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
     and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
     k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
-    is. guided: how far off both warps move landmarks, in face widths. dynamics: z_dyn that j and k were moved by;
-    reread: read again from `driven` and `crossed`. None: not asked for."""
+    is. guided: how far off both warps move landmarks, in face widths; offsets: those of both. dynamics: z_dyn that j
+    and k were moved by; reread: read again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
@@ -50,6 +50,7 @@ class Renders(NamedTuple):
     read: Float[Tensor, "_frames dynamics"]
     taught: Float[Tensor, "_frames dynamics"]
     guided: Float[Tensor, "_warps 478 3"]
+    offsets: Float[Tensor, "_warps 3 z y x"]
     dynamics: tuple[Tensor, Tensor] | None
     reread: tuple[Tensor, Tensor] | None
 
@@ -89,7 +90,7 @@ class FaceGraph(nn.Module):
         outward = nets.from_canonical(driver.dynamics, identity)
         canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
         driven = nets.render(canonical, identity, driver, outward)
-        guided = self.astray(inward, i, outward, j)
+        guided, offsets = self.astray(inward, i, outward, j), torch.cat([inward, outward])
         posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
             own = nets.identity_code(j.image)
@@ -102,7 +103,9 @@ class FaceGraph(nn.Module):
             crossed = nets.render(canonical, identity, stranger)
             moved = driver.dynamics, stranger.dynamics
             reread = nets.dynamics(over_grey(driven), j.pose), nets.dynamics(over_grey(crossed), k.pose)
-        return Renders(driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, moved, reread)
+        return Renders(
+            driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, offsets, moved, reread
+        )
 
     def astray(
         self, inward: Float[Tensor, "b 3 z y x"], source: Views, outward: Float[Tensor, "b 3 z y x"], driver: Views
@@ -133,7 +136,7 @@ class Criteria:
         found = {
             "pixel": pixel_loss(painted, j.image, j.matte),
             "alpha": alpha_loss(renders.driven[:, 3:], j.matte),
-            "guided": guided_loss(renders.guided),
+            "guided": guided_loss(renders.guided) + torn_loss(renders.offsets),
             "taught": F.smooth_l1_loss(renders.read, renders.taught.detach()),
         }
         if renders.poses is not None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
 from vasa_core.training.face_batches import FaceBatches, Views
-from vasa_core.training.losses.guided import guided_loss
+from vasa_core.training.losses.guided import guided_loss, torn_loss
 
 RATE, LEAST_RATE, WARMUP = 2e-3, 0.02, 20
 BETAS = (0.9, 0.99)
@@ -23,7 +23,8 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
     """Train both warps, the teacher and the facial-dynamics encoder for so many steps; returns each step's error of the
     warps, in face widths. Every process does the same, so that all go on alike."""
     graph = trainer.plain_graph.train()
-    parts = (graph.adapter, graph.networks.to_canonical, graph.networks.from_canonical, graph.networks.dynamics)
+    nets = graph.networks
+    parts = (graph.adapter, nets.to_canonical, nets.from_canonical, nets.dynamics, nets.head_pose)
     parameters = [value for part in parts for value in part.parameters()]
     optimiser = torch.optim.AdamW(parameters, betas=BETAS)
     batches = FaceBatches(trainer.clips, trainer.config.batch, trainer.config.seed + 1)
@@ -35,13 +36,18 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
         with torch.random.fork_rng(devices=[]), trainer.accelerator.autocast():
             torch.manual_seed(step)  # of dropout
             with torch.no_grad():
-                identity = graph.networks.identity_code(frames.image)
-            taught, read = graph.adapter(frames.dynamics).float(), graph.networks.dynamics(frames.seen, frames.aim)
-            inward = graph.networks.to_canonical(taught, identity)
-            outward = graph.networks.from_canonical(taught, identity)
+                identity = nets.identity_code(frames.image)
+            taught, read = graph.adapter(frames.dynamics).float(), nets.dynamics(frames.seen, frames.aim)
+            inward = nets.to_canonical(taught, identity)
+            outward = nets.from_canonical(taught, identity)
             guided = guided_loss(graph.astray(inward, frames, outward, frames))
-            loss = trainer.config.weights.guided * guided
-            loss = loss + trainer.config.weights.taught * F.smooth_l1_loss(read, taught.detach())
+            losses = {
+                "guided": guided + torn_loss(torch.cat([inward, outward])),
+                "taught": F.smooth_l1_loss(read, taught.detach()),
+            }
+            if graph.poses:
+                losses["head_pose"] = F.l1_loss(nets.head_pose(frames.seen).float(), frames.pose)
+            loss = trainer.config.weights.total(losses)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

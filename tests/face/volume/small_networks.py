@@ -9,9 +9,10 @@ from vasa_core.face.volume.config import preset
 SMALL = dataclasses.replace(
     preset("tiny-128"),
     image=64,
-    side=16,
+    side=64,
     warp_side=8,
     appearance_widths=(8, 8, 16),
+    warp_widths=(16, 16, 8),
     identity_widths=(8, 8, 16, 16),
     pose_widths=(8, 8, 16, 16),
     dynamics_widths=(8, 8, 16, 16),
@@ -19,4 +20,5 @@ SMALL = dataclasses.replace(
     pooled=2,
     dropout=0.1,
     decoder_widths=(16, 8, 8),
+    unet_widths=(8, 16),
 )

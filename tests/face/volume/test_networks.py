@@ -46,7 +46,7 @@ def test_shapes_and_ranges_of_tiny() -> None:
         networks.identity_code(image),
         networks.motion_code(image),
     )
-    assert volume.shape == (2, 16, 8, 32, 32)
+    assert volume.shape == (2, 8, 4, 128, 128)
     assert identity.shape == (2, 128) and motion.pose.shape == (2, 6) and motion.dynamics.shape == (2, 128)
     canonical = networks.canonical(volume, identity, motion)
     assert canonical.shape == volume.shape
@@ -116,7 +116,7 @@ def test_a_driver_gives_nothing_but_its_motion_code() -> None:
 
 def test_pose_acts_only_by_the_rigid_part() -> None:
     """Half a turn of roll turns the picture's volume and nothing else: the learned offsets know no pose."""
-    networks = small().eval()
+    networks = VolumeNetworks(dataclasses.replace(SMALL, body_stays=False)).eval()
     identity, motion = networks.identity_code(images(1)), networks.motion_code(images(1))
     canonical = networks.appearance_volume(images(1))
     upright = torch.tensor([[0, 0, 0, 0, 0, log(2 * SMALL.reach)]])
@@ -220,9 +220,11 @@ def test_unknown_presets_are_named() -> None:
         preset("huge")
 
 
-@pytest.mark.parametrize("wrong", [{"decoder_widths": (8, 8)}, {"appearance_widths": (8,)}, {"depth": 4}])
+@pytest.mark.parametrize(
+    "wrong", [{"carries_colours": False, "side": 16, "decoder_widths": (8, 8)}, {"side": 16}, {"depth": 2}]
+)
 def test_sides_that_do_not_fit_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=next(iter(wrong))):
+    with pytest.raises(InputError, match=list(wrong)[-1]):
         dataclasses.replace(SMALL, **wrong)
 
 
@@ -248,15 +250,14 @@ def test_paper_256_is_paper_512_for_smaller_images() -> None:
 def test_tiny_is_within_its_budget() -> None:
     rows = describe(TINY)
     assert 3e6 < rows[-1].parameters < 6e6
-    assert 0.8e9 < rows[-1].multiply_adds < 1.05e9
+    assert 1.0e9 < rows[-1].multiply_adds < 1.2e9
 
 
 def test_counted_multiply_adds_of_a_known_layer() -> None:
     """The decoder of SMALL by hand: k^2 * inputs * outputs * pixels of each convolution."""
-    flat = 128 * 16 + 2 * 9 * 16 * 16
+    flat = 8 * 4 * 4**2 * 16 + 2 * 9 * 16 * 16  # 4 x 4 voxels of 4 depths folded into channels
     at_32 = 9 * 16 * 8 + 9 * 8 * 8
-    at_64 = 9 * 8 * 8 + 9 * 8 * 8 + 9 * 8 * 4
+    at_64 = 9 * 8 * 8 + 9 * 8 * 8 + 9 * 8 * (4 + 4 + 1)  # colour and alpha, and shares of 4 depths and of the painted
     styles = 128 * 2 * (16 + 8 + 8)
-    unfolds = 16**2 * 9 * 16 * (4 * 4**2) + 32**2 * 9 * 8 * (4 * 2**2)
-    expected = 16**2 * (flat + 16 * 8) + 32**2 * at_32 + 64**2 * at_64 + styles + unfolds
+    expected = 16**2 * (flat + 16 * 8) + 32**2 * at_32 + 64**2 * at_64 + styles
     assert {row.name: row.multiply_adds for row in describe(SMALL)}["decoder"] == expected

@@ -14,13 +14,13 @@ from vasa_core.face.volume.rigid import (
     FACE_CENTRE,
     FACE_REACH,
     face_square,
-    forward_grid,
     identity_grid,
-    inverse_grid,
     rotation_matrix,
     sample,
     to_canonical,
+    to_canonical_above_neck,
     to_posed,
+    to_posed_above_neck,
 )
 
 REACH = 1.5
@@ -34,6 +34,16 @@ def poses(count: int) -> Tensor:
     return torch.tensor(REST) + spread * noise
 
 
+def forward_grid(pose: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Where each posed voxel lies in the canonical cube."""
+    return to_canonical(identity_grid(len(pose), shape, pose.device), pose, REACH)
+
+
+def inverse_grid(pose: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Where each canonical voxel lies in the posed cube."""
+    return to_posed(identity_grid(len(pose), shape, pose.device), pose, REACH)
+
+
 def test_rotation_is_the_numpy_one() -> None:
     angles = poses(20)[:, :3]
     expected = numpy_pose.rotation_matrix(angles.double().numpy())
@@ -43,8 +53,8 @@ def test_rotation_is_the_numpy_one() -> None:
 def test_the_resting_pose_is_the_identity() -> None:
     rest = torch.tensor([REST])
     identity = identity_grid(1, SHAPE, torch.device("cpu"))
-    torch.testing.assert_close(forward_grid(rest, SHAPE, REACH), identity)
-    torch.testing.assert_close(inverse_grid(rest, SHAPE, REACH), identity)
+    torch.testing.assert_close(forward_grid(rest, SHAPE), identity)
+    torch.testing.assert_close(inverse_grid(rest, SHAPE), identity)
     volume = torch.rand(1, 3, *SHAPE)
     torch.testing.assert_close(sample(volume, identity), volume, atol=1e-5, rtol=0.0)
 
@@ -65,12 +75,33 @@ def test_the_directions_are_inverse() -> None:
     torch.testing.assert_close(to_posed(to_canonical(points, pose, REACH), pose, REACH), points, atol=1e-5, rtol=0.0)
 
 
+def test_the_head_turns_and_the_body_stays() -> None:
+    pose = poses(6)
+    places = torch.rand(6, 200, 3, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    head = places * torch.tensor([0.3, 0.5, 0.3])
+    torch.testing.assert_close(to_posed_above_neck(head, pose, REACH), to_posed(head, pose, REACH))
+    body = places * torch.tensor([1.0, 0.05, 0.3]) + torch.tensor([0, 0.95, 0])
+    found = to_posed_above_neck(body, pose, REACH)
+    assert torch.equal(found, to_posed_above_neck(body, pose.flip(0), REACH))
+    assert not torch.allclose(found, to_posed(body, pose, REACH), atol=0.05)
+
+
+def test_the_head_alone_is_taken_back_again() -> None:
+    pose = poses(6) * torch.tensor([0.4, 0.4, 0.4, 1, 1, 1]) - torch.tensor([0, 0, 0, 0, 0.3, 0])
+    grid = identity_grid(6, SHAPE, pose.device) * torch.tensor([1, 1, 0.3])
+    back = to_posed_above_neck(to_canonical_above_neck(grid, pose, REACH), pose, REACH)
+    off = (back - grid).norm(dim=-1)
+    assert off.median() < 1e-5 and off.mean() < 0.02  # of half the cube's side; the neck alone is not quite right
+    above = (grid[..., 1] < -0.2) & (grid[..., 0].abs() < 0.4)
+    assert off[above].max() < 1e-5
+
+
 def test_posing_and_unposing_a_volume_gives_it_back_inside() -> None:
     pose = poses(2)
     away = identity_grid(2, SHAPE, pose.device) - torch.tensor([0.2, -0.1, 0.1])
     ball = torch.exp(-away.square().sum(-1) / 0.2)[:, None]
-    there = sample(ball, forward_grid(pose, SHAPE, REACH))
-    back = sample(there, inverse_grid(pose, SHAPE, REACH))
+    there = sample(ball, forward_grid(pose, SHAPE))
+    back = sample(there, inverse_grid(pose, SHAPE))
     inside = ball > 0.3
     assert (there - ball).abs().max() > 0.2
     assert (back - ball)[inside].abs().max() < 0.06
@@ -86,7 +117,7 @@ def test_a_bright_voxel_appears_where_project_puts_it(seed: int) -> None:
     volume = torch.zeros(1, 1, *shape)
     volume[0, 0, index[0], index[1], index[2]] = 1
     point = identity_grid(1, shape, torch.device("cpu"))[0, index[0], index[1], index[2]] * REACH
-    seen = sample(volume, forward_grid(pose, shape, REACH))[0, 0].sum(0)  # (64, 64), depth added up
+    seen = sample(volume, forward_grid(pose, shape))[0, 0].sum(0)  # (64, 64), depth added up
     rows, columns = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij")
     found = [float((axis * seen).sum() / seen.sum()) for axis in (columns, rows)]
     expected = numpy_pose.project(point[None, None].double().numpy(), pose.double().numpy(), (64, 64))[0, 0, :2]
@@ -96,14 +127,14 @@ def test_a_bright_voxel_appears_where_project_puts_it(seed: int) -> None:
 
 def test_grids_are_exact_under_autocast() -> None:
     pose = poses(2)
-    exact = forward_grid(pose, SHAPE, REACH)
+    exact = forward_grid(pose, SHAPE)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(forward_grid(pose, SHAPE, REACH), exact)
+        assert torch.equal(forward_grid(pose, SHAPE), exact)
 
 
 def test_gradient_reaches_the_pose() -> None:
     pose = poses(1).requires_grad_()
-    sample(torch.rand(1, 1, *SHAPE), forward_grid(pose, SHAPE, REACH)).square().sum().backward()
+    sample(torch.rand(1, 1, *SHAPE), forward_grid(pose, SHAPE)).square().sum().backward()
     assert pose.grad is not None and (pose.grad != 0).all()
 
 

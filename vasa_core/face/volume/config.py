@@ -19,12 +19,14 @@ class VolumeConfig:
     """Widths are channels, depths residual blocks a stage. Encoders of codes are ResNets of four stages.
 
     image: side in px. channels, depth, side: the volume's C, D, and H = W. reach: half the side of the canonical cube,
-    in face widths. pooled: side to which the ResNets' last features are averaged before the code is read from them.
-    appearance_widths: stem, then one a block, each followed by halving until the volume's side is reached.
-    unet_stride: the 3D U-Net works on the volume reduced by it. decoder_widths: at the volume's side, then at each
-    doubling; decoder_styled, decoder_unfolds: see `decoder`. groups: of GroupNorm, at most. warp_centre, warp_reach:
-    middle and half the side of the cube that the learned warps cover, in face widths from the canonical origin; outside
-    it they move nothing.
+    in face widths; depth_reach: half its depth; body_stays: head pose moves the head alone. pooled: side to which the
+    ResNets' last features are averaged before the code is read from them. appearance_widths: stem, then one a block,
+    each followed by halving until the volume's side is reached; a coarser side is enlarged to it. carries_colours: the
+    volume's first three channels are the picture's own colours, which the decoder composes pictures of. unet_stride:
+    the 3D U-Net works on the volume reduced by it; unet_placed: it knows where in canonical space it is.
+    decoder_widths: at the first side, then at each doubling up to the image's; decoder_styled: see `decoder`. groups:
+    of GroupNorm, at most. warp_centre, warp_reach: middle and half the side of the cube that the learned warps cover,
+    in face widths from the canonical origin; outside it they move nothing.
     """
 
     image: int
@@ -34,6 +36,7 @@ class VolumeConfig:
     appearance_stride: int
     appearance_widths: tuple[int, ...]
     appearance_blocks: int
+    carries_colours: bool
     identity: int
     identity_widths: tuple[int, ...]
     identity_depths: tuple[int, ...]
@@ -50,24 +53,28 @@ class VolumeConfig:
     warp_side: int
     unet_widths: tuple[int, ...]
     unet_stride: int
+    unet_placed: bool
     decoder_widths: tuple[int, ...]
     decoder_blocks: int
     decoder_styled: bool
-    decoder_unfolds: bool
     groups: int
     reach: float = 1.5
+    depth_reach: float = 1.5
+    body_stays: bool = False
     warp_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
     warp_reach: float = 1.5
 
     def __post_init__(self) -> None:
         """Raises InputError if the sides do not fit together, or if a depth of 2 would come about (see volume_unet)."""
         drawn = self.side * 2 ** (len(self.decoder_widths) - 1)
-        if drawn != self.image:
-            raise InputError(f"decoder_widths draws {drawn} px; expected image, {self.image} px.")
+        if drawn % self.image:
+            raise InputError(f"decoder_widths draws {drawn} px; expected image, {self.image} px, or a multiple.")
+        if self.carries_colours and self.side != self.image:
+            raise InputError(f"side is {self.side}; expected image, {self.image}, of a volume that carries colours.")
         most = self.appearance_stride * 2 ** (len(self.appearance_widths) - 1)
         if self.image % self.appearance_stride or self.image > self.side * most:
             raise InputError(f"appearance_widths reduces {self.image} px by {most}; expected to side {self.side}.")
-        for name, depth in (("depth", self.depth // self.unet_stride), ("warp_depth", self.warp_depth)):
+        for name, depth in (("depth", self.depth), ("warp_depth", self.warp_depth)):
             if depth < 4 or depth & (depth - 1):
                 raise InputError(f"{name} makes grids {depth} deep; expected a power of two, at least 4.")
 
@@ -81,6 +88,7 @@ def _paper(image: int, side: int) -> VolumeConfig:
         appearance_stride=1,
         appearance_widths=(64, 128, 256, 512),
         appearance_blocks=6,
+        carries_colours=False,
         identity=512,
         identity_widths=(64, 128, 256, 512),
         identity_depths=(3, 4, 6, 3),
@@ -97,28 +105,29 @@ def _paper(image: int, side: int) -> VolumeConfig:
         warp_side=side,
         unet_widths=(96, 192, 384, 768),
         unet_stride=1,
+        unet_placed=False,
         decoder_widths=(512, 256, 128, 64),
         decoder_blocks=8,
         decoder_styled=False,
-        decoder_unfolds=False,
         groups=32,
     )
 
 
 # paper-256 has the same parameters as paper-512, tensor by tensor: training can go on from 256 to 512 px as in
-# MegaPortraits. tiny-128 is for a CPU: its warps cover the face alone, its 3D U-Net works at half the side, and z_dyn
-# reaches its decoder, which unfolds voxels into pixels as well.
+# MegaPortraits. tiny-128 is for a CPU: a shallow volume with a voxel a pixel, of few channels, three of them the
+# picture's own colours; what computes on it is coarser. Its warps cover the face alone, and z_dyn reaches its decoder.
 PRESETS = {
     "paper-512": _paper(512, 64),
     "paper-256": _paper(256, 32),
     "tiny-128": VolumeConfig(
         image=128,
-        channels=16,
-        depth=8,
-        side=32,
+        channels=8,
+        depth=4,
+        side=128,
         appearance_stride=2,
-        appearance_widths=(16, 32, 48),
+        appearance_widths=(16, 24, 24),
         appearance_blocks=1,
+        carries_colours=True,
         identity=128,
         identity_widths=(24, 48, 96, 192),
         identity_depths=(1, 1, 1, 1),
@@ -130,16 +139,18 @@ PRESETS = {
         dynamics_depths=(1, 1, 1, 1),
         pooled=4,
         dropout=0.0,
-        warp_widths=(32, 32, 16),
-        warp_depth=8,
-        warp_side=16,
-        unet_widths=(24, 64),
-        unet_stride=2,
-        decoder_widths=(64, 32, 16),
+        warp_widths=(32, 32, 24, 16),
+        warp_depth=4,
+        warp_side=32,
+        unet_widths=(16, 32),
+        unet_stride=4,
+        unet_placed=True,
+        decoder_widths=(48, 16),
         decoder_blocks=1,
         decoder_styled=True,
-        decoder_unfolds=True,
         groups=8,
+        depth_reach=0.5,
+        body_stays=True,
         warp_centre=(0.0, 0.3, 0.0),
         warp_reach=0.75,
     ),

@@ -25,7 +25,14 @@ from vasa_core.face.volume.decoder import Decoder
 from vasa_core.face.volume.dynamics import DynamicsEncoder
 from vasa_core.face.volume.head_pose import HeadPoseEncoder
 from vasa_core.face.volume.identity import IdentityEncoder
-from vasa_core.face.volume.rigid import forward_grid, identity_grid, sample, to_posed
+from vasa_core.face.volume.rigid import (
+    identity_grid,
+    sample,
+    to_canonical,
+    to_canonical_above_neck,
+    to_posed,
+    to_posed_above_neck,
+)
 from vasa_core.face.volume.volume_unet import VolumeUNet
 from vasa_core.face.volume.warp import WarpGenerator
 
@@ -85,9 +92,10 @@ class VolumeNetworks(nn.Module):
         The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
         """
         learned = self.to_canonical(motion.dynamics, identity) if offsets is None else offsets
-        grid = identity_grid(len(volume), self._shape, volume.device)
+        grid = self._voxels(volume)
         moved = grid + self.offsets_at(learned, grid)
-        warped = sample(volume, to_posed(moved, motion.pose, self.config.reach))
+        posed = to_posed_above_neck if self.config.body_stays else to_posed
+        warped = self._fetched(volume, posed(moved, motion.pose, self.config.reach))
         return self._run(self.volume_unet, warped)
 
     def render(
@@ -104,13 +112,10 @@ class VolumeNetworks(nn.Module):
         The two warps are one sampling: a posed voxel, turned back by the pose, then moved by the learned offsets.
         """
         learned = self.from_canonical(motion.dynamics, identity) if offsets is None else offsets
-        turned = forward_grid(motion.pose, self._shape, self.config.reach)
-        posed = sample(canonical, turned + self.offsets_at(learned, turned))
+        unposed = to_canonical_above_neck if self.config.body_stays else to_canonical
+        turned = unposed(self._voxels(canonical), motion.pose, self.config.reach)
+        posed = self._fetched(canonical, turned + self.offsets_at(learned, turned))
         return self._run(self.decoder, posed, motion.dynamics)
-
-    @property
-    def _shape(self) -> tuple[int, int, int]:
-        return self.config.depth, self.config.side, self.config.side
 
     def offsets_at(
         self, offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]
@@ -119,6 +124,22 @@ class VolumeNetworks(nn.Module):
         config = self.config
         where = (grid * config.reach - grid.new_tensor(config.warp_centre)) / config.warp_reach
         return sample(offsets, where).movedim(1, -1)
+
+    def _voxels(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b d h w 3"]:
+        """The middles of a volume's voxels, in units of half the cube's side in depth as well."""
+        shape = self.config.depth, self.config.side, self.config.side
+        return identity_grid(len(volume), shape, volume.device) * self._shallow(volume)
+
+    def _fetched(
+        self, volume: Float[Tensor, "b c z y x"], points: Float[Tensor, "b d h w 3"]
+    ) -> Float[Tensor, "b c d h w"]:
+        """A volume at points given as `_voxels` gives them; what lies before or behind it is as its outermost is."""
+        x, y, z = (points / self._shallow(volume)).unbind(-1)
+        last = 1 - 1 / self.config.depth
+        return sample(volume, torch.stack([x, y, z.clamp(-last, last)], -1))
+
+    def _shallow(self, volume: Tensor) -> Float[Tensor, " 3"]:
+        return torch.tensor([1, 1, self.config.depth_reach / self.config.reach], device=volume.device)
 
     def _run(self, part: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():

@@ -17,6 +17,11 @@ from vasa_core.face.pose import LOG_DISTANCE, ROLL, SHIFT_X, SHIFT_Y
 
 FACE_CENTRE = (0.0, 0.3, -0.15)  # the middle of the face's front, in face widths from the canonical origin
 FACE_REACH = 0.65  # half the side of the square around it, brows to chin of an open mouth
+# About that of a head and shoulders that look ahead; all of the picture is in the cube.
+BODY_POSE = (0.0, 0.0, 0.0, 0.0, -0.13, 1.0)
+NECK = (0.85, 1.3)  # face widths below the canonical origin: to the first all moves with the head, from the second none
+SHOULDER = (0.5, 0.8)  # face widths beside it: from there on shoulders reach higher, by so much each
+_INVERSIONS = 3  # steps to where the neck came from
 
 
 def rotation_matrix(angles: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:
@@ -47,21 +52,30 @@ def to_canonical(points: Float[Tensor, "b *n 3"], pose: Float[Tensor, "b 6"], re
     return moved.reshape(points.shape)
 
 
+def to_posed_above_neck(
+    points: Float[Tensor, "b *n 3"], pose: Float[Tensor, "b 6"], reach: float
+) -> Float[Tensor, "b *n 3"]:
+    """Canonical cube -> posed cube for the head alone: down the neck the pose fades, and the body stays in place."""
+    moved, still = to_posed(points, pose, reach), to_posed(points, _body_pose(pose), reach)
+    return still + _head_share(points * reach) * (moved - still)
+
+
+def to_canonical_above_neck(
+    points: Float[Tensor, "b *n 3"], pose: Float[Tensor, "b 6"], reach: float
+) -> Float[Tensor, "b *n 3"]:
+    """Posed cube -> canonical cube: the inverse of `to_posed_above_neck`, exactly for head and body, nearly between."""
+    moved, still = to_canonical(points, pose, reach), to_canonical(points, _body_pose(pose), reach)
+    found = (moved + still) / 2
+    for _ in range(_INVERSIONS):
+        found = still + _head_share(found * reach) * (moved - still)
+    return found
+
+
 def identity_grid(batch: int, shape: tuple[int, int, int], device: torch.device) -> Float[Tensor, "b d h w 3"]:
     """The voxel centres of a (depth, height, width) cube, in float32."""
     axes = [(2 * torch.arange(n, device=device, dtype=torch.float32) + 1) / n - 1 for n in shape]
     z, y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack([x, y, z], -1).expand(batch, *shape, 3)
-
-
-def forward_grid(pose: Float[Tensor, "b 6"], shape: tuple[int, int, int], reach: float) -> Float[Tensor, "b d h w 3"]:
-    """Where each posed voxel lies in the canonical cube: sampling a canonical volume there poses it."""
-    return to_canonical(identity_grid(len(pose), shape, pose.device), pose, reach)
-
-
-def inverse_grid(pose: Float[Tensor, "b 6"], shape: tuple[int, int, int], reach: float) -> Float[Tensor, "b d h w 3"]:
-    """Where each canonical voxel lies in the posed cube: sampling a posed volume there undoes the pose."""
-    return to_posed(identity_grid(len(pose), shape, pose.device), pose, reach)
 
 
 def sample(
@@ -84,6 +98,16 @@ def face_square(image: Float[Tensor, "b 3 h w"], pose: Float[Tensor, "b 6"], sid
     affine = torch.cat([axes, centre[:, 0, :2, None]], -1)
     grid = F.affine_grid(affine, [len(pose), 3, side, side], align_corners=False)
     return F.grid_sample(image.float(), grid, "bilinear", "zeros", align_corners=False)
+
+
+def _head_share(points: Float[Tensor, "b *n 3"]) -> Float[Tensor, "b *n 1"]:
+    """How far canonical points, in face widths, move with the head: 1 for the head, 0 for the body."""
+    below = points[..., 1:2] + SHOULDER[1] * (points[..., :1].abs() - SHOULDER[0]).clamp(min=0)
+    return ((NECK[1] - below) / (NECK[1] - NECK[0])).clamp(0, 1)
+
+
+def _body_pose(pose: Float[Tensor, "b 6"]) -> Float[Tensor, "b 6"]:
+    return pose.new_tensor(BODY_POSE).expand(len(pose), 6)
 
 
 def _similarity(

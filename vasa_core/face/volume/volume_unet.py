@@ -16,13 +16,19 @@ HEAD_SCALE = 0.1  # of the last weights at the start: the volume begins nearly a
 
 
 class VolumeUNet(nn.Module):
-    """Volume -> the volume with what was missing added to it, made `unet_stride` times as coarse."""
+    """Volume -> the volume with what was missing added to it, made `unet_stride` times as coarse.
+
+    placed: features of canonical space itself, the same for everybody, so that it knows where lips and eyes belong.
+    """
 
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
         widths, groups = config.unet_widths, config.groups
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.stride = config.unet_stride
+        deep = max(config.depth // config.unet_stride, SHALLOWEST)
+        self.pool = config.depth // deep, config.unet_stride, config.unet_stride
+        side = config.side // config.unet_stride
+        self.place = nn.Parameter(torch.zeros(widths[0], deep, side, side)) if config.unet_placed else None
         self.first = ResBlock3D(config.channels, widths[0], groups)
         self.down = nn.ModuleList([ResBlock3D(wide, deep, groups) for wide, deep in pairs])
         self.up = nn.ModuleList([ResBlock3D(deep + wide, wide, groups) for wide, deep in reversed(pairs)])
@@ -33,8 +39,10 @@ class VolumeUNet(nn.Module):
             nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b c d h w"]:
-        y = F.avg_pool3d(volume, self.stride) if self.stride > 1 else volume
+        y = F.avg_pool3d(volume, self.pool) if max(self.pool) > 1 else volume
         y = self.first(y.contiguous(memory_format=torch.channels_last_3d))
+        if self.place is not None:
+            y = y + self.place
         skips = []
         for block in self.down:
             skips.append(y)
@@ -43,6 +51,6 @@ class VolumeUNet(nn.Module):
             kept = skips.pop()
             y = block(torch.cat([F.interpolate(y, kept.shape[2:]), kept], 1))  # twice the side
         y = self.head(F.relu(self.norm(y)))
-        if self.stride > 1:
-            y = F.interpolate(y, scale_factor=float(self.stride), mode="trilinear")
+        if y.shape != volume.shape:
+            y = F.interpolate(y, volume.shape[2:], mode="trilinear")
         return volume + y
