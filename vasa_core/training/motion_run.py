@@ -86,7 +86,7 @@ def train_motion(
         return {}
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
-    write_card(out, data, clips, config, trainer, scores, start)
+    write_card(out, data, [*clips, *spoken], config, trainer, scores, start, speech, teacher)
     return scores
 
 
@@ -98,13 +98,17 @@ def write_card(
     trainer: MotionTrainer,
     scores: dict[str, float],
     start: Path | None = None,
+    speech: Sequence[Path] = (),
+    teacher: Path | None = None,
 ) -> None:
     """Write MODEL_CARD.md and scores.json beside the weights."""
     names = [folder.resolve().name for folder in data]
-    folders = " ".join(f"--data {name}" for name in names)
+    folders = " ".join(
+        [f"--data {name}" for name in names] + [f"--speech {folder.resolve().name}" for folder in speech]
+    )
     limit = f" --minutes {config.minutes:g}" if config.minutes else ""
     limit += f" --steps {config.steps}" if config.steps else ""
-    from_ = f" --start {start}" if start else ""
+    from_ = (f" --start {start}" if start else "") + (f" --teacher {teacher}" if teacher else "")
     command = (
         f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
         f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed} "
@@ -151,7 +155,8 @@ def write_card(
 def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
     frames, counts = Counter[str](), Counter[str]()
     for clip in clips:
-        kind = "with their own sound" if clip.synced else "as silent video"
+        filmed = "with their own sound" if clip.synced else "as silent video"
+        kind = "of read speech, with lips that another model made" if clip.made else filmed
         counts[kind] += 1
         frames[kind] += len(clip)
     used = [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]
