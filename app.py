@@ -28,12 +28,7 @@ from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
-FURTHER_SCALES = {  # the least scale, and what it is of
-    "gaze": (0, "gaze"),
-    "emotion": (-1, "emotion (-1: the expression alone)"),
-    "distance": (0, "head distance"),
-    "previous": (0, "the motion before"),
-}
+FURTHER_SCALES = {"gaze": "gaze", "emotion": "emotion", "distance": "head distance", "previous": "the motion before"}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -140,9 +135,9 @@ def _controls() -> list[gr.components.Component]:
         strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
     with gr.Accordion("More", open=False):
-        scales = [
-            gr.Slider(least, 5, getattr(DEFAULTS, f"guidance_{name}"), step=0.1, label=f"CFG scale of {label}")
-            for name, (least, label) in FURTHER_SCALES.items()
+        scales = [  # where the default is -1, the motion model is not told of it
+            gr.Slider(min(0, scale), 5, scale, step=0.1, label=f"CFG scale of {label}")
+            for label, scale in ((t, getattr(DEFAULTS, f"guidance_{n}")) for n, t in FURTHER_SCALES.items())
         ]
         head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")

@@ -81,6 +81,6 @@ def test_lids_on_their_way_to_closed_go_farther_and_nothing_else_moves() -> None
     x = np.zeros((4, 14))
     x[:, LIDS] = np.array([1.0, 0.75, 0.5, 0.25])[:, None]
     closed = closed_further(x)
-    np.testing.assert_allclose(closed[:, LIDS.start], [1.0, 0.75, 0.4, 0.05])
+    np.testing.assert_allclose(closed[:, LIDS.start], [1.0, 0.75, 0.3, -0.15])
     closed[:, LIDS] = x[:, LIDS]
     np.testing.assert_array_equal(closed, x)

@@ -23,7 +23,7 @@ from vasa_core.motion.sampler import sample
 # close about as often, and expression holds what the sound says of it, with few of the smiles and frowns that come of
 # noise alone (see docs/motion.md for what it costs).
 POSE_TEMPERATURE = 1.25
-LID_TEMPERATURE = 0.95
+LID_TEMPERATURE = 1.05
 EXPRESSION_TEMPERATURE = 0.1
 
 

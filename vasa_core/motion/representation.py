@@ -19,7 +19,7 @@ GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
-BLINKING, BLINK_GAIN = 0.75, 0.4  # opening below which lids close further, and how much further, of what is missing
+BLINKING, BLINK_GAIN = 0.75, 0.8  # opening below which lids close further, and how much further, of what is missing
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
 
