@@ -7,7 +7,6 @@ head) also from the same sound in noise.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +20,14 @@ from vasa_core.audio.alignment import Aligner, held_out_voice, transcripts
 from vasa_core.audio.phones import Phone
 from vasa_core.checkpoint import WEIGHTS, file_sha256
 from vasa_core.config import GenerationOptions, InputError
-from vasa_core.face.basis import FaceBasis, lip_gaps, toward_gaps
+from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import to_model
 from vasa_core.motion.stream import MotionStream
 from vasa_core.rates import FPS
 from vasa_core.training.motion_data import MIN_FRAMES, MotionClip, heard_twice, of_length
+from vasa_core.training.speech_data import recording_key
 from vasa_core.types import Motion
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ LIPS_MEET = frozenset({"P", "B", "M"})
 APPROACH = 2.0  # frames in which lips come together, and part again
 LEAST_PHONE = 0.045  # seconds; the aligner gives its shortest, 0.03, to phones that it does not find
 GUIDANCE = 0.5  # of the speech: lips as wide as a model makes them that averages over what they could do
-EXPRESSION = slice(4, None)  # of the dynamics
 
 
 def spoken_clips(
@@ -60,8 +59,7 @@ def spoken_clips(
                 f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech."
             )
         for path, text, voice in recordings:
-            stat = path.stat()
-            key = hashlib.sha256(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:20]
+            key = recording_key(path)
             audio, noisy = heard_twice(encoder, lambda path=path: read_audio(path), key, cache)
             target = cache / "spoken" / made / f"{key}.npz"
             if not target.is_file():

@@ -63,7 +63,7 @@ def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
         raise InputError(f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech.")
     for path, text, talker in found:
         voice = f"{folder.name}/{talker}"
-        yield Source(_key(path), voice, "read", _split(voice), _reader(path, text, aligner))
+        yield Source(recording_key(path), voice, "read", _split(voice), _reader(path, text, aligner))
 
 
 def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
@@ -73,7 +73,7 @@ def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
     """
     for clip in find_clips(folder):
         text = spoken_words(clip.path) or ""
-        yield Source(_key(clip.path), speaker(clip), "video", clip.split, _reader(clip.path, text, aligner))
+        yield Source(recording_key(clip.path), speaker(clip), "video", clip.split, _reader(clip.path, text, aligner))
 
 
 def synthetic_speech(synthesiser: Synthesiser, texts: list[str], count: int, seed: int = 0) -> Iterator[Source]:
@@ -139,7 +139,8 @@ def _speaker(synthesiser: Synthesiser, text: str, voice: str, speed: float) -> C
     return lambda: synthesiser(text, voice, speed)
 
 
-def _key(path: Path) -> str:
+def recording_key(path: Path) -> str:
+    """What its cached data are filed under, by its path, size and time of change."""
     stat = path.stat()
     return hashlib.sha256(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:20]
 
