@@ -22,7 +22,7 @@ from vasa_core.face.limits import limited
 from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.stream import MotionStream
+from vasa_core.motion.stream import whole_motion
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
@@ -102,9 +102,7 @@ class Generator:
     ) -> Motion:
         """own: the portrait's motion. The head's distance is as asked for."""
         options = options or GenerationOptions()
-        stream = MotionStream(self.model, own.pose[0], options)
-        parts = [stream.push(features), stream.finish()]
-        made = Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+        made = whole_motion(self.model, features, own.pose[0], options)
         # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
         distance = np.array([0, 0, 0, 0, 0, np.log(options.distance)])
         shown = limited(Motion(made.pose - distance, made.dynamics), own)

@@ -121,3 +121,15 @@ class MotionStream:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
             x = with_emotion(x, rest, float(self._options.emotion_strength))
         return from_model(x, self._usual, self._gaze, self._log_distance, float(self._options.head_motion))
+
+
+def whole_motion(
+    model: MotionModel,
+    features: Float[np.ndarray, "frames audio"],
+    portrait_pose: Float[np.ndarray, " 6"],
+    options: GenerationOptions,
+) -> Motion:
+    """Motion for all of some speech features at once; see `MotionStream`."""
+    stream = MotionStream(model, portrait_pose, options)
+    parts = [stream.push(features), stream.finish()]
+    return Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))

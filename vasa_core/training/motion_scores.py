@@ -10,7 +10,7 @@ from jaxtyping import Float
 from vasa_core.config import GenerationOptions
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, LIDS, PITCH, YAW, to_model
-from vasa_core.motion.stream import MotionStream
+from vasa_core.motion.stream import whole_motion
 from vasa_core.rates import FPS
 from vasa_core.training.motion_data import MotionClip
 from vasa_core.training.sync import LAGS, lag_correlation
@@ -24,9 +24,7 @@ _RIDGE = 1e-2
 
 def generate(model: MotionModel, audio: Float[np.ndarray, "n audio"], options: GenerationOptions) -> Motion:
     """Motion for whole speech features, of a head that faces the camera."""
-    stream = MotionStream(model, np.zeros(6), options)
-    parts = [stream.push(audio), stream.finish()]
-    return Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+    return whole_motion(model, audio, np.zeros(6), options)
 
 
 class LipReader:

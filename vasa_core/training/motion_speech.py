@@ -24,9 +24,9 @@ from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import to_model
-from vasa_core.motion.stream import MotionStream
 from vasa_core.rates import FPS
 from vasa_core.training.motion_data import MIN_FRAMES, MotionClip, heard_twice, of_length
+from vasa_core.training.motion_scores import generate
 from vasa_core.training.speech_data import recording_key
 from vasa_core.types import Motion
 
@@ -64,7 +64,8 @@ def spoken_clips(
             target = cache / "spoken" / made / f"{key}.npz"
             if not target.is_file():
                 phones = align(read_audio(path), text)
-                _write(target, _spoken(model, audio, int(key[:6], 16)), phones or ())
+                options = GenerationOptions(seed=int(key[:6], 16), guidance_audio=GUIDANCE)
+                _write(target, generate(model, audio, options), phones or ())
             with np.load(target, allow_pickle=False) as data:
                 motion = Motion(data["pose"], data["dynamics"])
                 times = zip(data["names"], data["starts"], data["ends"], strict=True)
@@ -89,8 +90,7 @@ def closed_at_phones(
             middle, half = (phone.start + phone.end) / 2, max((phone.end - phone.start) / 4, 0.5 / FPS)
             beyond = np.maximum(np.abs(frames - middle) - half, 0) * FPS  # frames
             share = np.maximum(share, 0.5 + 0.5 * np.cos(np.pi * np.minimum(beyond / APPROACH, 1)))
-    gaps = lip_gaps(basis.mean) + expression @ lip_gaps(basis.dynamics)  # (n, pairs)
-    change = -share[:, None] * np.maximum(gaps, 0)
+    change = -share[:, None] * np.maximum(_gaps(expression, basis), 0)
     return expression + change @ toward_gaps(basis.dynamics)
 
 
@@ -101,11 +101,9 @@ def _recordings(folder: Path) -> Iterator[tuple[Path, str, str]]:
             yield path, text, voice
 
 
-def _spoken(model: MotionModel, audio: Float[np.ndarray, "n audio"], seed: int) -> Motion:
-    stream = MotionStream(model, np.zeros(6), GenerationOptions(seed=seed, guidance_audio=GUIDANCE))
-    parts = [stream.push(audio), stream.finish()]
-    pose, dynamics = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pose", "dynamics"))
-    return Motion(pose, dynamics)
+def _gaps(expression: Float[np.ndarray, "n expressions"], basis: FaceBasis) -> Float[np.ndarray, "n pairs"]:
+    """Gaps between the lips of the face model's mean face."""
+    return lip_gaps(basis.mean) + expression @ lip_gaps(basis.dynamics)
 
 
 def _clip(
@@ -118,7 +116,6 @@ def _clip(
 ) -> MotionClip:
     n = len(motion)
     x, mirrored = (to_model(m, np.zeros(6)).astype(np.float32) for m in (motion, basis.mirror(motion)))
-    gap = lip_gaps(basis.mean) + motion.dynamics[:, EXPRESSION] @ lip_gaps(basis.dynamics)  # (n, pairs)
     return MotionClip(
         name,
         voice,
@@ -129,7 +126,7 @@ def _clip(
         True,
         np.ones(n, bool),
         np.zeros(7, np.float32),
-        gap.mean(1).astype(np.float32),
+        _gaps(motion.dynamics[:, EXPRESSION], basis).mean(1).astype(np.float32),
         of_length(noisy, n),
         made=True,
     )
