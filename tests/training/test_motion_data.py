@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.training.motion_data import MotionClip, rested, with_trusted_sound
 from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, between, statistics
 from vasa_core.training.sync import SyncScore, lag_correlation, sync_scores
+from vasa_core.training.tracking import Clip, cache_file
 
 ARCHITECTURE = DenoiserConfig("tiny", CONFIG["channels"], CONFIG["audio"])
 
@@ -182,3 +186,15 @@ def test_sound_changes_and_motion_does_not() -> None:
 def test_untrusted_sound_is_null() -> None:
     batch = sampler([replace(clip, synced=False) for clip in make_clips()]).batch(0, 8)
     assert not batch.conditions.has_audio.any()
+
+
+def test_a_copied_clip_keeps_its_cached_tracking_and_a_changed_one_does_not(tmp_path: Path) -> None:
+    first, copy = tmp_path / "clip.mp4", tmp_path / "elsewhere" / "clip.mp4"
+    first.write_bytes(b"frames")
+    copy.parent.mkdir()
+    shutil.copyfile(first, copy)
+    os.utime(copy, (0, 0))
+    before = cache_file(Clip(first, "one", "train"), tmp_path)
+    assert cache_file(Clip(copy, "one", "train"), tmp_path) == before
+    first.write_bytes(b"other")
+    assert cache_file(Clip(first, "one", "train"), tmp_path) != before

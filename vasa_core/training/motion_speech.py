@@ -59,7 +59,7 @@ def spoken_clips(
                 f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech."
             )
         for path, text, voice in recordings:
-            key = recording_key(path)
+            key = recording_key(path, text)
             audio, noisy = heard_twice(encoder, lambda path=path: read_audio(path), key, cache)
             target = cache / "spoken" / made / f"{key}.npz"
             if not target.is_file():

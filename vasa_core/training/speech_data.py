@@ -21,6 +21,7 @@ from vasa_core.audio.phones import STEP_SECONDS, UNKNOWN, Phone, step_labels
 from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLE_RATE
+from vasa_core.registry import file_sha256
 from vasa_core.training.renderer_clips import speaker
 from vasa_core.training.synthesis import Synthesiser
 from vasa_core.training.tracking import find_clips
@@ -63,7 +64,7 @@ def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
         raise InputError(f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech.")
     for path, text, talker in found:
         voice = f"{folder.name}/{talker}"
-        yield Source(recording_key(path), voice, "read", _split(voice), _reader(path, text, aligner))
+        yield Source(recording_key(path, text), voice, "read", _split(voice), _reader(path, text, aligner))
 
 
 def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
@@ -73,7 +74,9 @@ def video_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
     """
     for clip in find_clips(folder):
         text = spoken_words(clip.path) or ""
-        yield Source(recording_key(clip.path), speaker(clip), "video", clip.split, _reader(clip.path, text, aligner))
+        yield Source(
+            recording_key(clip.path, text), speaker(clip), "video", clip.split, _reader(clip.path, text, aligner)
+        )
 
 
 def synthetic_speech(synthesiser: Synthesiser, texts: list[str], count: int, seed: int = 0) -> Iterator[Source]:
@@ -139,10 +142,9 @@ def _speaker(synthesiser: Synthesiser, text: str, voice: str, speed: float) -> C
     return lambda: synthesiser(text, voice, speed)
 
 
-def recording_key(path: Path) -> str:
-    """What its cached data are filed under, by its path, size and time of change."""
-    stat = path.stat()
-    return hashlib.sha256(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:20]
+def recording_key(path: Path, text: str) -> str:
+    """What a recording's cached data are filed under: its content and its words, wherever it lies."""
+    return hashlib.sha256(f"{file_sha256(path)}:{text}".encode()).hexdigest()[:20]
 
 
 def _split(voice: str) -> str:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.landmarker import Landmarker
-from vasa_core.registry import resolve
+from vasa_core.registry import file_sha256, resolve
 from vasa_core.training.shards import holds_shards
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
@@ -82,10 +82,8 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def cache_file(clip: Clip, cache: Path) -> Path:
-    """Where a clip's tracking is cached: a name from its path, size and time of change."""
-    stat = clip.path.stat()
-    key = hashlib.sha256(f"{clip.path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}".encode()).hexdigest()[:16]
-    return cache / f"{clip.path.stem}-{key}.npz"
+    """Where a clip's tracking is cached: a name from its stem and its content."""
+    return cache / f"{clip.path.stem}-{file_sha256(clip.path)[:20]}.npz"
 
 
 def _tracking_file(clip: Clip, cache: Path) -> Path:
