@@ -91,7 +91,7 @@ def test_gaze_turns_the_iris_by_the_angle_asked_for(basis: FaceBasis, person: np
     dynamics = _still(basis, 5)
     dynamics[:, axis] = np.radians([-20, -10, 0, 10, 20])
     irises = basis.decode(dynamics, person, _still(basis)[0])[:, [eye.iris[0] for eye in EYES], axis]
-    travel = (irises - irises[2]) / (IRIS_TRAVEL * basis.eyeball_radius) * (1 if axis == 0 else -1)
+    travel = (irises - irises[2]) / (IRIS_TRAVEL[axis] * basis.eyeball_radius) * (1 if axis == 0 else -1)
     np.testing.assert_allclose(travel, np.sin(dynamics[:, [axis]]) * np.ones(2), atol=1e-9)
 
 

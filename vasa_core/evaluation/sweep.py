@@ -22,11 +22,13 @@ from vasa_core.evaluation.geometry import (
 )
 from vasa_core.evaluation.irises import iris_gaze, iris_radius
 from vasa_core.evaluation.motion_figures import delta_pose
-from vasa_core.face.basis import LIDS
+from vasa_core.face.basis import GAZE, LIDS
 from vasa_core.face.limits import limited
+from vasa_core.face.pose import PITCH, YAW
 from vasa_core.io.audio import read_audio
 from vasa_core.io.video import VideoWriter
 from vasa_core.pipeline import Pipeline, Prepared
+from vasa_core.pipeline.eye_contact import eye_contact
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.provenance.mark import METADATA
@@ -41,9 +43,10 @@ READ_EVERY = 5  # frames between two readings of the emotion and of the irises
 @dataclass(frozen=True)
 class Reading:
     """What one rendered video shows. gaze: median degrees, eyes and head together, as tracked; irises: the same of
-    the frames in which they were found, from the pictures alone. head: mean angles in degrees; scale: median face width
-    over the picture's side; spread: of the head's angles over time, degrees. lips: mean gap, lips_wide its 95th
-    percentile, face heights. shape: mean tracked face without eyes, seen from the head, face widths.
+    the frames in which they were found, from the pictures alone, beside what is found in the photo. head: mean angles
+    in degrees; scale: median face width over the picture's side; spread: of the head's angles over time, degrees. lips:
+    mean gap, lips_wide its 95th percentile, face heights. shape: mean tracked face without eyes, seen from the head,
+    face widths.
     """
 
     gaze: tuple[float, float]
@@ -72,6 +75,7 @@ class Sweep:
         self._waveform = read_audio(speech)[: round(SECONDS * SAMPLE_RATE)]
         self._emotion = open_emotion()
         self._radius = iris_radius(prepared.portrait.rest)
+        self._zero = self._irises_of_photo()
 
     def __call__(self, name: str, options: GenerationOptions) -> Reading | None:
         """Render and read one video; None if no face is found in it."""
@@ -107,6 +111,15 @@ class Sweep:
             track.head.shapes[:, [*REST, *MOUTH], :2].mean(0),
         )
 
+    def _irises_of_photo(self) -> Float[np.ndarray, " 2"]:
+        """What is found in the photo itself when the eyes look into the camera, rad: lids' shadows and lashes pull the
+        found irises up by several degrees, by as much in every frame of this face. Zeros if no iris is found."""
+        portrait = self._prepared.portrait
+        points, pose = self._pipeline.face.landmarks(portrait, portrait.motion)[0], portrait.motion.pose[0]
+        found = iris_gaze(portrait.photo, points, pose, self._radius)
+        read = portrait.motion.dynamics[0, GAZE] + pose[[YAW, PITCH]]
+        return np.zeros(2) if found is None else found - (read - eye_contact(portrait.motion))
+
     def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""
         portrait = self._prepared.portrait
@@ -117,7 +130,7 @@ class Sweep:
         for index, frame in enumerate(video(path)()):
             if index % READ_EVERY == 0 and drawn.dynamics[index, LIDS].min() > BLINK_FREE:
                 gaze = iris_gaze(frame, points[index], poses[index], self._radius)
-                found += [] if gaze is None else [np.degrees(gaze)]
+                found += [] if gaze is None else [np.degrees(gaze - self._zero)]
         return np.array(found).reshape(-1, 2)
 
 

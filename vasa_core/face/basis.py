@@ -28,7 +28,7 @@ LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
 # What is drawn must go further than what is meant, for the landmarker to read it as it reads real eyes:
-IRIS_TRAVEL = 1.15  # times the real travel of an iris
+IRIS_TRAVEL = (1.15, 1.25)  # times the real travel of an iris, sideways and up; lids hide some of the latter
 SHUT, LID_CURVE = 0.15, 1.25  # the opening drawn as shut; how fast lids close from there
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
 LOWER_LID_TRAVEL = 0.25  # of the iris's: how far the lower lid goes up and down with the gaze
@@ -189,7 +189,8 @@ class FaceBasis:
             shapes[:, [*eye.upper, *eye.lower], 1] -= (up * sine)[:, None]
 
     def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
-        turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1] * (IRIS_TRAVEL * self.eyeball_radius)  # (n, xy)
+        turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1]  # (n, xy)
+        turned *= np.multiply(IRIS_TRAVEL, self.eyeball_radius)
         for index, eye in enumerate(EYES):
             iris = list(eye.iris)
             middle = shapes[:, list(eye.corners), :2].mean(1)

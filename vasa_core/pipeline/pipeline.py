@@ -15,9 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
 from vasa_core.config import CHECKPOINTS, MESH, SPIN, VOLUME, Cancelled, GenerationOptions, InputError
+from vasa_core.face.basis import GAZE
 from vasa_core.face.model import FaceModel
 from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.pose import LOG_DISTANCE
@@ -30,6 +32,7 @@ from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.pipeline.ahead import made_ahead
 from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.eye_contact import eye_contact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
@@ -159,7 +162,7 @@ class Pipeline:
 
     def speech_motion(self, portrait: LiftedPhoto, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
         """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
-        usual = portrait.motion.pose[0]
+        usual, contact = portrait.motion.pose[0], eye_contact(portrait.motion)
         speech, stream = self.speech, MotionStream(self.motion, usual, options)
         if sound.live:
             speech = self.live
@@ -167,8 +170,8 @@ class Pipeline:
         for features in stream_features(speech, sound.chunks):
             # A hop at a time, so that the first frame does not wait for the whole block's motion.
             for start in range(0, len(features), stream.hop):
-                yield _camera_distance_removed(stream.push(features[start : start + stream.hop]), options)
-        yield _camera_distance_removed(stream.finish(), options)
+                yield _placed(stream.push(features[start : start + stream.hop]), contact, options)
+        yield _placed(stream.finish(), contact, options)
 
     def _speak(
         self,
@@ -337,11 +340,13 @@ class Pipeline:
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
 
 
-def _camera_distance_removed(motion: Motion, options: GenerationOptions) -> Motion:
-    """The pose without the distance asked for: the picture as a whole is zoomed by that, shoulders included."""
-    pose = motion.pose.copy()
+def _placed(motion: Motion, contact: Float[np.ndarray, " 2"], options: GenerationOptions) -> Motion:
+    """Eyes as this face has them, and the pose without the distance asked for: the picture as a whole is zoomed by
+    that, shoulders included."""
+    pose, dynamics = motion.pose.copy(), motion.dynamics.copy()
     pose[:, LOG_DISTANCE] -= math.log(options.distance)
-    return Motion(pose, motion.dynamics)
+    dynamics[:, GAZE] += contact
+    return Motion(pose, dynamics)
 
 
 def _watched(
