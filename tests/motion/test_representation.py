@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from vasa_core.motion.representation import LIDS, closed_further, from_model, to_model, usual_pose, with_emotion
+from vasa_core.motion.representation import (
+    LIDS,
+    awake_at_first,
+    closed_further,
+    from_model,
+    to_model,
+    usual_pose,
+    with_emotion,
+)
 from vasa_core.types import Motion
 
 RNG = np.random.default_rng(0)
@@ -84,3 +92,14 @@ def test_lids_on_their_way_to_closed_go_farther_and_nothing_else_moves() -> None
     np.testing.assert_allclose(closed[:, LIDS.start], [1.0, 0.75, 0.3, -0.15])
     closed[:, LIDS] = x[:, LIDS]
     np.testing.assert_array_equal(closed, x)
+
+
+def test_a_video_begins_with_open_eyes_however_it_is_cut() -> None:
+    x = RNG.normal(size=(30, 14))
+    whole = awake_at_first(x, 0)
+    parts = [awake_at_first(x[:5], 0), awake_at_first(x[5:7], 5), awake_at_first(x[7:], 7)]
+    np.testing.assert_allclose(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(whole[0, LIDS], 1)
+    np.testing.assert_array_equal(whole[12:], x[12:])
+    whole[:, LIDS] = x[:, LIDS]
+    np.testing.assert_array_equal(whole, x)

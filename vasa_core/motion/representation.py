@@ -20,6 +20,7 @@ LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
 BLINKING, BLINK_GAIN = 0.75, 0.8  # opening below which lids close further, and how much further, of what is missing
+AWAKE = 12  # frames in which lids come to do what they are told
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
 
@@ -94,6 +95,15 @@ def closed_further(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n c
     """
     result = x.copy()
     result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - x[:, LIDS], 0)
+    return result
+
+
+def awake_at_first(x: Float[np.ndarray, "n channels"], first: int) -> Float[np.ndarray, "n channels"]:
+    """x of frames `first` on of a video, which begins with open eyes: its first picture stands for it, and a third of
+    sampled videos blink at once."""
+    result = x.copy()
+    share = np.minimum((first + np.arange(len(x))) / AWAKE, 1)[:, None]
+    result[:, LIDS] = 1 + share * (x[:, LIDS] - 1)
     return result
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import closed_further, from_model, with_emotion
+from vasa_core.motion.representation import awake_at_first, closed_further, from_model, with_emotion
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -60,6 +60,7 @@ class MotionStream:
         self._previous = torch.zeros(1, config.context, config.motion_channels)
         self._known = 0  # frames of the context that are there
         self._windows = 0
+        self._given = 0  # frames
 
     def push(self, features: Float[np.ndarray, "frames audio"]) -> Motion:
         """Motion of all windows that these features complete; often none (0 frames) or several windows."""
@@ -117,6 +118,8 @@ class MotionStream:
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
         x = closed_further(np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts]))
+        x = awake_at_first(x, self._given)
+        self._given += len(x)
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
             x = with_emotion(x, rest, float(self._options.emotion_strength))
