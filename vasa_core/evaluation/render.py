@@ -62,7 +62,7 @@ EVEN, WIDEST, SHUT = 24, 8, 4  # frames judged: evenly spaced, mouth widest open
 RUN = 25  # consecutive frames, for what flickers
 DEAR_EVERY = 3  # of the judged frames, those with the figures that take long
 OPEN_EYES, SHUT_EYES = 0.8, 0.5  # of this person's open eyes
-MOUTHS_SHOWN, EYES_SHOWN = 4, 3  # driving frames a clip on the sheets
+MOUTHS_SHOWN = 4  # driving frames a clip on the sheets
 KINDS = ("warp", "render")
 ALIGNED = "aligned"  # the warp moved onto the truth: a bound, measured on pixels alone
 

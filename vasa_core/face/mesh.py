@@ -73,7 +73,6 @@ class MeshFaceModel(LandmarkEncoder):
         self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], renderer: Renderer, device: str = "cpu"
     ) -> None:
         super().__init__(basis)
-        self.face_triangles = triangles
         self.renderer = renderer
         self.device = torch.device(device)
         self.batch = BATCHES.get(self.device.type, 1)

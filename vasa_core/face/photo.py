@@ -74,10 +74,6 @@ class LandmarkEncoder:
         open_gap = np.where(first.open_gap > BLINKING * gap, first.open_gap, gap)
         return self.encode_landmarks(landmarks, size, Identity(first.neutral, open_gap))[1]
 
-    def encode_motion(self, tracked: TrackedImage, identity: Identity | None = None) -> Motion:
-        """Pose and facial dynamics of one image."""
-        return self.encode_landmarks(tracked.landmarks[None], tracked.image.shape[:2], identity)[1]
-
     def lift(
         self,
         tracked: TrackedImage,

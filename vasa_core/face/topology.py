@@ -53,21 +53,6 @@ LIP_PAIRS = (
 )
 
 
-def strip(upper: tuple[int, ...], lower: tuple[int, ...]) -> Int[np.ndarray, "triangles 3"]:
-    """Triangles between two rows of vertices; rows may share their end vertices."""
-    rows = []
-    for i in range(len(upper) - 1):
-        rows += [(upper[i], upper[i + 1], lower[i]), (upper[i + 1], lower[i + 1], lower[i])]
-    return np.array([row for row in rows if len(set(row)) == 3], np.int32)
-
-
-def mouth_fan() -> Int[np.ndarray, "triangles 3"]:
-    """Triangles that fill the inner lips."""
-    upper = (78, *(pair[0] for pair in LIP_PAIRS), 308)
-    lower = (78, *(pair[1] for pair in LIP_PAIRS), 308)
-    return strip(upper, lower)
-
-
 def ring_triangles(first_vertex: int, rings: int) -> Int[np.ndarray, "triangles 3"]:
     """Triangles of `rings` rings around the face oval; ring k's vertices follow each other from `first_vertex`."""
     count = len(FACE_OVAL)
