@@ -13,8 +13,8 @@ from motion_clips import CONFIG, make_clip, make_clips
 
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
-from vasa_core.training.motion_data import MotionClip, between, rested, with_trusted_sound
-from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, statistics
+from vasa_core.training.motion_data import MotionClip, rested, with_trusted_sound
+from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, between, statistics
 from vasa_core.training.sync import SyncScore, lag_correlation, sync_scores
 from vasa_core.training.tracking import Clip, cache_file
 

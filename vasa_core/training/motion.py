@@ -48,7 +48,7 @@ class MotionTrainingConfig:
 
     schedule: name of the forward diffusion: cosine, or linear for flow matching.
     batch: windows a step, over all processes and `accumulate` micro-batches.
-    stretch, audio_drop, audio_shift, audio_noise, varied: of `Augmentation`.
+    stretch, audio_drop, audio_shift, audio_noise, dirty: of `Augmentation`.
     drop: dropout of audio, gaze, distance and emotion; drop_previous: of the previous window; drop_tail: share of
     windows in which the audio ends early. previous_noise: noise on the previous window, in standard deviations,
     since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences. lips: weight of
@@ -72,7 +72,7 @@ class MotionTrainingConfig:
     audio_drop: float = 0.3
     audio_shift: float = 0.4
     audio_noise: float = 0.5
-    varied: float = 0.5
+    dirty: float = 0.3
     drop: float = 0.1
     drop_previous: float = 0.5
     drop_tail: float = 0.3
@@ -85,7 +85,7 @@ class MotionTrainingConfig:
 
     @property
     def augmentation(self) -> Augmentation:
-        return Augmentation(self.stretch, self.audio_drop, self.audio_shift, self.audio_noise, self.varied)
+        return Augmentation(self.stretch, self.audio_drop, self.audio_shift, self.audio_noise, self.dirty)
 
     def validate(self) -> MotionTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
@@ -100,7 +100,7 @@ class MotionTrainingConfig:
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value!r}; expected a number above 0.")
         for name, value in vars(self.augmentation).items():
-            if value < 0 or (name in ("audio_drop", "varied") and value >= 1):
+            if value < 0 or (name in ("audio_drop", "dirty") and value >= 1):
                 raise InputError(
                     f"{name} is {value!r}; expected 0 or more{', under 1' * (name in ('audio_drop', 'dirty'))}."
                 )

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
 from vasa_core.audio import SpeechEncoder, features
 from vasa_core.config import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
-from vasa_core.training.speech_augment import dirty, played
+from vasa_core.training.speech_augment import dirty
 from vasa_core.training.sync import SyncScore, sync_scores
 from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
 from vasa_core.types import Motion
@@ -31,11 +31,8 @@ UNSURE_LAG = 1  # frames; how far a measured lag may be off: sound is not moved 
 STILL = np.deg2rad(1.5)  # a head that turns less than this sits still on purpose: its stillness is not to be learned
 SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
 LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
-VOICES = (0.75, 0.8, 0.85, 0.9, 1.1, 1.15, 1.25, 1.35)  # speeds at which a sound is in another voice
 _REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
 _EMOTION_RIDGE = 3.0  # clips
-
-Sound = Float32[np.ndarray, " samples"]
 
 
 @runtime_checkable
@@ -53,8 +50,8 @@ class MotionClip:
 
     x, mirrored: motion as the model sees it (`representation`), and the same seen in a mirror. audio: speech
     features. synced: whether the audio is to be trusted. emotion: mean probabilities of config.EMOTIONS. lips: gap
-    between the inner lips as a share of face height. variants: features of the same speech heard otherwise, as
-    `hearings` has them. made: not filmed, only its expression is to be learned (see `motion_speech`).
+    between the inner lips as a share of face height. dirty: features of the same sound as a bad microphone in a bad
+    room hears it. made: not filmed, only its expression is to be learned (see `motion_speech`).
     """
 
     name: str
@@ -67,7 +64,7 @@ class MotionClip:
     valid: Bool[np.ndarray, " n"]
     emotion: Float[np.ndarray, " 7"]
     lips: Float[np.ndarray, " n"]
-    variants: tuple[Float[np.ndarray, "n audio"], ...] = ()
+    dirty: Float[np.ndarray, "n audio"] | None = None
     made: bool = False
 
     def __len__(self) -> int:
@@ -149,8 +146,8 @@ def with_trusted_sound(clip: MotionClip, score: SyncScore | None) -> MotionClip:
     if score.correlation < CLEAR_SYNC:
         return replace(clip, synced=abs(score.lag) <= MAX_LAG)
     index = np.clip(np.arange(len(clip)) - score.lag, 0, len(clip) - 1)
-    variants = tuple(variant[index] for variant in clip.variants)
-    return replace(clip, synced=True, audio=clip.audio[index], variants=variants)
+    noisy = None if clip.dirty is None else clip.dirty[index]
+    return replace(clip, synced=True, audio=clip.audio[index], dirty=noisy)
 
 
 def _motion_clip(
@@ -166,7 +163,7 @@ def _motion_clip(
     if mirror is not None:
         reflected = mirror(motion)
         flipped = to_model(reflected, usual_pose(reflected)).astype(np.float32)
-    audio, *variants = (of_length(sound, len(motion)) for sound in _sounds(clip, encoder, cache))
+    audio, noisy = (of_length(sound, len(motion)) for sound in _sounds(clip, encoder, cache))
     points = clip.landmarks
     height = np.linalg.norm(points[:, TOP] - points[:, CHIN], axis=-1)
     gap = np.linalg.norm(points[:, LIPS_UPPER] - points[:, LIPS_LOWER], axis=-1)
@@ -181,7 +178,7 @@ def _motion_clip(
         clip.valid,
         clip.emotion.astype(np.float32),
         (gap / height).astype(np.float32),
-        tuple(variants),
+        noisy,
     )
 
 
@@ -195,7 +192,7 @@ def of_length(sound: Float[np.ndarray, "m audio"], frames: int) -> Float[np.ndar
 
 
 def _sounds(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> list[Float[np.ndarray, "n audio"]]:
-    """A clip's speech features, and their variants; no frames if it has no sound."""
+    """A clip's speech features, and the same of its sound made dirty; no frames if it has no sound."""
 
     def read() -> Float[np.ndarray, " samples"]:
         try:
@@ -205,52 +202,30 @@ def _sounds(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> list[Floa
         heard = len(waveform) >= SAMPLES_PER_FRAME and np.abs(waveform).max() > 1e-3
         return waveform if heard else np.zeros(0, np.float32)
 
-    return hearings(encoder, read, cache_file(clip.clip, cache).stem, cache)
+    return heard_twice(encoder, read, cache_file(clip.clip, cache).stem, cache)
 
 
-def hearings(
+def heard_twice(
     encoder: SpeechEncoder, read: Callable[[], Float[np.ndarray, " samples"]], key: str, cache: Path
 ) -> list[Float[np.ndarray, "n audio"]]:
-    """Speech features of a sound and of two variants: made dirty (in a room, noise, music or its own reversed talk),
-    and in another voice.
+    """Speech features of a sound, and of the same sound made dirty (in a room, noise, music or its own reversed talk).
 
-    They are cached under `key`, from which the dirt and the voice come, too.
+    They are cached under `key`, from which the dirt comes, too.
     """
     folder = cache / "speech" / encoder.version.replace(os.sep, "_")
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / f"{key}{name}.npy" for name in ("", "-dirty", "-voice")]
-    makers = (_clean, _in_dirt, _in_another_voice)
-    if not all(target.is_file() for target in targets):
-        sound = read()
-        for target, make in zip(targets, makers, strict=True):
-            if not target.is_file():
-                heard = make(encoder, sound, key) if len(sound) else np.zeros((0, encoder.channels), np.float32)
-                part = target.with_name(f"{target.name}.{os.getpid()}.part")
-                with part.open("wb") as stream:
-                    np.save(stream, heard.astype(np.float16))
-                part.replace(target)
+    clean, noisy = targets = (folder / f"{key}.npy", folder / f"{key}-dirty.npy")
+    if not (clean.is_file() and noisy.is_file()):
+        waveform = read()
+        worse = (
+            dirty(waveform, waveform[::-1].copy(), np.random.default_rng(list(key.encode())))
+            if len(waveform)
+            else waveform
+        )
+        for target, sound in zip(targets, (waveform, worse), strict=True):
+            heard = features(encoder, sound) if len(sound) else np.zeros((0, encoder.channels), np.float32)
+            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            with part.open("wb") as stream:
+                np.save(stream, heard.astype(np.float16))
+            part.replace(target)
     return [np.load(target, allow_pickle=False).astype(np.float32) for target in targets]
-
-
-def _clean(encoder: SpeechEncoder, sound: Sound, key: str) -> Float[np.ndarray, "n audio"]:
-    return features(encoder, sound)
-
-
-def _in_dirt(encoder: SpeechEncoder, sound: Sound, key: str) -> Float[np.ndarray, "n audio"]:
-    return features(encoder, dirty(sound, sound[::-1].copy(), np.random.default_rng(list(key.encode()))))
-
-
-def _in_another_voice(encoder: SpeechEncoder, sound: Sound, key: str) -> Float[np.ndarray, "n audio"]:
-    speed = float(np.random.default_rng(list(key.encode())).choice(VOICES))
-    heard = features(encoder, played(sound, speed))  # (n / speed, audio)
-    frames = -(-len(sound) // SAMPLES_PER_FRAME)
-    return between(heard, ((np.arange(frames) + 0.5) / speed - 0.5).clip(0, len(heard) - 1))
-
-
-def between(
-    values: Float[np.ndarray, "n channels"], places: Float[np.ndarray, " m"]
-) -> Float[np.ndarray, "m channels"]:
-    """Rows of `values` at places from 0 to n - 1, linear between two rows."""
-    low = np.minimum(places.astype(int), max(len(values) - 2, 0))
-    share = (places - low)[:, None].astype(values.dtype)
-    return (1 - share) * values[low] + share * values[np.minimum(low + 1, len(values) - 1)]

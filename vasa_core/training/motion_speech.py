@@ -25,7 +25,7 @@ from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import to_model
 from vasa_core.rates import FPS
-from vasa_core.training.motion_data import MIN_FRAMES, MotionClip, hearings, of_length
+from vasa_core.training.motion_data import MIN_FRAMES, MotionClip, heard_twice, of_length
 from vasa_core.training.motion_scores import generate
 from vasa_core.training.speech_data import recording_key
 from vasa_core.types import Motion
@@ -60,7 +60,7 @@ def spoken_clips(
             )
         for path, text, voice in recordings:
             key = recording_key(path, text)
-            audio, *variants = hearings(encoder, lambda path=path: read_audio(path), key, cache)
+            audio, noisy = heard_twice(encoder, lambda path=path: read_audio(path), key, cache)
             target = cache / "spoken" / made / f"{key}.npz"
             if not target.is_file():
                 phones = align(read_audio(path), text)
@@ -72,7 +72,7 @@ def spoken_clips(
                 phones = [Phone(str(name), float(start), float(end)) for name, start, end in times]
             if phones and len(motion) >= MIN_FRAMES:
                 motion.dynamics[:, EXPRESSION] = closed_at_phones(motion.dynamics[:, EXPRESSION], phones, basis)
-                found.append(_clip(path.name, voice, motion, audio, variants, basis))
+                found.append(_clip(path.name, voice, motion, audio, noisy, basis))
     return found
 
 
@@ -111,7 +111,7 @@ def _clip(
     voice: str,
     motion: Motion,
     audio: Float[np.ndarray, "n audio"],
-    variants: Sequence[Float[np.ndarray, "n audio"]],
+    noisy: Float[np.ndarray, "n audio"],
     basis: FaceBasis,
 ) -> MotionClip:
     n = len(motion)
@@ -127,7 +127,7 @@ def _clip(
         np.ones(n, bool),
         np.zeros(7, np.float32),
         _gaps(motion.dynamics[:, EXPRESSION], basis).mean(1).astype(np.float32),
-        tuple(of_length(variant, n) for variant in variants),
+        of_length(noisy, n),
         made=True,
     )
 

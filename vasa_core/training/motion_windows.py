@@ -19,7 +19,7 @@ from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.motion.model import Statistics
 from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE, relative
-from vasa_core.training.motion_data import MotionClip, between
+from vasa_core.training.motion_data import MotionClip
 
 GAZE_SHIFT = np.deg2rad([25.0, 20.0])  # yaw, pitch; uniform in +- this
 DISTANCE_SHIFT = np.log([0.65, 1.6])
@@ -43,15 +43,15 @@ class Augmentation:
     """What makes more voices of few. stretch: log of the most by which a window is slowed down or sped up.
 
     audio_drop: share of the speech features that are lost in a window. audio_shift, audio_noise: spread of a change of
-    the normalised features, one for a window, as of another voice, and one for each frame. varied: share of windows
-    that hear one of the clip's variants, where it has any.
+    the normalised features, one for a window, as of another voice, and one for each frame. dirty: share of windows
+    whose sound is heard in noise, rooms or other voices, where a clip has that.
     """
 
     stretch: float = 0.0
     audio_drop: float = 0.0
     audio_shift: float = 0.0
     audio_noise: float = 0.0
-    varied: float = 0.0
+    dirty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ class WindowSampler:
         place = np.clip(times, 0, n - 1)
         source = clip.mirrored if clip.mirrored is not None and rng.random() < 0.5 else clip.x
         inside = (times >= 0) & (times <= n - 1)
-        varied = bool(clip.variants) and rng.random() < self._augmentation.varied
-        heard = clip.variants[rng.integers(len(clip.variants))] if varied else clip.audio
+        heard = clip.dirty if clip.dirty is not None and rng.random() < self._augmentation.dirty else clip.audio
         valid = clip.valid[np.rint(place).astype(int)]
         return _Cut(clip, between(source, place), between(heard, place), inside, valid)
 
@@ -186,6 +185,15 @@ class WindowSampler:
             torch.tensor([bool(cut.clip.emotion.any())]),
         )
         return Batch(_tensor(x[context:]), _tensor(weight[context:]), conditions)
+
+
+def between(
+    values: Float[np.ndarray, "n channels"], places: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, "m channels"]:
+    """Rows of `values` at places from 0 to n - 1, linear between two rows."""
+    low = np.minimum(places.astype(int), max(len(values) - 2, 0))
+    share = (places - low)[:, None].astype(values.dtype)
+    return (1 - share) * values[low] + share * values[np.minimum(low + 1, len(values) - 1)]
 
 
 def _pick(rng: np.random.Generator, clips: list[MotionClip]) -> MotionClip:

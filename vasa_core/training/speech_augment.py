@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
-from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+from scipy.signal import butter, fftconvolve, sosfilt
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -115,11 +115,6 @@ def dirty(
         sound = np.round(sound * 127) / 127
         sound = np.sign(sound) * (256 ** np.abs(sound) - 1) / 255
     return sound.clip(-1, 1).astype(np.float32)
-
-
-def played(sound: Float32[np.ndarray, " samples"], speed: float) -> Float32[np.ndarray, " fewer"]:
-    """The sound as a record played `speed` times as fast has it: pitch and formants are those of another throat."""
-    return resample_poly(sound, 100, round(100 * speed)).astype(np.float32)
 
 
 class SpeechCrops(IterableDataset):
