@@ -16,6 +16,7 @@ from vasa_core.config import CHECKPOINTS, EMOTION_CHOICES, GenerationOptions, In
 from vasa_core.evaluation.geometry import MOUTH, angular_error
 from vasa_core.evaluation.motion import measure_motion, measure_take
 from vasa_core.evaluation.motion_controls import RANGES, camera_gaze, cross_talk
+from vasa_core.evaluation.motion_figures import Seams, seam_changes
 from vasa_core.evaluation.motion_measures import (
     UPPER_FACE,
     Moves,
@@ -26,7 +27,6 @@ from vasa_core.evaluation.motion_measures import (
     head_beats,
     lip_vertex_error,
     onsets,
-    step_ratio,
 )
 from vasa_core.evaluation.motion_phones import Synthesiser, lips_at_phones
 from vasa_core.evaluation.motion_report import KINDS, motion_table, summarise_motion
@@ -218,11 +218,24 @@ def test_onsets_are_found_where_tones_begin() -> None:
 
 
 def test_a_jump_at_the_seams_is_seen() -> None:
+    def ratio(track: np.ndarray) -> float | None:
+        seams = seam_changes(track, 50, 1)
+        return seams and seams.ratio
+
     track = np.linspace(0, 1, 200)[:, None].repeat(2, 1)
-    assert step_ratio(track, 50) == pytest.approx(1)
+    assert ratio(track) == pytest.approx(1)
     jumping = track + 0.1 * (np.arange(200) // 50)[:, None]
-    assert step_ratio(jumping, 50) == pytest.approx(1 + 0.1 * 199)
-    assert step_ratio(track[:50], 50) is None
+    assert ratio(jumping) == pytest.approx(1 + 0.1 * 199)
+    assert seam_changes(track[:50], 50, 1) is None
+
+
+def test_seams_of_all_takes_count_alike() -> None:
+    rows = [
+        {"group": "g", "kind": "generated", "frames": 100, "blinks": 0, "seam_jerk_pose": seams}
+        for seams in (Seams(6.0, 2, 10.0, 10), Seams(2.0, 2, 30.0, 10), None)
+    ]
+    made = summarise_motion(rows)["g"]["generated"]
+    assert made["seam_jerk_pose"] == pytest.approx((8 / 4) / (40 / 20))
 
 
 def test_blinks_and_head_of_made_motion(face: Face, pipeline: Pipeline) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -44,18 +45,37 @@ def find_blinks(relative_opening: Float[np.ndarray, " n"]) -> Blinks:
     return Blinks(tuple(b[0] for b in blinks), tuple(b[1] for b in blinks), longest)
 
 
-def seam_ratio(track: Float[np.ndarray, "n values"], period: int) -> float | None:
-    """Change of speed at window boundaries (every `period` frames) over the change elsewhere; 1 shows no seam.
+class Seams(NamedTuple):
+    """Changes of a track at the boundaries of windows, and elsewhere: their sums and their numbers."""
 
-    None if the track holds no boundary or never moves.
+    at: float
+    seams: int
+    elsewhere: float
+    others: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Mean change at a boundary over the mean change elsewhere; 1 shows no seam. None if nothing moves."""
+        return self.at / self.seams * self.others / self.elsewhere if self.elsewhere > 0 else None
+
+
+def seam_changes(track: Float[np.ndarray, "n values"], period: int, order: int) -> Seams | None:
+    """Changes of position (order 1) or speed (order 2) at boundaries (every `period` frames) and elsewhere.
+
+    None if the track holds no boundary.
     """
-    if len(track) <= period + 1:
+    jump = np.linalg.norm(np.diff(track, n=order, axis=0), axis=1)  # (n - order,), entry i ends in frame i + order
+    place = np.arange(len(jump)) + 1
+    at = place % period == 0 if order == 1 else np.isin(place % period, (0, period - 1)) & (place >= period - 1)
+    if len(track) < period + order:
         return None
-    jump = np.linalg.norm(np.diff(track, n=2, axis=0), axis=1)  # (n - 2,), entry i is centred on frame i + 1
-    centre = np.arange(len(jump)) + 1
-    at_seam = np.isin(centre % period, (0, period - 1)) & (centre >= period - 1)
-    elsewhere = float(jump[~at_seam].mean())
-    return float(jump[at_seam].mean()) / elsewhere if elsewhere > 0 else None
+    return Seams(float(jump[at].sum()), int(at.sum()), float(jump[~at].sum()), int((~at).sum()))
+
+
+def seam_ratio(track: Float[np.ndarray, "n values"], period: int) -> float | None:
+    """Change of speed at window boundaries over the change elsewhere; None without a boundary, or if nothing moves."""
+    seams = seam_changes(track, period, 2)
+    return seams.ratio if seams else None
 
 
 def silent_frames(waveform: Float[np.ndarray, " samples"], frames: int) -> Bool[np.ndarray, " frames"]:

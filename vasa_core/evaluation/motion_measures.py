@@ -17,7 +17,7 @@ from scipy.signal import find_peaks
 
 from vasa_core.audio.lip_sync import MIN_FRAMES, lag_curve, lip_shape, read_sync
 from vasa_core.evaluation.geometry import MOUTH, HeadFrame, eye_opening, face_height, relative_opening
-from vasa_core.evaluation.motion_figures import delta_pose, find_blinks, seam_ratio
+from vasa_core.evaluation.motion_figures import delta_pose, find_blinks, seam_changes
 from vasa_core.face.topology import EYES
 from vasa_core.rates import FPS, SAMPLE_RATE, exact_div
 
@@ -112,10 +112,10 @@ def by_itself(moves: Moves, window: int) -> dict[str, Any]:
         "blinks": len(usual),
         "usual_blinks": sum(usual),
         "blink_seconds": float(np.mean(blinks.seconds)) if usual else None,
-        "seam_step_pose": step_ratio(moves.pose[:, :3], window),
-        "seam_jerk_pose": seam_ratio(moves.pose[:, :3], window),
-        "seam_step_face": step_ratio(shapes, window),
-        "seam_jerk_face": seam_ratio(shapes, window),
+        "seam_step_pose": seam_changes(moves.pose[:, :3], window, 1),
+        "seam_jerk_pose": seam_changes(moves.pose[:, :3], window, 2),
+        "seam_step_face": seam_changes(shapes, window, 1),
+        "seam_jerk_face": seam_changes(shapes, window, 2),
     }
 
 
@@ -173,16 +173,3 @@ def beat_alignment(
         return None
     nearest = np.abs(motion[:, None] - sound[None]).min(1)
     return float(np.exp(-(nearest**2) / (2 * sigma**2)).mean())
-
-
-def step_ratio(track: Float[np.ndarray, "n values"], period: int) -> float | None:
-    """Step across window boundaries (every `period` frames) over the step elsewhere; 1 shows no seam.
-
-    None if the track holds no boundary or never moves.
-    """
-    if len(track) <= period:
-        return None
-    step = np.linalg.norm(np.diff(track, axis=0), axis=1)  # (n - 1,), entry i ends in frame i + 1
-    seam = (np.arange(len(step)) + 1) % period == 0
-    elsewhere = float(step[~seam].mean())
-    return float(step[seam].mean()) / elsewhere if elsewhere > 0 else None

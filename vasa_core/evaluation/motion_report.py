@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vasa_core.evaluation.motion_figures import Seams
 from vasa_core.rates import FPS
 
 KINDS = ("generated", "real", "fitted", "shuffled", "still")
@@ -47,7 +48,7 @@ _COUNTS = {"frames", "blinks", "usual_blinks", "closed", "closures", "opened", "
 
 
 def summarise_motion(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """{group: {kind: {figure: value}}}: means over takes, medians of lags, shares of all cases taken together."""
+    """{group: {kind: {figure: value}}}: means over takes, medians of lags, shares and seams of all cases together."""
     groups: dict[str, dict[str, dict[str, float | int]]] = {}
     for group in dict.fromkeys(row["group"] for row in rows):
         kinds = {
@@ -67,8 +68,12 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:
     figures: dict[str, float | int] = {"takes": len(rows)}
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row[name] for row in rows if isinstance(row.get(name), int | float)]
+        seams = [row[name] for row in rows if isinstance(row.get(name), Seams)]
         if name in _COUNTS:
             figures[name] = sum(values)
+        elif seams:
+            ratio = Seams(*map(sum, zip(*seams, strict=True))).ratio
+            figures |= {name: ratio} if ratio is not None else {}
         elif values:
             figures[name] = float(np.median(values) if name in _MEDIANS else np.mean(values))
     if figures.get("closures"):
