@@ -87,14 +87,20 @@ def with_emotion(
     return felt
 
 
-def closed_further(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
-    """x with lids that are on their way to closed going farther, as far as those of filmed blinks do.
+def closed_further(
+    x: Float[np.ndarray, "n channels"], before: Float[np.ndarray, " 2"] | None = None
+) -> Float[np.ndarray, "n channels"]:
+    """x with lids that are on their way to closed going farther, as far as those of filmed blinks do, and for a frame
+    longer: lids open slower than they close.
 
     A sampled blink stays shallower than a filmed one: few steps average over when exactly it happens. Opening from
-    BLINKING up is left as it is.
+    BLINKING up is left as it is. before: lids of the frame before; open ones by default.
     """
-    result = x.copy()
-    result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - x[:, LIDS], 0)
+    if not len(x):
+        return x
+    result, lids = x.copy(), x[:, LIDS]
+    last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids[:-1]])  # (n, 2)
+    result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - np.minimum(lids, last), 0)
     return result
 
 

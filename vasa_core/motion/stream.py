@@ -12,7 +12,7 @@ from torch import Tensor
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import awake_at_first, closed_further, from_model, with_emotion
+from vasa_core.motion.representation import LIDS, awake_at_first, closed_further, from_model, with_emotion
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -61,6 +61,7 @@ class MotionStream:
         self._known = 0  # frames of the context that are there
         self._windows = 0
         self._given = 0  # frames
+        self._lids = np.ones(2)  # as sampled for the last of them
 
     def push(self, features: Float[np.ndarray, "frames audio"]) -> Motion:
         """Motion of all windows that these features complete; often none (0 frames) or several windows."""
@@ -117,8 +118,9 @@ class MotionStream:
         )
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
-        x = closed_further(np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts]))
-        x = awake_at_first(x, self._given)
+        x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
+        lids, self._lids = self._lids, np.concatenate([self._lids[None], x[:, LIDS]])[-1]
+        x = awake_at_first(closed_further(x, lids), self._given)
         self._given += len(x)
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
