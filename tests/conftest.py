@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
+def pytest_configure() -> None:
+    """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked `gpu` are skipped, and say why, where torch has no CUDA device."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
