@@ -216,8 +216,8 @@ def test_training_learns_what_it_sees(clips: list[FaceFrames], perceptual: Perce
     )
     config = replace(CONFIG, batch=2, learning_rate=2e-3, steps=60, weights=weights)
     found = steps(FaceTrainer(clips, config, perceptual, None), 50)
-    first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-3:]))
-    assert last < 0.7 * first
+    first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-15:]))
+    assert last < 0.75 * first
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_been(

@@ -37,6 +37,7 @@ from vasa_core.face.volume.volume_unet import VolumeUNet
 from vasa_core.face.volume.warp import Unseen, learned_warp
 
 ADAPTER = "adapter"  # where a checkpoint keeps it
+UNSEEN_CONTRAST = 1.6
 
 
 class MotionCode(NamedTuple):
@@ -119,7 +120,8 @@ class VolumeNetworks(nn.Module):
         if self.unseen is None:
             return self._run(self.decoder, posed, motion.dynamics)
         unseen = self.values_at(self.unseen(motion.dynamics, identity), turned)[..., 0].amax(1, keepdim=True)
-        return self._run(self.decoder, posed, motion.dynamics, unseen)
+        sharp = ((unseen - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)  # a coarse grid knows no edges
+        return self._run(self.decoder, posed, motion.dynamics, sharp)
 
     def values_at(
         self, values: Float[Tensor, "b c z y x"], grid: Float[Tensor, "b d h w 3"]
