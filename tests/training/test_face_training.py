@@ -14,6 +14,7 @@ from torch import nn
 from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.face.mesh import load_basis
 from vasa_core.face.volume.config import PRESETS
+from vasa_core.face.volume.warp import Fields
 from vasa_core.registry import resolve
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
@@ -156,6 +157,7 @@ def test_the_teacher_drives_the_share_that_it_is_given(clips: list[FaceFrames], 
     graph, batch = trainer.plain_graph, FaceBatches(clips, 4, 0).batch(0)
     other = batch.driving.dynamics + 1
     for networks in (graph.networks.from_canonical, graph.networks.to_canonical):
+        assert isinstance(networks, Fields)
         torch.nn.init.normal_(networks.fields.weight, 0, 0.1)
     with torch.no_grad():
         for share in (0.0, 0.5, 1.0):

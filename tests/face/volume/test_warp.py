@@ -76,7 +76,19 @@ def test_fields_learn_motions_of_one_place_in_a_few_steps() -> None:
 
 def test_next_to_nothing_is_unseen_at_the_start() -> None:
     shares = Unseen(BLENDED)(*codes(2))
-    assert shares.shape == (2, 1, 4, 8, 8) and shares.min() > 0 and shares.max() < 0.02
+    assert shares.shape == (2, 1, 4, 8, 8) and 0 < shares.max() < 0.02
+
+
+def test_nothing_is_unseen_but_where_mouths_are() -> None:
+    unseen = Unseen(dataclasses.replace(BLENDED, warp_side=32))
+    with torch.no_grad():
+        unseen.fields.fields.weight.fill_(1)
+        unseen.fields.bend.bias.fill_(10)
+    depths, rows, columns = unseen(*codes(1))[0, 0].nonzero(as_tuple=True)
+    assert set(depths.tolist()) == {1, 2}
+    down = (rows + 0.5) / 32 * 1.5 - 0.45  # face widths below the canonical origin; lips are at 0.55, chins at 0.9
+    assert 0.38 < down.min() < 0.45 and 0.75 < down.max() < 0.82
+    torch.testing.assert_close(columns.float().mean(), torch.tensor(15.5))
 
 
 def test_what_is_unseen_is_painted_there_and_nowhere_else() -> None:
@@ -96,7 +108,7 @@ def test_what_is_unseen_is_painted_there_and_nowhere_else() -> None:
         networks.unseen.fields.bend.bias.fill_(10)
         drawn = networks.render(volume, identity, motion)[0, :3]
     assert seen.median().item() == pytest.approx(0.4, abs=0.01)
-    assert drawn.abs().min() < 1e-3
+    assert drawn[0].abs().min() < 1e-3
     torch.testing.assert_close(drawn[:, 0], seen[:, 0])
 
 

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from vasa_core.face.volume.blocks import AdaptiveResBlock3D, group_norm
 from vasa_core.face.volume.config import VolumeConfig
+from vasa_core.face.volume.rigid import identity_grid
 
 START = 4  # side and depth of the first grid
 HEAD_SCALE = 0.05  # of the last weights at the start: training begins at the rigid motion
 FIELD_SCALE = 0.25  # of a field against its weights, which sets how fast it is learned
 HIDDEN = 256  # units of what is not linear in how fields are blended
+MOUTH_CENTRE, MOUTH_REACH = (0.0, 0.6, 0.0), (0.35, 0.22, 0.4)  # face widths: a box that holds all open mouths
 UNSEEN_GAIN, UNSEEN_START = 30.0, -4.0  # of the logits: a field is about as large as a warp's offsets; little is unseen
 
 
@@ -90,12 +92,23 @@ class Unseen(nn.Module):
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
         self.fields = Fields(config, 1)
+        self.config = config
 
     def forward(
         self, dynamics: Float[Tensor, "b dynamics"], identity: Float[Tensor, "b identity"]
     ) -> Float[Tensor, "b 1 d h w"]:
         """Shares in 0..1 on the warp's own grid, in the moved face; next to nothing at the start."""
-        return torch.sigmoid(UNSEEN_GAIN * self.fields(dynamics, identity) + UNSEEN_START)
+        shares = torch.sigmoid(UNSEEN_GAIN * self.fields(dynamics, identity) + UNSEEN_START)
+        return shares * _mouth_box(self.config, shares.device)
+
+
+def _mouth_box(config: VolumeConfig, device: torch.device) -> Float[Tensor, "1 d h w"]:
+    """1 at points of the warp's grid where a mouth can be, 0 elsewhere: few landmarks there would tell fields so."""
+    shape = config.warp_depth, config.warp_side, config.warp_side
+    grid = identity_grid(1, shape, device)
+    points = config.warp_reach * grid + grid.new_tensor(config.warp_centre)
+    away = (points - grid.new_tensor(MOUTH_CENTRE)).abs() / grid.new_tensor(MOUTH_REACH)
+    return (away < 1).all(-1).float()
 
 
 def learned_warp(config: VolumeConfig) -> WarpGenerator | Fields:
