@@ -20,7 +20,7 @@ from vasa_core.face.basis import (
 )
 from vasa_core.face.mesh import load_basis
 from vasa_core.face.pose import project
-from vasa_core.face.topology import EYES, LIP_PAIRS
+from vasa_core.face.topology import EYES, LIP_PAIRS, STABLE
 from vasa_core.types import Motion
 
 RNG = np.random.default_rng(0)
@@ -101,6 +101,13 @@ def test_a_smiling_face_has_a_neutral_with_closed_lips(basis: FaceBasis, person:
     smiling = basis.decode(dynamics, person, _still(basis)[0])
     assert lip_gaps(smiling)[0].max() > 2 * CLOSED_LIPS
     np.testing.assert_allclose(lip_gaps(basis.neutral(smiling)), lip_gaps(basis.mean), atol=0.002)
+
+
+def test_lips_part_at_rest_and_little_else_moves(basis: FaceBasis, person: np.ndarray) -> None:
+    parted = basis.parted(basis.neutral(person[None]), 0.03)
+    np.testing.assert_allclose(lip_gaps(parted), lip_gaps(basis.mean) + 0.03, atol=0.005)
+    moved = np.linalg.norm(parted - basis.neutral(person[None]), axis=1)
+    assert moved[[*STABLE]].max() < 0.02 and moved.max() < 0.06
 
 
 def test_lips_never_cross_and_small_gaps_close(basis: FaceBasis, person: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vasa_core.config import ASSETS, GenerationOptions
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, close_lips, lip_gaps, lip_opening
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, lip_gaps, lip_opening, move_lips
 from vasa_core.face.pose import PITCH, YAW, project
 from vasa_core.face.topology import STABLE
 from vasa_core.io.image import read_image
@@ -56,7 +56,7 @@ def filmed(basis: FaceBasis, person: int, dynamics: np.ndarray, usual: np.ndarra
     """Landmarks of a person of the basis who moves so, head turning about `usual`."""
     coefficients = 0.7 * np.random.default_rng(person).normal(size=len(basis.identity))
     face = basis.mean + np.tensordot(coefficients, basis.identity, 1)
-    face = close_lips(face[None], basis.dynamics, lip_gaps(basis.mean))[0]
+    face = move_lips(face[None], basis.dynamics, lip_gaps(basis.mean))[0]
     rest = np.concatenate([REST, np.zeros(len(basis.dynamics))])
     time = np.arange(len(dynamics))
     turns = np.zeros((len(dynamics), 6))

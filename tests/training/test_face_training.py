@@ -14,6 +14,7 @@ from torch import nn
 from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.face.mesh import load_basis
 from vasa_core.face.volume.config import PRESETS
+from vasa_core.face.volume.warp import Fields
 from vasa_core.registry import resolve
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
@@ -108,6 +109,9 @@ def test_only_the_encoders_pictures_are_augmented(clips: list[FaceFrames]) -> No
     assert (shaken["seen"][clips[0].mattes[2] == 0] == 128).all()
 
 
+DRAWING = {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "unseen", "volume_unet", "decoder"}
+
+
 def reached(trainer: FaceTrainer) -> set[str]:
     return {
         name
@@ -122,23 +126,12 @@ def reached(trainer: FaceTrainer) -> set[str]:
         ("head_pose", {"head_pose"}),
         ("taught", {"dynamics"}),
         ("guided", {"identity", "dynamics", "to_canonical", "from_canonical"}),
-        (
-            "pixel",
-            {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
-        ),
+        ("unseen", {"identity", "dynamics", "unseen"}),
+        ("pixel", DRAWING),
         ("canonical", {"appearance", "identity", "dynamics", "to_canonical", "volume_unet"}),
-        (
-            "close_up",
-            {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
-        ),
-        (
-            "transfer",
-            {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
-        ),
-        (
-            "cosine",
-            {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"},
-        ),
+        ("close_up", DRAWING),
+        ("transfer", DRAWING),
+        ("cosine", DRAWING),
     ],
 )
 def test_each_loss_trains_exactly_its_parts(
@@ -146,8 +139,10 @@ def test_each_loss_trains_exactly_its_parts(
 ) -> None:
     off = dict.fromkeys(LossWeights().named(), 0.0)
     trainer = FaceTrainer(clips, replace(CONFIG, batch=2, weights=LossWeights(**{**off, name: 1.0})), perceptual, None)
-    with torch.no_grad():  # the warps start at no offset, which gives what is before them no gradient
-        for part in (trainer.networks.to_canonical, trainer.networks.from_canonical):
+    networks = trainer.networks
+    assert networks.unseen is not None
+    with torch.no_grad():  # fields start at nothing, which gives what is before them no gradient
+        for part in (networks.to_canonical, networks.from_canonical, networks.unseen):
             for value in part.parameters():
                 value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
     batch = next(trainer.batches())
@@ -162,7 +157,8 @@ def test_the_teacher_drives_the_share_that_it_is_given(clips: list[FaceFrames], 
     graph, batch = trainer.plain_graph, FaceBatches(clips, 4, 0).batch(0)
     other = batch.driving.dynamics + 1
     for networks in (graph.networks.from_canonical, graph.networks.to_canonical):
-        torch.nn.init.normal_(networks.head.weight, 0, 0.1)
+        assert isinstance(networks, Fields)
+        torch.nn.init.normal_(networks.fields.weight, 0, 0.1)
     with torch.no_grad():
         for share in (0.0, 0.5, 1.0):
             moved = batch._replace(driving=batch.driving._replace(dynamics=other))
@@ -221,9 +217,9 @@ def test_training_learns_what_it_sees(clips: list[FaceFrames], perceptual: Perce
         **{**dict.fromkeys(LossWeights().named(), 0.0), "pixel": 10.0, "alpha": 5.0, "head_pose": 5.0}
     )
     config = replace(CONFIG, batch=2, learning_rate=2e-3, steps=60, weights=weights)
-    found = steps(FaceTrainer(clips, config, perceptual, None), 35)
-    first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-3:]))
-    assert last < 0.7 * first
+    found = steps(FaceTrainer(clips, config, perceptual, None), 50)
+    first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-15:]))
+    assert last < 0.75 * first
 
 
 def test_a_resumed_run_goes_on_as_if_nothing_had_been(
@@ -279,13 +275,13 @@ def test_the_average_follows_and_the_rate_falls() -> None:
     assert cosine_rate(100, 100, 10, 0.005) == pytest.approx(0.005)
 
 
-def test_a_rehearsal_teaches_warps_and_dynamics_alone(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+def test_a_rehearsal_teaches_warps_and_what_drives_them_alone(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     trainer = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
     still = [clip.shapes - clip.rest for clip in clips]
     errors = rehearse(trainer, 40)
     changed = {n for n, part in trainer.networks.named_children() if not torch.equal(before[n], weights_of(part))}
-    assert changed == {"to_canonical", "from_canonical", "dynamics", "head_pose"}
+    assert changed == {"to_canonical", "from_canonical", "unseen", "identity", "dynamics", "head_pose"}
     assert np.mean(errors[-5:]) < 0.9 * np.sqrt(np.square(still).mean())  # no motion at all would leave that
     again = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     assert rehearse(again, 40) == errors and torch.equal(weights_of(again.averaged()), weights_of(trainer.averaged()))

@@ -57,7 +57,7 @@ def lip_gaps(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n p
     return shape[..., LOWER_LIP, 1] - shape[..., UPPER_LIP, 1]
 
 
-def close_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
+def move_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
     """Shapes moved along the dynamics, as little as it takes, until their lip gaps are `gaps`."""
     coefficients = (gaps - lip_gaps(shapes)) @ toward_gaps(dynamics)  # (n, k)
     return shapes + np.tensordot(coefficients, dynamics, 1)
@@ -116,7 +116,11 @@ class FaceBasis:
         gram = design.T @ design + self._ridge * np.eye(design.shape[1])
         solution = np.linalg.solve(gram, design.T @ (mean - self.mean)[rows].ravel())
         relaxed = mean - np.tensordot(solution[len(self.identity) :], self.dynamics, 1)
-        return close_lips(relaxed[None], self.dynamics, lip_gaps(self.mean))[0]
+        return move_lips(relaxed[None], self.dynamics, lip_gaps(self.mean))[0]
+
+    def parted(self, neutral: Shape, gap: float) -> Shape:
+        """A face at rest with its lips so far apart, canonical units."""
+        return move_lips(neutral[None], self.dynamics, lip_gaps(self.mean) + gap)[0]
 
     def encode(
         self, shapes: Shapes, neutral: Shape, open_gap: Float[np.ndarray, " 2"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.basis import FaceBasis, close_lips, eye_gap, iris_offset, lip_gaps, lip_opening
+from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_gaps, lip_opening, move_lips
 from vasa_core.face.mesh import save_basis
 from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
@@ -129,7 +129,7 @@ def fit_basis(mean: Float[np.ndarray, "478 3"], clips: list[_AlignedClip], confi
         neutrals.setdefault(clip.identity, []).append(clip.neutral)
     people = np.stack([np.mean(group, 0) for group in neutrals.values()])
     closed = CLOSED_GAP * np.maximum(lip_gaps(mean), 0) / lip_gaps(mean).max()
-    people = close_lips(people, dynamics, closed)
+    people = move_lips(people, dynamics, closed)
     mean_neutral = (people.mean(0) + people.mean(0)[mirror] * [-1, 1, 1]) / 2
     identity = _principal(_with_mirrored([people - mean_neutral], mirror), weights, config.identities)
     diameter = np.mean([np.linalg.norm(people[:, e.iris[1]] - people[:, e.iris[3]], axis=-1) for e in EYES])

@@ -22,6 +22,7 @@ from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, tra
 from vasa_core.types import Motion
 
 MIN_FRAMES = 4  # of a clip
+REST_GAP = 0.03  # face widths between the inner lips at rest, so that offsets can take closed and open lips there
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class FaceFrames:
 
     mattes: opacity of the person, 0..255. landmarks: px of `frames`. pose, dynamics: the mesh face model's motion of
     these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror. rest, shapes: the
-    person's face at rest and as the dynamics move it, in canonical space.
+    person's face as canonical space holds it, at rest with lips a little apart, and as the dynamics move it.
     """
 
     speaker: str
@@ -86,12 +87,12 @@ def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Pat
 def _shapes(
     face: MeshFaceModel, landmarks: Float[np.ndarray, "n 478 3"], dynamics: Float[np.ndarray, "n dynamics"], size: int
 ) -> tuple[Float[np.ndarray, "478 3"], Float[np.ndarray, "n 478 3"]]:
-    """The person's face at rest, and as the dynamics move it."""
+    """The person's face at rest with lips REST_GAP apart, and as the dynamics move it."""
     identity, _ = face.encode_landmarks(landmarks, (size, size))
     still = np.zeros(dynamics.shape[1])
     still[LIDS] = 1
     shapes = face.basis.decode(dynamics.astype(np.float64), identity.neutral, still)
-    return identity.neutral.astype(np.float32), shapes.astype(np.float32)
+    return face.basis.parted(identity.neutral, REST_GAP).astype(np.float32), shapes.astype(np.float32)
 
 
 def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:

@@ -21,7 +21,7 @@ from vasa_core.training.losses.adversarial import Verdict, adversarial_loss, fea
 from vasa_core.training.losses.canonical import canonical_loss
 from vasa_core.training.losses.close_up import close_up_loss
 from vasa_core.training.losses.cross_identity import cross_identity_loss
-from vasa_core.training.losses.guided import guided_loss, torn_loss
+from vasa_core.training.losses.guided import inside_mouth, unseen_loss, warp_loss
 from vasa_core.training.losses.identity_perceptual import IdentityDescriptor, identity_perceptual_loss
 from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
 from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
@@ -37,8 +37,9 @@ class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
     and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
     k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
-    is. guided: how far off both warps move landmarks, in face widths; offsets: those of both. dynamics: z_dyn that j
-    and k were moved by; reread: read again from `driven` and `crossed`. None: not asked for."""
+    is. guided: how far off both warps move landmarks, in face widths; offsets: those of both. unseen: how much
+    points of j are inside the mouth, as found and as they are. dynamics: z_dyn that j and k were moved by; reread: read
+    again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
@@ -51,6 +52,7 @@ class Renders(NamedTuple):
     taught: Float[Tensor, "_frames dynamics"]
     guided: Float[Tensor, "_warps 478 3"]
     offsets: Float[Tensor, "_warps 3 z y x"]
+    unseen: tuple[Tensor, Tensor] | None
     dynamics: tuple[Tensor, Tensor] | None
     reread: tuple[Tensor, Tensor] | None
 
@@ -91,6 +93,7 @@ class FaceGraph(nn.Module):
         canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
         driven = nets.render(canonical, identity, driver, outward)
         guided, offsets = self.astray(inward, i, outward, j), torch.cat([inward, outward])
+        unseen = self.unseen(driver.dynamics, identity, j)
         posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
             own = nets.identity_code(j.image)
@@ -104,7 +107,7 @@ class FaceGraph(nn.Module):
             moved = driver.dynamics, stranger.dynamics
             reread = nets.dynamics(over_grey(driven), j.pose), nets.dynamics(over_grey(crossed), k.pose)
         return Renders(
-            driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, offsets, moved, reread
+            driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, offsets, unseen, moved, reread
         )
 
     def astray(
@@ -116,9 +119,20 @@ class FaceGraph(nn.Module):
         # Canonical voxels fetch what is in the face as it is, and this fetches what is in the canonical face.
         ways = ((inward, source.rest, source.shape), (outward, driver.shape, driver.rest))
         for offsets, here, there in ways:
-            found = nets.offsets_at(offsets, (here / reach)[:, None, None])[:, 0, 0]  # (b, 478, 3)
+            found = nets.values_at(offsets, (here / reach)[:, None, None])[:, 0, 0]  # (b, 478, 3)
             off.append(reach * found - (there - here))
         return torch.cat(off)
+
+    def unseen(
+        self, dynamics: Float[Tensor, "b k"], identity: Float[Tensor, "b n"], driver: Views
+    ) -> tuple[Float[Tensor, "b known"], Float[Tensor, "b known"]] | None:
+        """How much points of the driver are inside the mouth, as found and as they are; None if nothing finds it."""
+        nets = self.networks
+        if nets.unseen is None:
+            return None
+        points, wanted = inside_mouth(driver.shape)
+        shares = nets.unseen(dynamics, identity)
+        return nets.values_at(shares, (points / nets.config.reach)[:, None, None])[:, 0, 0, :, 0], wanted
 
 
 @dataclass(frozen=True)
@@ -136,9 +150,11 @@ class Criteria:
         found = {
             "pixel": pixel_loss(painted, j.image, j.matte),
             "alpha": alpha_loss(renders.driven[:, 3:], j.matte),
-            "guided": guided_loss(renders.guided) + torn_loss(renders.offsets),
+            "guided": warp_loss(renders.guided, renders.offsets),
             "taught": F.smooth_l1_loss(renders.read, renders.taught.detach()),
         }
+        if renders.unseen is not None:
+            found["unseen"] = unseen_loss(*renders.unseen)
         if renders.poses is not None:
             found["head_pose"] = F.l1_loss(renders.poses.float(), renders.labels)
         if weights.perceptual:

@@ -1,8 +1,9 @@
 """What needs no drawing, learned before anything is drawn, at a fraction of the cost.
 
 The learned warps learn to move landmarks as the mesh face model's dynamics do, from z_dyn that their teacher makes of
-these dynamics; the facial-dynamics encoder learns to read the same z_dyn off pictures. Drawing then begins with a face
-whose lips and lids move already, and needs to learn how they look.
+these dynamics and from the identity code, which learns to tell where landmarks are; the facial-dynamics encoder learns
+to read the same z_dyn off pictures. Drawing then begins with a face whose lips and lids move already, and needs to
+learn how they look.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ import torch.nn.functional as F
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
 from vasa_core.training.face_batches import FaceBatches, Views
-from vasa_core.training.losses.guided import guided_loss, torn_loss
+from vasa_core.training.losses.guided import guided_loss, unseen_loss, warp_loss
 
 RATE, LEAST_RATE, WARMUP = 2e-3, 0.02, 20
 BETAS = (0.9, 0.99)
 
 
 def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
-    """Train both warps, the teacher and the facial-dynamics encoder for so many steps; returns each step's error of the
-    warps, in face widths. Every process does the same, so that all go on alike."""
+    """Train both warps, the teacher and the encoders of what drives them for so many steps; returns each step's error
+    of the warps, in face widths. Every process does the same, so that all go on alike."""
     graph = trainer.plain_graph.train()
     nets = graph.networks
-    parts = (graph.adapter, nets.to_canonical, nets.from_canonical, nets.dynamics, nets.head_pose)
+    parts = (graph.adapter, nets.identity, nets.to_canonical, nets.from_canonical, nets.dynamics, nets.head_pose)
+    parts += (nets.unseen,) if nets.unseen else ()
     parameters = [value for part in parts for value in part.parameters()]
     optimiser = torch.optim.AdamW(parameters, betas=BETAS)
     batches = FaceBatches(trainer.clips, trainer.config.batch, trainer.config.seed + 1)
@@ -35,16 +37,17 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
         frames = Views(*(torch.cat(views) for views in zip(*batches.batch(step), strict=True))).to(device)
         with torch.random.fork_rng(devices=[]), trainer.accelerator.autocast():
             torch.manual_seed(step)  # of dropout
-            with torch.no_grad():
-                identity = nets.identity_code(frames.image)
+            identity = nets.identity_code(frames.image)
             taught, read = graph.adapter(frames.dynamics).float(), nets.dynamics(frames.seen, frames.aim)
             inward = nets.to_canonical(taught, identity)
             outward = nets.from_canonical(taught, identity)
-            guided = guided_loss(graph.astray(inward, frames, outward, frames))
+            astray = graph.astray(inward, frames, outward, frames)
             losses = {
-                "guided": guided + torn_loss(torch.cat([inward, outward])),
+                "guided": warp_loss(astray, torch.cat([inward, outward])),
                 "taught": F.smooth_l1_loss(read, taught.detach()),
             }
+            if unseen := graph.unseen(taught, identity, frames):
+                losses["unseen"] = unseen_loss(*unseen)
             if graph.poses:
                 losses["head_pose"] = F.l1_loss(nets.head_pose(frames.seen).float(), frames.pose)
             loss = trainer.config.weights.total(losses)
@@ -52,6 +55,6 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        errors.append(guided.item())
+        errors.append(guided_loss(astray.detach()).item())
     trainer.average = Average(graph, trainer.config.average)
     return errors

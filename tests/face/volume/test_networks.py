@@ -250,7 +250,7 @@ def test_paper_256_is_paper_512_for_smaller_images() -> None:
 def test_tiny_is_within_its_budget() -> None:
     rows = describe(TINY)
     assert 3e6 < rows[-1].parameters < 6e6
-    assert 1.0e9 < rows[-1].multiply_adds < 1.2e9
+    assert 0.7e9 < rows[-1].multiply_adds < 1.0e9
 
 
 def test_counted_multiply_adds_of_a_known_layer() -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vasa_core.face.topology import EYES, LIPS_INNER, LIPS_OUTER
-from vasa_core.training.losses.guided import LIDS_WEIGHT, LIPS_WEIGHT, guided_loss, torn_loss
+from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, LIPS_OUTER
+from vasa_core.training.losses.guided import (
+    LIDS_WEIGHT,
+    LIPS_WEIGHT,
+    OPEN_LIPS,
+    SMOOTH_WEIGHT,
+    guided_loss,
+    inside_mouth,
+    rough_loss,
+    torn_loss,
+    unseen_loss,
+    warp_loss,
+)
 
 CHEEK, LIP, LID = 50, 13, EYES[0].upper[0]
 LIPS, LIDS = len({*LIPS_INNER, *LIPS_OUTER}), len({point for eye in EYES for point in eye.contour})
@@ -51,3 +62,39 @@ def test_steps_at_the_sides_count_and_what_is_inside_does_not() -> None:
     front = torch.zeros(1, 3, 4, 8, 8)
     front[:, :, 0, 1:-1, 1:-1] = 0.3  # faces move there
     assert torn_loss(front) == 0
+
+
+def test_steps_between_voxels_are_rough() -> None:
+    offsets = torch.full((2, 3, 4, 8, 8), 0.5)
+    assert rough_loss(offsets) == 0
+    offsets = 0.1 * torch.arange(8.0).expand(2, 3, 4, 8, 8)  # along x
+    assert rough_loss(offsets).item() == pytest.approx(0.1)
+    assert rough_loss(offsets + offsets.transpose(3, 4)).item() == pytest.approx(0.2)
+    assert rough_loss(offsets.sign()).item() == pytest.approx(1 / 7)  # from 0 to 1, once in seven steps
+
+
+def test_the_whole_is_the_sum_of_its_parts() -> None:
+    astray, offsets = torch.randn(2, 478, 3), torch.randn(2, 3, 4, 8, 8)
+    expected = guided_loss(astray) + torn_loss(offsets) + SMOOTH_WEIGHT * rough_loss(offsets)
+    assert warp_loss(astray, offsets).item() == pytest.approx(expected.item())
+
+
+def test_between_lips_is_inside_the_mouth_as_far_as_they_are_open() -> None:
+    shape = torch.zeros(3, 478, 3)
+    gaps = torch.tensor([-1.0, 0.25, 3.0]) * OPEN_LIPS  # crossed, little open, wide open
+    shape[:, [lower for _, lower in LIP_PAIRS], 1] = gaps[:, None]
+    points, wanted = inside_mouth(shape)
+    inside = 3 * len(LIP_PAIRS)
+    assert points.shape == (3, inside + 478 - len({*LIPS_INNER}), 3) and wanted.shape == points.shape[:2]
+    torch.testing.assert_close(wanted[:, :inside], torch.tensor([0, 0.25, 1])[:, None].expand(-1, inside))
+    assert not wanted[:, inside:].any()
+    torch.testing.assert_close(points[2, :inside, 1].unique(), gaps[2] * torch.tensor([0.25, 0.5, 0.75]))
+
+
+def test_both_sides_of_the_lips_count_alike() -> None:
+    _, wanted = inside_mouth(torch.zeros(2, 478, 3))
+    inside, found = 3 * len(LIP_PAIRS), torch.zeros_like(wanted)
+    assert unseen_loss(found, wanted) == 0
+    found[:, :inside] = 0.5
+    assert unseen_loss(found, wanted).item() == pytest.approx(0.25)
+    assert unseen_loss(0.5 - found, wanted).item() == pytest.approx(0.25)

@@ -24,6 +24,8 @@ class VolumeConfig:
     each followed by halving until the volume's side is reached; a coarser side is enlarged to it. carries_colours: the
     volume's first three channels are the picture's own colours, which the decoder composes pictures of. unet_stride:
     the 3D U-Net works on the volume reduced by it; unet_placed: it knows where in canonical space it is.
+    warp_fields: see `warp`; of 0, the learned warps are MegaPortraits', of `warp_widths`.
+    paints_unseen: fields tell the decoder where to paint rather than to take the volume's colours.
     decoder_widths: at the first side, then at each doubling up to the image's; decoder_styled: see `decoder`. groups:
     of GroupNorm, at most. warp_centre, warp_reach: middle and half the side of the cube that the learned warps cover,
     in face widths from the canonical origin; outside it they move nothing.
@@ -58,6 +60,8 @@ class VolumeConfig:
     decoder_blocks: int
     decoder_styled: bool
     groups: int
+    warp_fields: int = 0
+    paints_unseen: bool = False
     reach: float = 1.5
     depth_reach: float = 1.5
     body_stays: bool = False
@@ -74,6 +78,8 @@ class VolumeConfig:
         most = self.appearance_stride * 2 ** (len(self.appearance_widths) - 1)
         if self.image % self.appearance_stride or self.image > self.side * most:
             raise InputError(f"appearance_widths reduces {self.image} px by {most}; expected to side {self.side}.")
+        if self.paints_unseen and not (self.carries_colours and self.warp_fields):
+            raise InputError("paints_unseen is set; expected carries_colours and warp_fields with it.")
         for name, depth in (("depth", self.depth), ("warp_depth", self.warp_depth)):
             if depth < 4 or depth & (depth - 1):
                 raise InputError(f"{name} makes grids {depth} deep; expected a power of two, at least 4.")
@@ -115,7 +121,8 @@ def _paper(image: int, side: int) -> VolumeConfig:
 
 # paper-256 has the same parameters as paper-512, tensor by tensor: training can go on from 256 to 512 px as in
 # MegaPortraits. tiny-128 is for a CPU: a shallow volume with a voxel a pixel, of few channels, three of them the
-# picture's own colours; what computes on it is coarser. Its warps cover the face alone, and z_dyn reaches its decoder.
+# picture's own colours; what computes on it is coarser. Its warps are blends that cover the face
+# alone, and z_dyn reaches its decoder.
 PRESETS = {
     "paper-512": _paper(512, 64),
     "paper-256": _paper(256, 32),
@@ -139,7 +146,7 @@ PRESETS = {
         dynamics_depths=(1, 1, 1, 1),
         pooled=4,
         dropout=0.0,
-        warp_widths=(32, 32, 24, 16),
+        warp_widths=(),
         warp_depth=4,
         warp_side=32,
         unet_widths=(16, 32),
@@ -149,6 +156,8 @@ PRESETS = {
         decoder_blocks=1,
         decoder_styled=True,
         groups=8,
+        warp_fields=64,
+        paints_unseen=True,
         depth_reach=0.5,
         body_stays=True,
         warp_centre=(0.0, 0.3, 0.0),

@@ -34,9 +34,10 @@ from vasa_core.face.volume.rigid import (
     to_posed_above_neck,
 )
 from vasa_core.face.volume.volume_unet import VolumeUNet
-from vasa_core.face.volume.warp import WarpGenerator
+from vasa_core.face.volume.warp import Unseen, learned_warp
 
 ADAPTER = "adapter"  # where a checkpoint keeps it
+UNSEEN_CONTRAST = 1.6
 
 
 class MotionCode(NamedTuple):
@@ -60,8 +61,9 @@ class VolumeNetworks(nn.Module):
         self.identity = IdentityEncoder(config)
         self.head_pose = HeadPoseEncoder(config)
         self.dynamics = DynamicsEncoder(config)
-        self.to_canonical = WarpGenerator(config)
-        self.from_canonical = WarpGenerator(config)
+        self.to_canonical = learned_warp(config)
+        self.from_canonical = learned_warp(config)
+        self.unseen = Unseen(config) if config.paints_unseen else None
         self.volume_unet = VolumeUNet(config)
         self.decoder = Decoder(config)
 
@@ -93,7 +95,7 @@ class VolumeNetworks(nn.Module):
         """
         learned = self.to_canonical(motion.dynamics, identity) if offsets is None else offsets
         grid = self._voxels(volume)
-        moved = grid + self.offsets_at(learned, grid)
+        moved = grid + self.values_at(learned, grid)
         posed = to_posed_above_neck if self.config.body_stays else to_posed
         warped = self._fetched(volume, posed(moved, motion.pose, self.config.reach))
         return self._run(self.volume_unet, warped)
@@ -114,16 +116,21 @@ class VolumeNetworks(nn.Module):
         learned = self.from_canonical(motion.dynamics, identity) if offsets is None else offsets
         unposed = to_canonical_above_neck if self.config.body_stays else to_canonical
         turned = unposed(self._voxels(canonical), motion.pose, self.config.reach)
-        posed = self._fetched(canonical, turned + self.offsets_at(learned, turned))
-        return self._run(self.decoder, posed, motion.dynamics)
+        posed = self._fetched(canonical, turned + self.values_at(learned, turned))
+        if self.unseen is None:
+            return self._run(self.decoder, posed, motion.dynamics)
+        unseen = self.values_at(self.unseen(motion.dynamics, identity), turned)[..., 0].amax(1, keepdim=True)
+        sharp = ((unseen - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)  # a coarse grid knows no edges
+        return self._run(self.decoder, posed, motion.dynamics, sharp)
 
-    def offsets_at(
-        self, offsets: Float[Tensor, "b 3 z y x"], grid: Float[Tensor, "b d h w 3"]
-    ) -> Float[Tensor, "b d h w 3"]:
-        """Learned offsets at points of the canonical cube, none outside what the warps cover; refines a coarse grid."""
+    def values_at(
+        self, values: Float[Tensor, "b c z y x"], grid: Float[Tensor, "b d h w 3"]
+    ) -> Float[Tensor, "b d h w c"]:
+        """Learned offsets, or what else is on a warp's grid, at points of the canonical cube, refined from a coarse
+        grid; nothing outside what the warps cover."""
         config = self.config
         where = (grid * config.reach - grid.new_tensor(config.warp_centre)) / config.warp_reach
-        return sample(offsets, where).movedim(1, -1)
+        return sample(values, where).movedim(1, -1)
 
     def _voxels(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b d h w 3"]:
         """The middles of a volume's voxels, in units of half the cube's side in depth as well."""
