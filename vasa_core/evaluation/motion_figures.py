@@ -64,11 +64,11 @@ def seam_changes(track: Float[np.ndarray, "n values"], period: int, order: int) 
 
     None if the track holds no boundary.
     """
+    if len(track) < period + order:
+        return None
     jump = np.linalg.norm(np.diff(track, n=order, axis=0), axis=1)  # (n - order,), entry i ends in frame i + order
     place = np.arange(len(jump)) + 1
     at = place % period == 0 if order == 1 else np.isin(place % period, (0, period - 1)) & (place >= period - 1)
-    if len(track) < period + order:
-        return None
     return Seams(float(jump[at].sum()), int(at.sum()), float(jump[~at].sum()), int((~at).sum()))
 
 

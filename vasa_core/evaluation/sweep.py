@@ -22,13 +22,12 @@ from vasa_core.evaluation.geometry import (
 )
 from vasa_core.evaluation.irises import iris_gaze, iris_radius
 from vasa_core.evaluation.motion_figures import delta_pose
-from vasa_core.face.basis import GAZE, LIDS
+from vasa_core.face.basis import LIDS
 from vasa_core.face.limits import limited
-from vasa_core.face.pose import PITCH, YAW
 from vasa_core.io.audio import read_audio
 from vasa_core.io.video import VideoWriter
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.pipeline.eye_contact import eye_contact
+from vasa_core.pipeline.eye_contact import eye_contact, gaze_read
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.provenance.mark import METADATA
@@ -115,10 +114,10 @@ class Sweep:
         """What is found in the photo itself when the eyes look into the camera, rad: lids' shadows and lashes pull the
         found irises up by several degrees, by as much in every frame of this face. Zeros if no iris is found."""
         portrait = self._prepared.portrait
-        points, pose = self._pipeline.face.landmarks(portrait, portrait.motion)[0], portrait.motion.pose[0]
-        found = iris_gaze(portrait.photo, points, pose, self._radius)
-        read = portrait.motion.dynamics[0, GAZE] + pose[[YAW, PITCH]]
-        return np.zeros(2) if found is None else found - (read - eye_contact(portrait.motion))
+        motion = portrait.motion
+        points = self._pipeline.face.landmarks(portrait, motion)[0]
+        found = iris_gaze(portrait.photo, points, motion.pose[0], self._radius)
+        return np.zeros(2) if found is None else found - (gaze_read(motion) - eye_contact(motion))
 
     def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""

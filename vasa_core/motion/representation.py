@@ -96,10 +96,8 @@ def closed_further(
     A sampled blink stays shallower than a filmed one: few steps average over when exactly it happens. Opening from
     BLINKING up is left as it is. before: lids of the frame before; open ones by default.
     """
-    if not len(x):
-        return x
     result, lids = x.copy(), x[:, LIDS]
-    last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids[:-1]])  # (n, 2)
+    last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids])[:-1]  # (n, 2)
     result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - np.minimum(lids, last), 0)
     return result
 

@@ -17,12 +17,17 @@ from vasa_core.types import Motion
 CONTACT, ASIDE = np.radians(8.0), np.radians(16.0)  # read so far off: the camera was meant; it certainly was not
 
 
+def gaze_read(photo: Motion) -> Float[np.ndarray, " 2"]:
+    """Gaze (yaw, pitch; rad, in the camera) as a photo's landmarks have it."""
+    return photo.dynamics[0, GAZE] + photo.pose[0, [YAW, PITCH]]
+
+
 def eye_contact(photo: Motion) -> Float[np.ndarray, " 2"]:
     """Gaze (yaw, pitch; rad, in the camera) that this face is read to have when it looks into the camera.
 
     photo: motion of the photo, one frame. A gaze read up to CONTACT off the camera is taken for eye contact; from there
     on less and less of it, and from ASIDE on none: that person does look aside.
     """
-    read = photo.dynamics[0, GAZE] + photo.pose[0, [YAW, PITCH]]
+    read = gaze_read(photo)
     share = np.clip((ASIDE - np.linalg.norm(read)) / (ASIDE - CONTACT), 0, 1)
     return share * read

@@ -18,7 +18,7 @@ from vasa_core.io.video import read_frames
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.registry import resolve
 from vasa_core.training.renderer_clips import few_per_identity, kept_frames, lid_openings, lip_gaps, speaker
-from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
+from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
 from vasa_core.types import Motion
 
 MIN_FRAMES = 4  # of a clip
@@ -74,7 +74,7 @@ def load_face_frames(
 
 
 def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Path, size: int, most: int) -> FaceFrames:
-    target = store / f"{cache_file(clip.clip, store).stem}-{most}.npz"
+    target = store / f"{clip.clip.key}-{most}.npz"
     if not target.is_file():
         _cut(clip, face, matte, target, size, most)
     with np.load(target, allow_pickle=False) as data:

@@ -21,7 +21,7 @@ from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
 from vasa_core.training.speech_augment import dirty
 from vasa_core.training.sync import SyncScore, sync_scores
-from vasa_core.training.tracking import TrackedClip, cache_file, find_clips, track_clips
+from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
 from vasa_core.types import Motion
 
 MIN_FRAMES = 30
@@ -202,7 +202,7 @@ def _sounds(clip: TrackedClip, encoder: SpeechEncoder, cache: Path) -> list[Floa
         heard = len(waveform) >= SAMPLES_PER_FRAME and np.abs(waveform).max() > 1e-3
         return waveform if heard else np.zeros(0, np.float32)
 
-    return heard_twice(encoder, read, cache_file(clip.clip, cache).stem, cache)
+    return heard_twice(encoder, read, clip.clip.key, cache)
 
 
 def heard_twice(

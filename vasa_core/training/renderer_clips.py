@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from vasa_core.face.regions import Region
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, N_FACE
 from vasa_core.io.video import read_frames
-from vasa_core.training.tracking import Clip, TrackedClip, cache_file
+from vasa_core.training.tracking import Clip, TrackedClip
 
 CROP_SIDE = 1.7  # of a cached crop, in face widths
 LARGE_FACE = 150  # px, forehead to chin: smaller faces show no teeth to learn from
@@ -111,7 +111,7 @@ def kept_frames(
 
 def load_clip(clip: TrackedClip, cache: Path, most: int) -> FaceClip:
     """Face crops of a clip, from the cache or cut now."""
-    target = cache / f"{cache_file(clip.clip, cache).stem}-{most}.npz"
+    target = cache / f"{clip.clip.key}-{most}.npz"
     if not target.is_file():
         _cut(clip, target, most)
     with np.load(target, allow_pickle=False) as data:

@@ -7,6 +7,7 @@ import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ class Clip:
     path: Path
     identity: str
     split: str  # "train" or "val"
+
+    @cached_property
+    def key(self) -> str:
+        """What is computed from it is filed under: its stem and its content, which is read once."""
+        return f"{self.path.stem}-{file_sha256(self.path)[:20]}"
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def cache_file(clip: Clip, cache: Path) -> Path:
-    """Where a clip's tracking is cached: a name from its stem and its content."""
-    return cache / f"{clip.path.stem}-{file_sha256(clip.path)[:20]}.npz"
+    """Where a clip's tracking is cached."""
+    return cache / f"{clip.key}.npz"
 
 
 def _tracking_file(clip: Clip, cache: Path) -> Path:

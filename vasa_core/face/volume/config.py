@@ -121,8 +121,8 @@ def _paper(image: int, side: int) -> VolumeConfig:
 
 # paper-256 has the same parameters as paper-512, tensor by tensor: training can go on from 256 to 512 px as in
 # MegaPortraits. tiny-128 is for a CPU: a shallow volume with a voxel a pixel, of few channels, three of them the
-# picture's own colours; what computes on it is coarser. Its warps are blends that cover the face
-# alone, and z_dyn reaches its decoder.
+# picture's own colours; what computes on it is coarser. Its warps are blends that cover the face alone, and z_dyn
+# reaches its decoder.
 PRESETS = {
     "paper-512": _paper(512, 64),
     "paper-256": _paper(256, 32),
