@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"config", "rates", "types"}
+BASE = {"config", "files", "rates", "types"}
 MODEL_FILES = {"registry", "checkpoint"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "config": set(),
+    "files": set(),
     "rates": set(),
     "types": BASE,
     "registry": BASE,

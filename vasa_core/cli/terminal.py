@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from vasa_core.config import InputError
+from vasa_core.files import whole_file
 
 
 @contextmanager
@@ -33,16 +34,12 @@ def writing(target: Path) -> Iterator[Path]:
 
     Raises InputError, before any work is done, if `target` cannot be written.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with whole_file(target) as part:
         try:
             part.touch()
         except OSError as error:
             raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
         yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def silence_native_libraries() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.audio.alignment import Aligner, held_out_voice, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
 from vasa_core.audio.lip_sync import MIN_FRAMES, SyncJudge, lip_shape, read_sync
 from vasa_core.audio.phones import Phone
 from vasa_core.config import GenerationOptions, InputError
@@ -147,19 +147,18 @@ def voices(
     takes = []
     for folder in folders:
         said = list(transcripts(folder))
-        kept = [row for row in said if row[2] and held_out_voice(f"{folder.name}/{row[2]}")]
-        found = [(path, text) for path, text, _ in kept or said]
+        found = [recording for recording in said if recording.speaker and recording.held_out] or said
         if not found:
             missing.append(f"{folder.name}: no transcripts.csv or metadata.csv that names its audio files")
         lost = 0
-        for path, text in spread(found, most):
-            waveform = read_audio(path)
-            phones = align(waveform, text) if align else None
+        for recording in spread(found, most):
+            waveform = read_audio(recording.path)
+            phones = align(waveform, recording.text) if align else None
             step()
             if (align and phones is None) or len(waveform) > MAX_SECONDS * FPS * SAMPLES_PER_FRAME:
                 lost += 1
                 continue
-            takes.append(listen(path.name, folder.name, waveform, phones, face))
+            takes.append(listen(recording.path.name, folder.name, waveform, phones, face))
         if lost:
             missing.append(f"{folder.name}: {lost} recordings (words not in the dictionary, or over {MAX_SECONDS:g} s)")
     return takes

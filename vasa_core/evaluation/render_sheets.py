@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES, LIPS_OUTER
+from vasa_core.files import write_bytes
 
 CELL = 256  # px of a whole frame
 MOUTH_CELL, MOUTH_WIDTH = 168, 0.66  # px; face widths shown
@@ -67,10 +67,8 @@ def sheet(rows: Sequence[Image], titles: Sequence[str]) -> Image:
 
 
 def write_picture(path: Path, image: Image) -> None:
-    """Write a PNG file, by rename."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    part.replace(path)
+    """Write a PNG file, whole or as it was."""
+    write_bytes(path, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _zoomed(shot: Shot, points: list[int], width: float, cell: tuple[int, int]) -> list[Image]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core.checkpoint import write_text
+from vasa_core.files import write_text
 from vasa_core.rates import FPS
 
 # Figure, unit, what is wanted. In the table's order; a figure with no value anywhere is left out.

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(hours=12)  # of the processes that wait while the main one computes features of the clips
 
 
+def computes_in_half() -> bool:
+    """Whether what trains here, a GPU or the CPU, computes in bfloat16 itself.
+
+    A CPU without AVX-512 emulates it: matrix products then take about 50 times as long as in float32.
+    """
+    return torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def accelerator_of(half: bool) -> Accelerator:
     """The machine's GPUs, or its CPU; processes as their launcher (torchrun, accelerate launch) says.
 
-    half: bfloat16 where autocast allows it. Raises MissingModelError where the package accelerate is not installed.
+    half: bfloat16 where autocast allows it, if the machine computes in it. Raises MissingModelError where the package
+    accelerate is not installed.
     """
     try:
         from accelerate import Accelerator
@@ -30,7 +39,7 @@ def accelerator_of(half: bool) -> Accelerator:
         ) from error
     AcceleratorState._reset_state()  # the state is global, and refuses a second training of another precision
     return Accelerator(
-        mixed_precision="bf16" if half else "no",
+        mixed_precision="bf16" if half and computes_in_half() else "no",
         cpu=not torch.cuda.is_available(),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )

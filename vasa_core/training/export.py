@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from vasa_core.config import MissingModelError
 from vasa_core.face.engine import ONNX_FILE, WEIGHTS_KEY
 from vasa_core.face.patch_network import CHANNELS, SOURCE_CHANNELS, PatchNetwork
 from vasa_core.face.renderer import load_network
+from vasa_core.files import whole_file
 
 OPSET = 17
 
@@ -45,26 +45,25 @@ def export_driving(folder: Path) -> Path:
     names = ["driving", *(f"source_{index}" for index in range(len(source)))]
     outputs = ["change", "weight"]
     target = folder / ONNX_FILE
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        torch.onnx.export(
-            _Driving(network.eval()),
-            (torch.zeros(2, CHANNELS, patch, patch), *source),
-            part,
-            input_names=names,
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load(part)
-    _halve_weights(model)
-    onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
-    onnx.checker.check_model(model)
-    part.write_bytes(model.SerializeToString())
-    part.replace(target)
+    with whole_file(target) as part:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            torch.onnx.export(
+                _Driving(network.eval()),
+                (torch.zeros(2, CHANNELS, patch, patch), *source),
+                part,
+                input_names=names,
+                output_names=outputs,
+                dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        model = onnx.load(part)
+        _halve_weights(model)
+        onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
+        onnx.checker.check_model(model)
+        part.write_bytes(model.SerializeToString())
     return target
 
 

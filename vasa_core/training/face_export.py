@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from vasa_core.config import MissingModelError
 from vasa_core.face.engine import WEIGHTS_KEY
 from vasa_core.face.volume.engine import fixed
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume
+from vasa_core.files import whole_file
 
 RENDER_FILE = "render.onnx"  # beside the weights that it was exported from
 INPUTS = ("canonical", "identity", "pose", "dynamics")
@@ -62,25 +62,24 @@ def export_render(folder: Path, batch: int = 1) -> Path:
         torch.zeros(batch, config.dynamics),
     )
     target = folder / RENDER_FILE
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with warnings.catch_warnings(), _any_memory_format():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants: they are
-        warnings.filterwarnings("ignore", "Constant folding")
-        torch.onnx.export(
-            _Render(networks).eval(),
-            example,
-            part,
-            input_names=list(INPUTS),
-            output_names=[OUTPUT],
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load(part)
-    onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
-    onnx.checker.check_model(model)
-    part.write_bytes(model.SerializeToString())
-    part.replace(target)
+    with whole_file(target) as part:
+        with warnings.catch_warnings(), _any_memory_format():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants: they are
+            warnings.filterwarnings("ignore", "Constant folding")
+            torch.onnx.export(
+                _Render(networks).eval(),
+                example,
+                part,
+                input_names=list(INPUTS),
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        model = onnx.load(part)
+        onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
+        onnx.checker.check_model(model)
+        part.write_bytes(model.SerializeToString())
     return target
 
 

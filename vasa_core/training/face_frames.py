@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from vasa_core.config import InputError
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.face.volume.model import laid_over_grey
+from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.registry import resolve
@@ -107,14 +107,11 @@ def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Pat
             frames[place[number]] = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
             mattes[place[number]] = cv2.resize(opacity, (size, size), interpolation=cv2.INTER_AREA)
     scale = np.array([size / clip.size[1], size / clip.size[0], size / clip.size[1]])
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez(
-            stream,
-            frames=frames,
-            mattes=mattes,
-            landmarks=(clip.landmarks[keep] * scale).astype(np.float32),
-            pose=motion.pose[keep].astype(np.float32),
-            dynamics=motion.dynamics[keep].astype(np.float32),
-        )
-    part.replace(target)
+    write_arrays(
+        target,
+        frames=frames,
+        mattes=mattes,
+        landmarks=(clip.landmarks[keep] * scale).astype(np.float32),
+        pose=motion.pose[keep].astype(np.float32),
+        dynamics=motion.dynamics[keep].astype(np.float32),
+    )

@@ -7,11 +7,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from vasa_core.checkpoint import write_text
 from vasa_core.config import CHECKPOINTS
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.face.volume.networks import save_volume
+from vasa_core.files import write_text
 from vasa_core.registry import resolve
 from vasa_core.training.acceleration import accelerator_of
 from vasa_core.training.adapter import explained, samples, strengths

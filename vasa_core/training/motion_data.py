@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 
 from vasa_core.audio import SpeechEncoder, features
 from vasa_core.config import InputError
+from vasa_core.files import whole_file
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
@@ -224,8 +225,6 @@ def heard_twice(
         )
         for target, sound in zip(targets, (waveform, worse), strict=True):
             heard = features(encoder, sound) if len(sound) else np.zeros((0, encoder.channels), np.float32)
-            part = target.with_name(f"{target.name}.{os.getpid()}.part")
-            with part.open("wb") as stream:
+            with whole_file(target) as part, part.open("wb") as stream:
                 np.save(stream, heard.astype(np.float16))
-            part.replace(target)
     return [np.load(target, allow_pickle=False).astype(np.float32) for target in targets]

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from vasa_core.audio import open_encoder
-from vasa_core.checkpoint import write_text
 from vasa_core.config import CHECKPOINTS
 from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.files import write_text
 from vasa_core.rates import FPS
 from vasa_core.training.acceleration import accelerator_of
 from vasa_core.training.emotions import emotion_rests

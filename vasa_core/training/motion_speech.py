@@ -7,8 +7,6 @@ head) also from the same sound in noise.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,18 +14,19 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder
-from vasa_core.audio.alignment import Aligner, held_out_voice, transcripts
+from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.phones import Phone
 from vasa_core.checkpoint import WEIGHTS, file_sha256
 from vasa_core.config import GenerationOptions, InputError
 from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
+from vasa_core.files import write_arrays
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import to_model
 from vasa_core.rates import FPS
 from vasa_core.training.motion_data import MIN_FRAMES, MotionClip, heard_twice, of_length
 from vasa_core.training.motion_scores import generate
-from vasa_core.training.speech_data import recording_key
+from vasa_core.training.speech_data import recording_key, recordings
 from vasa_core.types import Motion
 
 if TYPE_CHECKING:
@@ -53,12 +52,7 @@ def spoken_clips(
     made = file_sha256(teacher / WEIGHTS)[:12]
     found = []
     for folder in folders:
-        recordings = list(_recordings(folder))
-        if not recordings:
-            raise InputError(
-                f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech."
-            )
-        for path, text, voice in recordings:
+        for path, text, _, voice in (recording for recording in recordings(folder) if not recording.held_out):
             key = recording_key(path, text)
             audio, noisy = heard_twice(encoder, lambda path=path: read_audio(path), key, cache)
             target = cache / "spoken" / made / f"{key}.npz"
@@ -94,13 +88,6 @@ def closed_at_phones(
     return expression + change @ toward_gaps(basis.dynamics)
 
 
-def _recordings(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    for path, text, talker in transcripts(folder):
-        voice = f"{folder.name}/{talker}"
-        if not held_out_voice(voice):
-            yield path, text, voice
-
-
 def _gaps(expression: Float[np.ndarray, "n expressions"], basis: FaceBasis) -> Float[np.ndarray, "n pairs"]:
     """Gaps between the lips of the face model's mean face."""
     return lip_gaps(basis.mean) + expression @ lip_gaps(basis.dynamics)
@@ -134,15 +121,11 @@ def _clip(
 
 def _write(target: Path, motion: Motion, phones: Sequence[Phone]) -> None:
     """Keep a motion and the phones that are said; none if the words do not fit the sound."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez(
-            stream,
-            pose=motion.pose.astype(np.float32),
-            dynamics=motion.dynamics.astype(np.float32),
-            names=np.array([phone.name for phone in phones], "U4"),
-            starts=np.array([phone.start for phone in phones]),
-            ends=np.array([phone.end for phone in phones]),
-        )
-    part.replace(target)
+    write_arrays(
+        target,
+        pose=motion.pose.astype(np.float32),
+        dynamics=motion.dynamics.astype(np.float32),
+        names=np.array([phone.name for phone in phones], "U4"),
+        starts=np.array([phone.start for phone in phones]),
+        ends=np.array([phone.end for phone in phones]),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from vasa_core.face.regions import Region
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, N_FACE
+from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
 from vasa_core.training.tracking import Clip, TrackedClip
 
@@ -132,7 +132,4 @@ def _cut(clip: TrackedClip, target: Path, most: int) -> None:
             columns = np.clip(np.arange(left, left + side), 0, frame.shape[1] - 1)
             crops[place[number]] = frame[rows[:, None], columns]
     landmarks = landmarks - np.pad(corners, ((0, 0), (0, 1)))[:, None]
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez(stream, frames=crops, landmarks=landmarks.astype(np.float32), numbers=keep)
-    part.replace(target)
+    write_arrays(target, frames=crops, landmarks=landmarks.astype(np.float32), numbers=keep)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.checkpoint import write_text
 from vasa_core.config import InputError, MissingModelError
+from vasa_core.files import write_bytes, write_text
 
 CONFIG, LOG, STATE = "config.json", "log.jsonl", "state.safetensors"
 SAMPLES, EVENTS = "samples", "tensorboard"
@@ -67,9 +67,7 @@ class RunFolder:
 
         target = self.path / SAMPLES / f"{name}-{step:08d}.png"
         target.parent.mkdir(exist_ok=True)
-        part = self.path / f".{target.name}.part"
-        part.write_bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-        part.replace(target)
+        write_bytes(target, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
         self._events.add_image(name, image, step, dataformats="HWC")
         self._events.flush()
         return target

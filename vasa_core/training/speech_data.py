@@ -7,7 +7,6 @@ them; and synthetic speech with its own phone times. Everything is cached, one f
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float16, Int, Int16
 
-from vasa_core.audio.alignment import Aligner, held_out_voice, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner, ReadSpeech, held_out_voice, spoken_words, transcripts
 from vasa_core.audio.features import SpeechEncoder, features
 from vasa_core.audio.phones import STEP_SECONDS, UNKNOWN, Phone, step_labels
 from vasa_core.config import InputError
+from vasa_core.files import write_arrays
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLE_RATE
 from vasa_core.registry import file_sha256
@@ -57,13 +57,17 @@ class Source:
     read: Callable[[], tuple[np.ndarray, tuple[Phone, ...] | None] | None]
 
 
-def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
+def recordings(folder: Path) -> list[ReadSpeech]:
     """Speech of a folder with transcripts. Raises InputError if it has none."""
     found = list(transcripts(folder))
     if not found:
         raise InputError(f"{folder} holds no speech with transcripts.csv (file,speaker,text); expected read speech.")
-    for path, text, talker in found:
-        voice = f"{folder.name}/{talker}"
+    return found
+
+
+def read_speech(folder: Path, aligner: Aligner) -> Iterator[Source]:
+    """Sources of the speech of a folder with transcripts. Raises InputError if it has none."""
+    for path, text, _, voice in recordings(folder):
         yield Source(recording_key(path, text), voice, "read", _split(voice), _reader(path, text, aligner))
 
 
@@ -116,11 +120,8 @@ def _make(source: Source, teacher: SpeechEncoder, target: Path) -> None:
     steps = -(-len(sound) // STEP)
     labels = step_labels(spans, len(sound), SAMPLE_RATE) if spans else np.full(steps, UNKNOWN)
     taught = features(teacher, sound.astype(np.float32)).astype(np.float16)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        pcm = np.rint(np.clip(sound, -1, 1) * 32767).astype(np.int16)
-        np.savez(stream, sound=pcm, labels=labels.astype(np.int8), teacher=taught)
-    part.replace(target)
+    pcm = np.rint(np.clip(sound, -1, 1) * 32767).astype(np.int16)
+    write_arrays(target, sound=pcm, labels=labels.astype(np.int8), teacher=taught)
 
 
 def _reader(

@@ -11,7 +11,7 @@ from pathlib import Path
 from vasa_core.audio import open_encoder
 from vasa_core.audio.alignment import Aligner, transcripts
 from vasa_core.audio.block_wav2vec2 import ARCHITECTURE, LOOK_AHEAD, build_network
-from vasa_core.checkpoint import write_text
+from vasa_core.files import write_text
 from vasa_core.rates import SAMPLE_RATE
 from vasa_core.training.speech import SpeechTrainingConfig, train_speech
 from vasa_core.training.speech_data import (
@@ -47,7 +47,7 @@ def run_speech_training(
     sources: list[Iterator[Source]] = [read_speech(folder, aligner) for folder in speech]
     sources += [video_speech(folder, aligner) for folder in data]
     if synthesiser and synthetic:
-        texts = [text for folder in speech for _, text, _ in transcripts(folder) if len(text) < LONGEST_TEXT]
+        texts = [row.text for folder in speech for row in transcripts(folder) if len(row.text) < LONGEST_TEXT]
         sources.append(synthetic_speech(Synthesiser(synthesiser), texts, synthetic))
     utterances = load_utterances(itertools.chain(*sources), open_encoder(TEACHER), cache / "utterances")
     scores = train_speech(utterances, config, out, cache / "runs" / out.name)

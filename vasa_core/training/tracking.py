@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.landmarker import Landmarker
@@ -134,18 +134,15 @@ def _track(clip: Clip, cache: Path) -> None:
             transforms.append(transform)
             if found and index % EMOTION_EVERY == 0:
                 emotions.append(classify(frame, points))
-    target = cache_file(clip, cache)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            landmarks=filled(np.array(landmarks, np.float32).reshape(-1, 478, 3)),
-            transforms=filled(np.array(transforms, np.float32).reshape(-1, 4, 4)),
-            valid=np.array(valid, bool),
-            emotion=np.mean(emotions, 0) if emotions else np.zeros(7, np.float32),
-            size=np.array(size),
-        )
-    part.replace(target)
+    write_arrays(
+        cache_file(clip, cache),
+        compressed=True,
+        landmarks=filled(np.array(landmarks, np.float32).reshape(-1, 478, 3)),
+        transforms=filled(np.array(transforms, np.float32).reshape(-1, 4, 4)),
+        valid=np.array(valid, bool),
+        emotion=np.mean(emotions, 0) if emotions else np.zeros(7, np.float32),
+        size=np.array(size),
+    )
 
 
 def filled(values: Float[np.ndarray, "n a b"]) -> Float[np.ndarray, "n a b"]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import re
 import shutil
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vasa_core.config import InputError
+from vasa_core.files import write_bytes, write_text
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.labels import tools
 from vasa_core.training.preparation.video import RawVideo, prepare_video
@@ -145,9 +145,7 @@ def _restore(out: Path, work: Path) -> None:
         if folder is None or (folder / f"{key}.json").is_file():
             continue
         for suffix in (*(s for s in files if s != "json"), "json"):
-            part = folder / f".{key}.{suffix}.part"
-            part.write_bytes(files[suffix])
-            part.replace(folder / f"{key}.{suffix}")
+            write_bytes(folder / f"{key}.{suffix}", files[suffix])
 
 
 def _pack(
@@ -223,6 +221,4 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(values, indent=1, ensure_ascii=False))
-    part.replace(path)
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False))

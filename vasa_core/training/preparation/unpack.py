@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vasa_core.config import EMOTIONS, InputError
+from vasa_core.files import whole_file, write_bytes, write_text
 from vasa_core.io.ffmpeg import file_argument, quiet_command
 from vasa_core.training.shards import SPLITS, ShardSample, decode_sample, read_files, shard_files
 from vasa_core.training.tracking import MANIFEST, TRACKING_SUFFIX
@@ -41,7 +41,7 @@ def unpack_shards(folder: Path, target: Path) -> Path:
         content = _tracking(sample)
         if not tracking.is_file() or tracking.read_bytes() != content:
             video.unlink(missing_ok=True)
-            _write(tracking, content)
+            write_bytes(tracking, content)
         if not video.is_file():
             _write_video(video, sample.video, files.get("wav"))
         written |= {tracking.name, video.name}
@@ -50,7 +50,7 @@ def unpack_shards(folder: Path, target: Path) -> Path:
     for path in target.iterdir():
         if path.name not in written:
             path.unlink()
-    _write(done, stamp.encode())
+    write_bytes(done, stamp.encode())
     return target
 
 
@@ -65,33 +65,25 @@ def _tracking(sample: ShardSample) -> bytes:
     return stream.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
 def _write_manifest(path: Path, rows: list[dict[str, str]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, ["file", "split", "identity"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["file"]))
-    _write(path, text.getvalue().encode())
+    write_text(path, text.getvalue())
 
 
 def _write_video(path: Path, video: bytes, sound: bytes | None) -> None:
     """One mp4 of pictures and sound, neither encoded anew with any loss."""
     if sound is None:
-        _write(path, video)
+        write_bytes(path, video)
         return
     with tempfile.TemporaryDirectory() as folder:
         pictures, wav = Path(folder) / "clip.mp4", Path(folder) / "clip.wav"
         pictures.write_bytes(video)
         wav.write_bytes(sound)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        command = [*quiet_command(), "-i", file_argument(pictures), "-i", file_argument(wav)]
-        command += ["-c:v", "copy", "-c:a", "flac", "-f", "mp4", "-y", file_argument(part)]
-        if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
-            part.unlink(missing_ok=True)
-            raise InputError(f"The video of {path.stem} cannot be read; expected a clip made by prepare-data.")
-        part.replace(path)
+        with whole_file(path) as part:
+            command = [*quiet_command(), "-i", file_argument(pictures), "-i", file_argument(wav)]
+            command += ["-c:v", "copy", "-c:a", "flac", "-f", "mp4", "-y", file_argument(part)]
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
+                raise InputError(f"The video of {path.stem} cannot be read; expected a clip made by prepare-data.")
