@@ -135,6 +135,15 @@ def test_identity_is_read_off_the_face_wherever_it_is() -> None:
     torch.testing.assert_close(networks.identity_code(image, pose), code, atol=1e-4, rtol=1e-4)
 
 
+def test_identity_is_read_off_the_whole_picture_where_the_config_says_so() -> None:
+    networks = VolumeNetworks(dataclasses.replace(SMALL, upright_identity=False)).eval()
+    image, pose = images(1), torch.tensor([[0, 0, 0, 0.1, 0.2, 2.0]])
+    code = networks.identity_code(image, pose)
+    assert torch.equal(networks.identity_code(image, pose + 0.3), code)
+    image[..., -4:] = 1
+    assert (networks.identity_code(image, pose) - code).abs().max() > 1e-3
+
+
 def test_pose_acts_only_by_the_rigid_part() -> None:
     """Half a turn of roll turns the picture's volume and nothing else: the learned offsets know no pose."""
     networks = VolumeNetworks(dataclasses.replace(SMALL, body_stays=False)).eval()

@@ -13,13 +13,13 @@ from vasa_core.face.volume.rigid import face_square
 class IdentityEncoder(nn.Module):
     """Image -> identity code; at paper size a ResNet-50 of residual blocks with GroupNorm.
 
-    It looks at the face alone, brought upright and to one size by the head pose, as face recognition does: where this
-    person's features are in canonical space is then where they are in its picture.
+    With `upright_identity` it looks at the face alone, brought upright and to one size by the head pose, as face
+    recognition does: where this person's features are in canonical space is then where they are in its picture.
     """
 
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
-        self.side = config.image
+        self.side, self.upright = config.image, config.upright_identity
         self.trunk = ResNet(
             config.identity_widths, config.identity_depths, config.groups, config.pooled, config.identity_bottleneck
         )
@@ -27,4 +27,4 @@ class IdentityEncoder(nn.Module):
 
     def forward(self, image: Float[Tensor, "b 3 s s"], pose: Float[Tensor, "b 6"]) -> Float[Tensor, "b k"]:
         """pose: the image's own."""
-        return self.head(self.trunk(face_square(image, pose, self.side)))
+        return self.head(self.trunk(face_square(image, pose, self.side) if self.upright else image))
