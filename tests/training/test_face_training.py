@@ -12,14 +12,16 @@ from face_clips import CONFIG, FRAMES, MICRO, NO_IDENTITY, SIZE, make_frames
 from torch import nn
 
 from vasa_core.config import CHECKPOINTS, InputError
+from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh import load_basis
+from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.face.volume.warp import Fields
 from vasa_core.registry import resolve
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.face import FaceTrainer
 from vasa_core.training.face_batches import FaceBatch, FaceBatches, draw_pair, view
-from vasa_core.training.face_frames import FaceFrames
+from vasa_core.training.face_frames import REST_GAP, FaceFrames, canonical_rest
 from vasa_core.training.face_rehearsal import rehearse
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.perceptual import Perceptual
@@ -189,6 +191,41 @@ def test_frozen_networks_keep_their_weights(clips: list[FaceFrames], perceptual:
     assert kept == {"identity", "head_pose"}
     with pytest.raises(InputError, match="frozen names nose; expected some of appearance"):
         replace(CONFIG, frozen=("nose",)).validate()
+
+
+def test_what_is_frozen_keeps_what_it_rehearsed(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = FaceTrainer(clips, replace(CONFIG, frozen=("identity", "adapter")), perceptual, None)
+    parts = {"identity": trainer.networks.identity, "adapter": trainer.plain_graph.adapter}
+    before = {name: weights_of(part) for name, part in parts.items()}
+    rehearse(trainer, 3)
+    learned = {name: weights_of(part) for name, part in parts.items()}
+    assert not any(torch.equal(before[name], learned[name]) for name in parts)
+    steps(trainer, 2)
+    assert all(torch.equal(learned[name], weights_of(part)) for name, part in parts.items())
+
+
+def test_the_canonical_face_has_its_own_nose_and_everybodys_lips() -> None:
+    basis, _ = load_basis(CHECKPOINTS / "mesh")
+    own = basis.mean + np.tensordot([2.0, -2.0], basis.identity[:2], 1)
+    found, common = canonical_rest(basis, own), canonical_rest(basis, basis.mean)
+    lips, cheeks = list(LIPS_INNER), [127, 356, 10]
+    assert np.abs(own - basis.mean)[lips].max() > 0.01
+    np.testing.assert_allclose(found[lips], common[lips], atol=1e-6)
+    np.testing.assert_allclose(found[cheeks], basis.parted(own, REST_GAP)[cheeks], atol=1e-3)
+    np.testing.assert_allclose(lip_gaps(found) - lip_gaps(basis.mean), REST_GAP, atol=5e-3)
+
+
+def test_both_warps_are_followed_one_after_the_other(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    graph = FaceTrainer(clips, CONFIG, perceptual, None).plain_graph
+    source, driver, _ = FaceBatches(clips, 4, 0).batch(0)
+    reach, shape = graph.networks.config.reach, (4, 3, 8, 8, 8)
+    near = [i for i in range(478) if (torch.stack([source.rest, driver.shape])[:, :, i].abs() < 0.3).all()]
+    right, down = (torch.tensor(step).view(1, 3, 1, 1, 1).expand(shape) for step in ([0.02, 0, 0], [0, 0.01, 0]))
+    inward, outward, through = graph.astray(right, source, down, driver).chunk(3)
+    x, y = reach * torch.tensor([[0.02, 0, 0], [0, 0.01, 0]])
+    torch.testing.assert_close(inward[:, near], (source.rest + x - source.shape)[:, near])
+    torch.testing.assert_close(outward[:, near], (driver.shape + y - driver.rest)[:, near])
+    torch.testing.assert_close(through[:, near], (driver.shape + x + y - source.shape)[:, near])
 
 
 def test_losses_that_are_off_draw_nothing(clips: list[FaceFrames], perceptual: Perceptual) -> None:

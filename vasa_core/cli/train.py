@@ -205,7 +205,10 @@ def train_face(
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
     ] = None,
-    frozen: Annotated[list[str] | None, typer.Option(help="Network that keeps its weights. May be repeated.")] = None,
+    frozen: Annotated[
+        list[str] | None,
+        typer.Option(help="Network, or adapter, that keeps its weights after the rehearsal. May be repeated."),
+    ] = None,
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
     ] = "dlib",

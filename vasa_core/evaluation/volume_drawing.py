@@ -83,7 +83,7 @@ class Drawer:
     def appear(self, picture: UInt8[np.ndarray, "size size 3"], motion: MotionCode) -> Appearance:
         """The appearance of a person over mid-grey. motion: the picture's own, one frame."""
         image = _images(picture[None])
-        identity = self._networks.identity_code(image)
+        identity = self._networks.identity_code(image, motion.pose)
         volume = self._networks.appearance_volume(image)
         return Appearance(self._networks.canonical(volume, identity, motion), identity)
 

@@ -47,6 +47,7 @@ MIN_SPREAD = 0.01  # of the mesh face model's dynamics: what hardly moves is not
 TAUGHT_ALONE, TAUGHT_LESS = 0.3, 0.6  # shares of a run: before, z_dyn is all its teacher's; after, `taught` of it
 LEAST_RATE = 0.005  # of the learning rate, at the end (2e-4 -> 1e-6)
 PARTS = ("appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder")
+PARTS += ("adapter",)
 CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed run may change
 
 
@@ -55,8 +56,8 @@ class FaceTrainingConfig:
     """One training run of `steps` steps. batch: examples a step, over all processes and `accumulate` micro-batches.
 
     rehearsal: steps before the first, of what needs no drawing (see `face_rehearsal`). taught: share of z_dyn that is
-    its teacher's in the end. frozen: networks that keep their weights. judge_from: step from which the discriminator
-    takes part. half: bfloat16 where a matrix product allows it.
+    its teacher's in the end. frozen: networks, or the adapter, that keep their weights after the rehearsal. judge_from:
+    step from which the discriminator takes part. half: bfloat16 where a matrix product allows it.
     """
 
     preset: str = "tiny-128"
@@ -122,9 +123,9 @@ class FaceTrainer:
             torch.manual_seed(config.seed)
             networks = _channels_last(VolumeNetworks(PRESETS[config.preset]))
             judge = _channels_last(MultiScaleJudge(config.judge_width))
-            for name in config.frozen:
-                networks.get_submodule(name).requires_grad_(False)
             graph = FaceGraph(networks, weights, clips[0].dynamics.shape[1])
+            for name in config.frozen:
+                (graph.adapter if name == "adapter" else networks.get_submodule(name)).requires_grad_(False)
         dynamics = torch.from_numpy(np.concatenate([clip.dynamics for clip in clips]))
         graph.adapter.mean.copy_(dynamics.mean(0))
         strength = torch.ones(dynamics.shape[1]) if strength is None else strength

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.config import InputError
-from vasa_core.face.basis import LIDS
+from vasa_core.face.basis import LIDS, FaceBasis
 from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
@@ -23,6 +24,7 @@ from vasa_core.types import Motion
 
 MIN_FRAMES = 4  # of a clip
 REST_GAP = 0.03  # face widths between the inner lips at rest, so that offsets can take closed and open lips there
+MOUTH_FADE = 0.2  # face widths from the inner lips: how far around them faces at rest are alike
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class FaceFrames:
     """Kept frames of one clip at the model's size.
 
     mattes: opacity of the person, 0..255. landmarks: px of `frames`. pose, dynamics: the mesh face model's motion of
-    these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror. rest, shapes: the
-    person's face as canonical space holds it, at rest with lips a little apart, and as the dynamics move it.
+    these frames (`face.pose`, `face.basis`). mirrored: dynamics of the same frames seen in a mirror. rest: the person's
+    face as canonical space holds it (see `canonical_rest`). shapes: as the dynamics move it.
     """
 
     speaker: str
@@ -87,12 +89,23 @@ def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Pat
 def _shapes(
     face: MeshFaceModel, landmarks: Float[np.ndarray, "n 478 3"], dynamics: Float[np.ndarray, "n dynamics"], size: int
 ) -> tuple[Float[np.ndarray, "478 3"], Float[np.ndarray, "n 478 3"]]:
-    """The person's face at rest with lips REST_GAP apart, and as the dynamics move it."""
+    """The person's face as canonical space holds it, and as the dynamics move it."""
     identity, _ = face.encode_landmarks(landmarks, (size, size))
     still = np.zeros(dynamics.shape[1])
     still[LIDS] = 1
     shapes = face.basis.decode(dynamics.astype(np.float64), identity.neutral, still)
-    return face.basis.parted(identity.neutral, REST_GAP).astype(np.float32), shapes.astype(np.float32)
+    return canonical_rest(face.basis, identity.neutral).astype(np.float32), shapes.astype(np.float32)
+
+
+def canonical_rest(basis: FaceBasis, neutral: Float[np.ndarray, "478 3"]) -> Float[np.ndarray, "478 3"]:
+    """A face at rest with lips REST_GAP apart, and with the mean face's lips at the mean face's place.
+
+    Upper and lower lip meet where they do in nobody else's face; a warp can only learn where it has to part them if
+    that is one place for all. The lips' own form and place are in the offsets, without a tear.
+    """
+    own, common = (basis.parted(shape, REST_GAP) for shape in (neutral, basis.mean))
+    away = np.linalg.norm(common[:, None] - common[list(LIPS_INNER)], axis=-1).min(1)  # (478,)
+    return own + np.exp(-np.square(away / MOUTH_FADE))[:, None] * (common - own)
 
 
 def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:

@@ -37,9 +37,9 @@ class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
     and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
     k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
-    is. guided: how far off both warps move landmarks, in face widths; offsets: those of both. unseen: how much
-    points of j are inside the mouth, as found and as they are. dynamics: z_dyn that j and k were moved by; reread: read
-    again from `driven` and `crossed`. None: not asked for."""
+    is. guided: how far off both warps, and one after the other, move landmarks, in face widths; offsets: those of both.
+    unseen: how much points of j are inside the mouth, as found and as they are. dynamics: z_dyn that j and k were moved
+    by; reread: read again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
@@ -87,7 +87,7 @@ class FaceGraph(nn.Module):
         read, told = nets.dynamics(seen, aim), self.adapter(dynamics).float()
         codes = torch.where(chance[:, None] < taught, told, read).chunk(len(frames))
         source, driver, *strangers = (MotionCode(v.pose, code) for v, code in zip(frames, codes, strict=True))
-        identity = nets.identity_code(i.image)
+        identity = nets.identity_code(i.image, i.pose)
         inward = nets.to_canonical(source.dynamics, identity)
         outward = nets.from_canonical(driver.dynamics, identity)
         canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
@@ -96,7 +96,7 @@ class FaceGraph(nn.Module):
         unseen = self.unseen(driver.dynamics, identity, j)
         posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
-            own = nets.identity_code(j.image)
+            own = nets.identity_code(j.image, j.pose)
             driving = nets.canonical(nets.appearance_volume(j.image), own, driver)
             volumes = canonical, driving
             mixed = MotionCode(i.pose, driver.dynamics)
@@ -113,15 +113,19 @@ class FaceGraph(nn.Module):
     def astray(
         self, inward: Float[Tensor, "b 3 z y x"], source: Views, outward: Float[Tensor, "b 3 z y x"], driver: Views
     ) -> Float[Tensor, "_warps 478 3"]:
-        """How far the offsets of both warps are from moving each point of these faces as the mesh face model does, in
-        face widths: `inward` those of the source, `outward` those of the driver."""
-        nets, reach, off = self.networks, self.networks.config.reach, []
+        """How far the offsets of both warps, and of one after the other, are from moving each point of these faces as
+        the mesh face model does, in face widths: `inward` those of the source, `outward` those of the driver, who is
+        the same person."""
         # Canonical voxels fetch what is in the face as it is, and this fetches what is in the canonical face.
-        ways = ((inward, source.rest, source.shape), (outward, driver.shape, driver.rest))
-        for offsets, here, there in ways:
-            found = nets.values_at(offsets, (here / reach)[:, None, None])[:, 0, 0]  # (b, 478, 3)
-            off.append(reach * found - (there - here))
-        return torch.cat(off)
+        posed, rest = self.moved(driver.shape, outward), self.moved(source.rest, inward)
+        through = self.moved(posed, inward)
+        return torch.cat([rest - source.shape, posed - driver.rest, through - source.shape])
+
+    def moved(self, points: Float[Tensor, "b n 3"], offsets: Float[Tensor, "b 3 z y x"]) -> Float[Tensor, "b n 3"]:
+        """Canonical points, in face widths, moved by a warp's offsets."""
+        reach = self.networks.config.reach
+        found = self.networks.values_at(offsets, (points / reach)[:, None, None])[:, 0, 0]  # (b, n, 3)
+        return points + reach * found
 
     def unseen(
         self, dynamics: Float[Tensor, "b k"], identity: Float[Tensor, "b n"], driver: Views

@@ -93,7 +93,7 @@ def checked(networks: VolumeNetworks, check: FaceBatch) -> tuple[dict[str, float
 
 
 def _drawn(networks: VolumeNetworks, source: Views, driving: Views) -> Float[Tensor, "b 3 size size"]:
-    identity = networks.identity_code(source.image)
+    identity = networks.identity_code(source.image, source.pose)
     own, motion = (MotionCode(v.pose, networks.dynamics(v.image, v.pose)) for v in (source, driving))
     canonical = networks.canonical(networks.appearance_volume(source.image), identity, own)
     return over_grey(networks.render(canonical, identity, motion))

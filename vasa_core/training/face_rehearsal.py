@@ -28,20 +28,25 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
     parts = (graph.adapter, nets.identity, nets.to_canonical, nets.from_canonical, nets.dynamics, nets.head_pose)
     parts += (nets.unseen,) if nets.unseen else ()
     parameters = [value for part in parts for value in part.parameters()]
+    frozen = [value for value in parameters if not value.requires_grad]
+    for value in frozen:
+        value.requires_grad_(True)  # what is frozen keeps what it has learned here
     optimiser = torch.optim.AdamW(parameters, betas=BETAS)
     batches = FaceBatches(trainer.clips, trainer.config.batch, trainer.config.seed + 1)
     device, errors = trainer.accelerator.device, []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * cosine_rate(step, steps, WARMUP, LEAST_RATE)
-        frames = Views(*(torch.cat(views) for views in zip(*batches.batch(step), strict=True))).to(device)
+        source, driving, other = batches.batch(step).to(device)
+        frames = _joined(source, driving, other)
+        drivers = _joined(driving, source, other)  # frames of the same people
         with torch.random.fork_rng(devices=[]), trainer.accelerator.autocast():
             torch.manual_seed(step)  # of dropout
-            identity = nets.identity_code(frames.image)
+            identity = nets.identity_code(frames.image, frames.pose)
             taught, read = graph.adapter(frames.dynamics).float(), nets.dynamics(frames.seen, frames.aim)
             inward = nets.to_canonical(taught, identity)
-            outward = nets.from_canonical(taught, identity)
-            astray = graph.astray(inward, frames, outward, frames)
+            outward = nets.from_canonical(graph.adapter(drivers.dynamics).float(), identity)
+            astray = graph.astray(inward, frames, outward, drivers)
             losses = {
                 "guided": warp_loss(astray, torch.cat([inward, outward])),
                 "taught": F.smooth_l1_loss(read, taught.detach()),
@@ -56,5 +61,11 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         errors.append(guided_loss(astray.detach()).item())
+    for value in frozen:
+        value.requires_grad_(False)
     trainer.average = Average(graph, trainer.config.average)
     return errors
+
+
+def _joined(*parts: Views) -> Views:
+    return Views(*(torch.cat(views) for views in zip(*parts, strict=True)))

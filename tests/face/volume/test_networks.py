@@ -14,9 +14,11 @@ from small_networks import SMALL
 from torch import Tensor
 
 from vasa_core.config import InputError
+from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, SHIFT_Y
 from vasa_core.face.volume.config import PRESETS, preset
 from vasa_core.face.volume.macs import describe
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume, save_volume
+from vasa_core.face.volume.rigid import FACE_CENTRE, FACE_REACH
 
 TINY = preset("tiny-128")
 PARTS = ["appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"]
@@ -33,19 +35,17 @@ def small(seed: int = 0) -> VolumeNetworks:
 
 
 def reenacted(networks: VolumeNetworks, source: Tensor, driver: Tensor) -> Tensor:
-    identity = networks.identity_code(source)
-    canonical = networks.canonical(networks.appearance_volume(source), identity, networks.motion_code(source))
+    own = networks.motion_code(source)
+    identity = networks.identity_code(source, own.pose)
+    canonical = networks.canonical(networks.appearance_volume(source), identity, own)
     return networks.render(canonical, identity, networks.motion_code(driver))
 
 
 def test_shapes_and_ranges_of_tiny() -> None:
     networks = VolumeNetworks(TINY).eval()
     image = images(2, 128)
-    volume, identity, motion = (
-        networks.appearance_volume(image),
-        networks.identity_code(image),
-        networks.motion_code(image),
-    )
+    volume, motion = networks.appearance_volume(image), networks.motion_code(image)
+    identity = networks.identity_code(image, motion.pose)
     assert volume.shape == (2, 8, 4, 128, 128)
     assert identity.shape == (2, 128) and motion.pose.shape == (2, 6) and motion.dynamics.shape == (2, 128)
     canonical = networks.canonical(volume, identity, motion)
@@ -65,7 +65,8 @@ def test_poses_begin_near_the_one_that_fills_the_cube() -> None:
 @pytest.mark.parametrize("direction", ["to_canonical", "from_canonical"])
 def test_learned_offsets_begin_small(direction: str) -> None:
     networks = small().eval()
-    identity, motion = networks.identity_code(images(2)), networks.motion_code(images(2))
+    motion = networks.motion_code(images(2))
+    identity = networks.identity_code(images(2), motion.pose)
     offsets = getattr(networks, direction)(motion.dynamics, identity)
     assert 0 < offsets.abs().max() < 0.1  # a twentieth of the cube's side
 
@@ -105,19 +106,49 @@ def test_motion_of_an_image_depends_on_that_image_only() -> None:
 def test_a_driver_gives_nothing_but_its_motion_code() -> None:
     networks = small().eval()
     source, driver = images(1), images(1, seed=1)
-    identity, motion = networks.identity_code(source), networks.motion_code(driver)
-    canonical = networks.canonical(networks.appearance_volume(source), identity, networks.motion_code(source))
+    own, motion = networks.motion_code(source), networks.motion_code(driver)
+    identity = networks.identity_code(source, own.pose)
+    canonical = networks.canonical(networks.appearance_volume(source), identity, own)
     picture = networks.render(canonical, identity, motion)
     copied = networks.render(canonical, identity, MotionCode(motion.pose.clone(), motion.dynamics.clone()))
     assert torch.equal(picture, copied)
-    swapped = networks.render(canonical, identity, MotionCode(motion.pose, networks.motion_code(source).dynamics))
+    swapped = networks.render(canonical, identity, MotionCode(motion.pose, own.dynamics))
     assert not torch.allclose(picture, swapped)
+
+
+def test_identity_is_read_off_the_face_wherever_it_is() -> None:
+    networks = small().eval()
+    image = torch.zeros(1, 3, SMALL.image, SMALL.image)
+    quarter = SMALL.image // 4
+    image[..., quarter : 2 * quarter, quarter : 2 * quarter] = images(1, quarter)
+    width = quarter / (2 * FACE_REACH)  # px: the square around the face is just the patch
+    pose = torch.zeros(1, 6)
+    pose[:, LOG_DISTANCE] = log(SMALL.image / width)
+    middle = (1.5 * quarter - SMALL.image / 2) / width  # face widths from the picture's middle, right and down
+    pose[:, [SHIFT_X, SHIFT_Y]] = torch.tensor([middle - FACE_CENTRE[0], middle - FACE_CENTRE[1]])
+    code = networks.identity_code(image, pose)
+    moved = pose.clone()
+    moved[:, SHIFT_X] += quarter / width
+    torch.testing.assert_close(networks.identity_code(image.roll(quarter, 3), moved), code, atol=1e-4, rtol=1e-4)
+    assert (networks.identity_code(image.roll(quarter, 3), pose) - code).abs().max() > 1e-3
+    image[..., 3 * quarter :] = 1  # beside the face
+    torch.testing.assert_close(networks.identity_code(image, pose), code, atol=1e-4, rtol=1e-4)
+
+
+def test_identity_is_read_off_the_whole_picture_where_the_config_says_so() -> None:
+    networks = VolumeNetworks(dataclasses.replace(SMALL, upright_identity=False)).eval()
+    image, pose = images(1), torch.tensor([[0, 0, 0, 0.1, 0.2, 2.0]])
+    code = networks.identity_code(image, pose)
+    assert torch.equal(networks.identity_code(image, pose + 0.3), code)
+    image[..., -4:] = 1
+    assert (networks.identity_code(image, pose) - code).abs().max() > 1e-3
 
 
 def test_pose_acts_only_by_the_rigid_part() -> None:
     """Half a turn of roll turns the picture's volume and nothing else: the learned offsets know no pose."""
     networks = VolumeNetworks(dataclasses.replace(SMALL, body_stays=False)).eval()
-    identity, motion = networks.identity_code(images(1)), networks.motion_code(images(1))
+    motion = networks.motion_code(images(1))
+    identity = networks.identity_code(images(1), motion.pose)
     canonical = networks.appearance_volume(images(1))
     upright = torch.tensor([[0, 0, 0, 0, 0, log(2 * SMALL.reach)]])
     turned = upright + torch.tensor([[0, 0, torch.pi, 0, 0, 0]])

@@ -97,7 +97,7 @@ def test_the_portraits_own_motion_gives_the_photos_own_codes(
     with torch.no_grad():
         pose = torch.from_numpy(portrait.motion.pose).float()
         own = MotionCode(pose, networks.dynamics(picture, pose))
-        identity = networks.identity_code(picture)
+        identity = networks.identity_code(picture, pose)
         render = networks.render(networks.canonical(networks.appearance_volume(picture), identity, own), identity, own)
     colour = cv2.resize(render[0].movedim(0, -1).numpy(), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     alpha = colour[..., 3:]

@@ -39,7 +39,7 @@ def test_fields_are_blended_in_the_shares_that_codes_give() -> None:
     torch.nn.init.zeros_(warp.bend.weight)
     torch.nn.init.zeros_(warp.bend.bias)
     dynamics, identity = codes(3)
-    torch.testing.assert_close(warp(2 * dynamics, identity), 2 * warp(dynamics, identity))
+    torch.testing.assert_close(warp(2 * dynamics, 2 * identity), 2 * warp(dynamics, identity))
     torch.nn.init.zeros_(warp.linear.weight)
     with torch.no_grad():
         warp.linear.weight[2, 0] = 1

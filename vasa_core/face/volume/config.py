@@ -20,7 +20,8 @@ class VolumeConfig:
 
     image: side in px. channels, depth, side: the volume's C, D, and H = W. reach: half the side of the canonical cube,
     in face widths; depth_reach: half its depth; body_stays: head pose moves the head alone. pooled: side to which the
-    ResNets' last features are averaged before the code is read from them. appearance_widths: stem, then one a block,
+    ResNets' last features are averaged before the code is read from them. upright_identity: see `identity`.
+    appearance_widths: stem, then one a block,
     each followed by halving until the volume's side is reached; a coarser side is enlarged to it. carries_colours: the
     volume's first three channels are the picture's own colours, which the decoder composes pictures of. unet_stride:
     the 3D U-Net works on the volume reduced by it; unet_placed: it knows where in canonical space it is.
@@ -62,6 +63,7 @@ class VolumeConfig:
     groups: int
     warp_fields: int = 0
     paints_unseen: bool = False
+    upright_identity: bool = False
     reach: float = 1.5
     depth_reach: float = 1.5
     body_stays: bool = False
@@ -116,6 +118,7 @@ def _paper(image: int, side: int) -> VolumeConfig:
         decoder_blocks=8,
         decoder_styled=False,
         groups=32,
+        upright_identity=True,
     )
 
 
@@ -148,7 +151,7 @@ PRESETS = {
         dropout=0.0,
         warp_widths=(),
         warp_depth=4,
-        warp_side=32,
+        warp_side=48,
         unet_widths=(16, 32),
         unet_stride=4,
         unet_placed=True,
@@ -156,8 +159,9 @@ PRESETS = {
         decoder_blocks=1,
         decoder_styled=True,
         groups=8,
-        warp_fields=64,
+        warp_fields=44,
         paints_unseen=True,
+        upright_identity=True,
         depth_reach=0.5,
         body_stays=True,
         warp_centre=(0.0, 0.3, 0.0),

@@ -59,7 +59,7 @@ class VolumeEngine:
         networks = self._exact
         with torch.inference_mode():
             image, pose = image.to(self.device), pose.to(self.device)
-            identity, dynamics = networks.identity_code(image), networks.dynamics(image, pose)
+            identity, dynamics = networks.identity_code(image, pose), networks.dynamics(image, pose)
             volume = networks.appearance_volume(image)
             return networks.canonical(volume, identity, MotionCode(pose, dynamics)), identity, dynamics
 

@@ -35,7 +35,8 @@ def describe(config: VolumeConfig) -> list[PartCost]:
         if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.Linear)
     ]
     with torch.no_grad():
-        identity, motion = networks.identity_code(image), networks.motion_code(image)
+        motion = networks.motion_code(image)
+        identity = networks.identity_code(image, motion.pose)
         volume = networks.canonical(networks.appearance_volume(image), identity, motion)
         networks.render(volume, identity, motion)
     for handle in handles:

@@ -71,9 +71,9 @@ class VolumeNetworks(nn.Module):
         """The appearance volume in the image's own pose."""
         return self._run(self.appearance, image)
 
-    def identity_code(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b identity"]:
-        """z_id, float32."""
-        return self.identity(image).float()
+    def identity_code(self, image: Float[Tensor, "b 3 s s"], pose: Float[Tensor, "b 6"]) -> Float[Tensor, "b identity"]:
+        """z_id, float32. pose: the image's own."""
+        return self.identity(image, pose).float()
 
     def motion_code(self, image: Float[Tensor, "b 3 s s"]) -> MotionCode:
         """z_pose and z_dyn, float32."""

@@ -63,13 +63,13 @@ class WarpGenerator(nn.Module):
 
 
 class Fields(nn.Module):
-    """Fields over the warp's grid, blended: linear in z_dyn but for what a small network adds, which also sees the
-    identity. All of them are nothing at the start."""
+    """Fields over the warp's grid, blended: linear in z_dyn and z_id but for what a small network adds. All of them are
+    nothing at the start."""
 
     def __init__(self, config: VolumeConfig, channels: int) -> None:
         super().__init__()
         self.shape = (channels, config.warp_depth, config.warp_side, config.warp_side)
-        self.linear = nn.Linear(config.dynamics, config.warp_fields, bias=False)
+        self.linear = nn.Linear(config.dynamics + config.identity, config.warp_fields, bias=False)
         self.hidden = nn.Linear(config.dynamics + config.identity, HIDDEN)
         self.bend = nn.Linear(HIDDEN, config.warp_fields)
         self.fields = nn.Linear(config.warp_fields, prod(self.shape), bias=False)
@@ -79,7 +79,8 @@ class Fields(nn.Module):
         self, dynamics: Float[Tensor, "b dynamics"], identity: Float[Tensor, "b identity"]
     ) -> Float[Tensor, "b c d h w"]:
         """Values on the warp's own grid; of a warp offsets (x, y, z) in units of half the cube's side."""
-        shares = self.linear(dynamics) + self.bend(F.silu(self.hidden(torch.cat([dynamics, identity], 1))))
+        codes = torch.cat([dynamics, identity], 1)
+        shares = self.linear(codes) + self.bend(F.silu(self.hidden(codes)))
         return FIELD_SCALE * self.fields(shares).float().unflatten(1, self.shape)
 
 
