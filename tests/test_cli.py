@@ -55,6 +55,7 @@ def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
+@pytest.mark.slow
 def test_reenact_takes_head_and_face_from_where_it_is_told(
     talking: tuple[Path, dict], portrait: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_bench_prints_the_figures() -> None:
     done = run("bench", "--seconds", "1", "--no-avx2")
     assert done.returncode == 0, done.stderr

@@ -169,6 +169,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_makes_the_same_shards(prepared: Prepared, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vasa_core", "prepare-data", str(prepared.videos), str(tmp_path), *FLAGS]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
