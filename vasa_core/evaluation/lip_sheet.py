@@ -14,9 +14,9 @@ from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import CHECKPOINTS, GenerationOptions, InputError
 from vasa_core.evaluation.footage import Figures, Frame, Sound, describe_speech, tracked
 from vasa_core.evaluation.geometry import MOUTH, inner_gap
-from vasa_core.evaluation.render_sheets import write_picture
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT
 from vasa_core.io.audio import read_audio
+from vasa_core.io.image import write_png
 from vasa_core.pipeline import Pipeline
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
 
@@ -56,7 +56,7 @@ def make_lip_sheet(
     if "confidence" in figures:
         title += f"; lag {figures['lag']} frames, confidence {figures['confidence']:.2f}"
     mouths = [mouth(frame, points) for frame, points in zip(frames, track.landmarks, strict=True)]
-    write_picture(out, lip_sheet(waveform, inner_gap(track.landmarks), mouths, title))
+    write_png(out, lip_sheet(waveform, inner_gap(track.landmarks), mouths, title))
     return figures
 
 

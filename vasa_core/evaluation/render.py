@@ -44,12 +44,13 @@ from vasa_core.evaluation.render_figures import (
     tight_box,
 )
 from vasa_core.evaluation.render_report import summarise_clips
-from vasa_core.evaluation.render_sheets import Shot, eyes_row, frames_row, mouths_row, sheet, write_picture
+from vasa_core.evaluation.render_sheets import Shot, eyes_row, frames_row, mouths_row, sheet
 from vasa_core.evaluation.report import write_report
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.face.model import FaceModel
 from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.topology import canonical_mesh
+from vasa_core.io.image import write_png
 from vasa_core.io.video import read_frames
 from vasa_core.pipeline.prepared import prepare_photo
 from vasa_core.preprocess.landmarker import Landmarker
@@ -141,7 +142,7 @@ def measure_renderer(
     result = {"summary": summarise_clips(measured), "not_measured": missing, "clips": measured}
     for name, rows in sheets.items():
         titles = [f"{clip['identity']}   {TITLES[name]}" for clip in measured]
-        write_picture(out / f"{name}.png", sheet(rows, titles))
+        write_png(out / f"{name}.png", sheet(rows, titles))
     write_report(out / "render.json", result)
     return result
 

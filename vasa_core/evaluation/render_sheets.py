@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES, LIPS_OUTER
-from vasa_core.files import write_bytes
 
 CELL = 256  # px of a whole frame
 MOUTH_CELL, MOUTH_WIDTH = 168, 0.66  # px; face widths shown
@@ -64,11 +62,6 @@ def sheet(rows: Sequence[Image], titles: Sequence[str]) -> Image:
         filled = np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255)
         parts += [head, filled]
     return np.concatenate(parts)
-
-
-def write_picture(path: Path, image: Image) -> None:
-    """Write a PNG file, whole or as it was."""
-    write_bytes(path, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _zoomed(shot: Shot, points: list[int], width: float, cell: tuple[int, int]) -> list[Image]:

@@ -18,7 +18,7 @@ from vasa_core.config import InputError
 from vasa_core.evaluation.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.picture_figures import psnr, ssim
 from vasa_core.evaluation.render_figures import Distance, difference, distances
-from vasa_core.evaluation.render_sheets import Shot, frames_row, sheet, write_picture
+from vasa_core.evaluation.render_sheets import Shot, frames_row, sheet
 from vasa_core.evaluation.report import write_report
 from vasa_core.evaluation.volume_drawing import (
     Drawer,
@@ -45,6 +45,7 @@ from vasa_core.evaluation.volume_report import summarise_identity, summarise_noi
 from vasa_core.face.mesh import MeshFaceModel, Portrait
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.face.volume.networks import VolumeNetworks
+from vasa_core.io.image import write_png
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
 
@@ -245,7 +246,7 @@ def measure_volume(
             for name, clip, moved in zip(names, measured.clips, measured.moved, strict=True)
         ],
     }
-    write_picture(out / "sheet.png", sheet(measured.rows, [f"{name}   {TITLE}" for name in names]))
+    write_png(out / "sheet.png", sheet(measured.rows, [f"{name}   {TITLE}" for name in names]))
     write_report(out / "volume.json", result)
     return result
 

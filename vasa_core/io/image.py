@@ -7,11 +7,13 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vasa_core.config import MAX_IMAGE_PIXELS, InputError
+from vasa_core.files import write_bytes
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _BACKDROP = (128, 128, 128, 255)  # what transparent pixels stand before
@@ -40,6 +42,11 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
         raise InputError(f"{path.name} is not an image; expected a JPEG, PNG or WebP file.") from error
     except _BROKEN as error:
         raise InputError(f"{path.name} is damaged or cut short; expected a whole JPEG, PNG or WebP file.") from error
+
+
+def write_png(target: Path, image: UInt8[np.ndarray, "height width 3"]) -> None:
+    """Write an RGB image as a PNG file, whole or as it was."""
+    write_bytes(target, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def _too_large(path: Path, size: str) -> str:

@@ -46,8 +46,10 @@ BETAS = (0.5, 0.999)  # MegaPortraits
 MIN_SPREAD = 0.01  # of the mesh face model's dynamics: what hardly moves is not blown up
 TAUGHT_ALONE, TAUGHT_LESS = 0.3, 0.6  # shares of a run: before, z_dyn is all its teacher's; after, `taught` of it
 LEAST_RATE = 0.005  # of the learning rate, at the end (2e-4 -> 1e-6)
-PARTS = ("appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder")
-PARTS += ("adapter",)
+PARTS = (
+    *("appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"),
+    "adapter",
+)
 CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed run may change
 
 

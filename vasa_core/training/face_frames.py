@@ -71,7 +71,6 @@ def load_face_frames(
         raise InputError(f"{places}: no clip with a face in {MIN_FRAMES} frames; expected videos of faces.")
     matte = PersonMatte(resolve("person_mask"))
     store = cache / f"volume-{size}"
-    store.mkdir(parents=True, exist_ok=True)
     return [_load(clip, face, matte, store, size, most) for clip in tqdm(tracked, "cutting frames")]
 
 

@@ -27,7 +27,7 @@ from vasa_core.face.regions import EYE_LEFT, MOUTH
 from vasa_core.face.renderer import load_network, save_network
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.registry import resolve
-from vasa_core.training.acceleration import computes_in_half
+from vasa_core.training.acceleration import cpu_autocast
 from vasa_core.training.descriptors import IdentityDescriptor, open_descriptor
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.training.renderer_clips import FaceClip, few_per_identity, load_clip
@@ -175,7 +175,7 @@ class TrainingRun:
         ):
             scale = min(1.0, (self.step + 1) / config.warmup) * max(0.05, 1 - progress)
             optimizer.param_groups[0]["lr"] = rate * scale
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half and computes_in_half()):
+        with cpu_autocast(self.config.half):
             change, weight = self.network(x, self.network.source(batch.source))
         painted = blended(x, change, weight) * batch.judged + truth * (1 - batch.judged)
         judging = self.step >= config.judge_from
@@ -206,7 +206,7 @@ class TrainingRun:
             "painting": config.painting_weight * painting_cost(weight, x),
             "change": config.change_weight * self._change(painted, truth, x),
         }
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half and computes_in_half()):
+        with cpu_autocast(self.config.half):
             some = slice(None, None, max(1, round(1 / config.perceptual_share)))
             shrunk = (seen(image[some], config.network.patch) for image in (near_painted, near_truth))
             distance = self.perceptual(*shrunk)
@@ -225,7 +225,7 @@ class TrainingRun:
 
     def judge_step(self, painted: Tensor, truth: Tensor, x: Tensor) -> float:
         """One step of the discriminator alone."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.half and computes_in_half()):
+        with cpu_autocast(self.config.half):
             (real, _), (fake, _) = (self.judge(focus(image), focus(x)) for image in (truth, painted))
         loss = judge_loss(real, fake, near_opening(focus(x), real))
         self.judge_optimizer.zero_grad()

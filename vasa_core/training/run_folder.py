@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.config import InputError, MissingModelError
-from vasa_core.files import write_bytes, write_text
+from vasa_core.files import write_text
+from vasa_core.io.image import write_png
 
 CONFIG, LOG, STATE = "config.json", "log.jsonl", "state.safetensors"
 SAMPLES, EVENTS = "samples", "tensorboard"
@@ -63,11 +64,9 @@ class RunFolder:
 
     def picture(self, name: str, image: UInt8[np.ndarray, "height width 3"], step: int) -> Path:
         """Write samples/<name>-<step>.png, of an RGB image, and show it in TensorBoard."""
-        import cv2
-
         target = self.path / SAMPLES / f"{name}-{step:08d}.png"
         target.parent.mkdir(exist_ok=True)
-        write_bytes(target, cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+        write_png(target, image)
         self._events.add_image(name, image, step, dataformats="HWC")
         self._events.flush()
         return target

@@ -33,7 +33,7 @@ from vasa_core.audio.block_wav2vec2 import (
 from vasa_core.audio.phones import PHONES, UNKNOWN
 from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_checkpoint, save_tensors
 from vasa_core.config import InputError
-from vasa_core.training.acceleration import computes_in_half
+from vasa_core.training.acceleration import cpu_autocast
 from vasa_core.training.speech_augment import SpeechBatch, SpeechCrops, clean_crop
 from vasa_core.training.speech_data import Utterance
 
@@ -97,7 +97,7 @@ class SpeechRun:
     def losses(self, batch: SpeechBatch) -> dict[str, Float[Tensor, ""]]:
         """Weighted losses by name."""
         config = self.config
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.half and computes_in_half()):
+        with cpu_autocast(config.half):
             found = transformed(self.network, steps_of(self.network, batch.sound))  # (b, steps, channels)
             phones, voice = self.heads.phones(found).float(), self.heads.voice(found).float()
             frames = found.unflatten(1, (-1, STEPS_PER_FRAME)).mean(2)

@@ -98,7 +98,6 @@ def load_utterances(
     sources: Iterator[Source], teacher: SpeechEncoder, cache: Path, progress: Progress | None = None
 ) -> list[Utterance]:
     """Utterances from the cache, or made now. Those without sound are left out."""
-    cache.mkdir(parents=True, exist_ok=True)
     found = []
     for source in sources:
         target = cache / f"{source.key}.npz"

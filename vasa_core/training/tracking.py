@@ -102,7 +102,6 @@ def track_clips(clips: list[Clip], cache: Path, workers: int = 2) -> list[Tracke
     """Tracking of every clip in which a face was found, from the cache or made now by `workers` processes."""
     from tqdm import tqdm
 
-    cache.mkdir(parents=True, exist_ok=True)
     missing = [clip for clip in clips if not _tracking_file(clip, cache).is_file()]
     if missing:
         with ProcessPoolExecutor(workers) as pool:
