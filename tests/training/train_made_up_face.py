@@ -13,6 +13,7 @@ from face_clips import CONFIG, MICRO, NO_IDENTITY, make_frames
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.registry import resolve
 from vasa_core.training.face import FaceTrainer
+from vasa_core.training.face_batches import FaceBatches
 from vasa_core.training.face_loop import run_training
 from vasa_core.training.perceptual import Perceptual
 
@@ -23,9 +24,10 @@ WEIGHTS = replace(NO_IDENTITY, adversarial=0.0, feature_matching=0.0, cosine=0.0
 def train(folder: Path, steps: int, hold: float = 2.0) -> FaceTrainer:
     """Train in `folder`, a line of the log and a snapshot every 3 steps. hold: share of steps after which it waits."""
     PRESETS["tiny-128"] = MICRO
-    config = replace(CONFIG, steps=steps, learning_rate=2e-5, weights=WEIGHTS)
+    config = replace(CONFIG, steps=steps, learning_rate=2e-5, rehearsal=2, weights=WEIGHTS)
     clips = [make_frames(seed) for seed in range(3)]
     trainer = FaceTrainer(clips, config, Perceptual(resolve("perceptual")), None)
+    trainer.trial(FaceBatches(clips, config.batch, config.seed).batch(0))
 
     def wait(done: int, wanted: int) -> None:
         if done >= hold * wanted:

@@ -197,8 +197,12 @@ def train_face(
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
     rehearsal: Annotated[
-        int, typer.Option(help="Steps before the first, in which warps and dynamics are learned without drawing.")
-    ] = 300,
+        int | None,
+        typer.Option(
+            help="Steps before the first, in which warps and dynamics are learned without drawing.",
+            show_default="300; 0 with --start",
+        ),
+    ] = None,
     judge_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
     judge_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
     halvings: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
@@ -242,7 +246,7 @@ def train_face(
         batch=batch,
         accumulate=accumulate,
         learning_rate=learning_rate,
-        rehearsal=rehearsal,
+        rehearsal=(0 if start else 300) if rehearsal is None else rehearsal,
         judge_from=judge_from,
         judge_width=judge_width,
         halvings=halvings,

@@ -200,6 +200,13 @@ class FaceTrainer:
         self.step += 1
         return {name: float(value) for name, value in totals.items()}
 
+    def trial(self, part: FaceBatch) -> dict[str, Tensor]:
+        """Losses of some examples, with all that a backward pass needs: to measure memory. Not shared by processes, who
+        would then expect the rehearsal to be shared as well."""
+        part = part.to(self.accelerator.device)
+        with self.accelerator.autocast():
+            return self.criteria.losses(self.plain_graph(part, self.taught_share), part)
+
     def save_state(self, path: Path) -> None:
         """Write everything that the next step depends on (the main process alone)."""
         tensors = {f"graph.{name}": value for name, value in self.plain_graph.state_dict().items()}

@@ -65,7 +65,7 @@ def train_face(
     example = FaceBatches(learned, max(2, config.batch), config.seed).batch(0)
     part = config.batch // (accelerator.num_processes * config.accumulate)
     need = memory_needed(
-        [trainer.networks, trainer.plain_judge], lambda n: _forward(trainer, example.part(slice(n))), part
+        [trainer.networks, trainer.plain_judge], lambda n: trainer.trial(example.part(slice(n))), part
     )
     check_memory(need, accelerator.device, part)
     if dry_run:
@@ -84,12 +84,6 @@ def train_face(
         scores["adapter_r2"] = explained(graph.adapter, samples(graph.networks, held_out))
     write_text(out / CARD, _card(data, clips, config, trainer, scores, identity, start))
     return scores
-
-
-def _forward(trainer: FaceTrainer, part: FaceBatch) -> object:
-    part = part.to(trainer.accelerator.device)
-    with trainer.accelerator.autocast():
-        return trainer.criteria.losses(trainer.graph(part, trainer.taught_share), part)
 
 
 def _estimate(trainer: FaceTrainer, memory: int) -> dict[str, float]:
