@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests of one file stay together, for what they share; each process takes up to 2 GB.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 SYSTEM_LIBRARIES := libEGL.so.1 libGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
@@ -21,10 +23,10 @@ demo: install models
 	$(BIN)/python app.py
 
 test: install-dev models lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: install-dev models lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: install-dev
 	$(BIN)/ruff check .
