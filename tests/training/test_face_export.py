@@ -27,7 +27,7 @@ def test_onnxruntime_draws_what_torch_draws(tmp_path: Path, batch: int) -> None:
         torch.manual_seed(0)
         save_volume(tmp_path, VolumeNetworks(CONFIG))
         values = (
-            torch.randn(batch, CONFIG.channels, CONFIG.depth, CONFIG.side, CONFIG.side),
+            torch.randn(batch, CONFIG.canonical_channels, CONFIG.depth, CONFIG.side, CONFIG.side),
             torch.randn(batch, CONFIG.identity),
             torch.randn(batch, 6) * 0.2 + torch.tensor([0.0, 0, 0, 0, 0, 1]),
             torch.randn(batch, CONFIG.dynamics),

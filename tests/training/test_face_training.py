@@ -146,7 +146,7 @@ def test_each_loss_trains_exactly_its_parts(
     with torch.no_grad():  # fields start at nothing, which gives what is before them no gradient
         for part in (networks.to_canonical, networks.from_canonical, networks.unseen):
             for value in part.parameters():
-                value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
+                value.add_(0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0)))
     batch = next(trainer.batches())
     losses = trainer.criteria.losses(trainer.graph(batch, 0.0), batch)
     losses[name].backward()
@@ -180,7 +180,9 @@ def test_lips_are_taught_by_frames_that_differ_in_them(clips: list[FaceFrames]) 
     clip = replace(clips[0], landmarks=landmarks)
     pairs = [draw_pair(clip, np.random.default_rng(seed)) for seed in range(400)]
     opened = np.mean([driving == 0 for source, driving in pairs if source > 0])
-    assert 0.5 < opened < 0.75  # 0.2 if left to chance
+    assert 0.35 < opened < 0.55  # 0.2 if left to chance
+    closed = np.mean([source == 0 for source, _ in pairs])
+    assert 0.25 < closed < 0.45  # closing is drawn more often than it would be
 
 
 def test_frozen_networks_keep_their_weights(clips: list[FaceFrames], perceptual: Perceptual) -> None:

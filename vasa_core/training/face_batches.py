@@ -21,6 +21,7 @@ from vasa_core.training.renderer_clips import lid_openings, lip_gaps
 
 CHOICES = 5  # driving frames among which one that differs from the source's is taken:
 LIVELY_SHARE, FAR_SHARE = 0.5, 0.3  # shares of pairs: with the most other lips and lids, with the most other landmarks
+CLOSING_SHARE = 0.25  # share of pairs, of the lively ones, that close the mouth: the harder half
 LIPS_RANGE, LIDS_RANGE = 0.1, 0.2  # of `lip_gaps` and `lid_openings`, from shut to open in speech
 # Standard deviations of how the head pose that the facial-dynamics encoder's picture is brought upright by is off:
 _AIM = np.array([0, 0, 0.04, 0.03, 0.03, 0.06], np.float32)  # angles in radians, face widths, log of the size
@@ -126,7 +127,10 @@ def draw_pair(clip: FaceFrames, rng: np.random.Generator) -> tuple[int, int]:
         away = np.linalg.norm(landmarks[..., :2] - own[..., :2], axis=-1).mean(-1)
     else:
         away = np.zeros(CHOICES)
-    return source, int(choices[away.argmax()])
+    driving = int(choices[away.argmax()])
+    if kind < CLOSING_SHARE and lip_gaps(clip.landmarks[[source]])[0] < lip_gaps(clip.landmarks[[driving]])[0]:
+        return driving, source
+    return source, driving
 
 
 def view(

@@ -56,7 +56,7 @@ def export_render(folder: Path, batch: int = 1) -> Path:
     networks = fixed(load_volume(folder))
     config = networks.config
     example = (
-        torch.zeros(batch, config.channels, config.depth, config.side, config.side),
+        torch.zeros(batch, config.canonical_channels, config.depth, config.side, config.side),
         torch.zeros(batch, config.identity),
         torch.zeros(batch, 6),
         torch.zeros(batch, config.dynamics),

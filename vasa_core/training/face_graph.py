@@ -98,7 +98,8 @@ class FaceGraph(nn.Module):
         if self.pairs:
             own = nets.identity_code(j.image, j.pose)
             driving = nets.canonical(nets.appearance_volume(j.image), own, driver)
-            volumes = canonical, driving
+            alike = slice(nets.config.channels)  # not where the photo's mouth is open, which is its own
+            volumes = canonical[:, alike], driving[:, alike]
             mixed = MotionCode(i.pose, driver.dynamics)
             posed = nets.render(driving, own, mixed)
             animated = nets.render(canonical, identity, mixed)

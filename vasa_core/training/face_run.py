@@ -17,7 +17,7 @@ from vasa_core.training.acceleration import accelerator_of
 from vasa_core.training.adapter import explained, samples, strengths
 from vasa_core.training.descriptors import open_descriptor
 from vasa_core.training.face import FaceTrainer, FaceTrainingConfig
-from vasa_core.training.face_batches import FaceBatch, FaceBatches
+from vasa_core.training.face_batches import FaceBatches
 from vasa_core.training.face_frames import FaceFrames, load_face_frames
 from vasa_core.training.face_loop import Progress, checked, run_training
 from vasa_core.training.memory import available_memory, check_memory, memory_needed
@@ -64,9 +64,7 @@ def train_face(
     trainer = FaceTrainer(learned, config, perceptual, descriptor, accelerator, strength)
     example = FaceBatches(learned, max(2, config.batch), config.seed).batch(0)
     part = config.batch // (accelerator.num_processes * config.accumulate)
-    need = memory_needed(
-        [trainer.networks, trainer.plain_judge], lambda n: trainer.trial(example.part(slice(n))), part
-    )
+    need = memory_needed([trainer.networks, trainer.plain_judge], lambda n: trainer.trial(example.part(slice(n))), part)
     check_memory(need, accelerator.device, part)
     if dry_run:
         return _estimate(trainer, need.total) if accelerator.is_main_process else {}

@@ -49,7 +49,7 @@ def test_shapes_and_ranges_of_tiny() -> None:
     assert volume.shape == (2, 8, 4, 128, 128)
     assert identity.shape == (2, 128) and motion.pose.shape == (2, 6) and motion.dynamics.shape == (2, 128)
     canonical = networks.canonical(volume, identity, motion)
-    assert canonical.shape == volume.shape
+    assert canonical.shape == (2, 9, 4, 128, 128)  # and where the photo shows the inside of the mouth
     picture = networks.render(canonical, identity, motion)
     assert picture.shape == (2, 4, 128, 128) and picture.dtype == torch.float32
     assert picture[:, :3].min() < 0 <= picture[:, 3].min() and picture[:, 3].max() <= 1
@@ -117,7 +117,7 @@ def test_a_driver_gives_nothing_but_its_motion_code() -> None:
 
 
 def test_identity_is_read_off_the_face_wherever_it_is() -> None:
-    networks = small().eval()
+    networks = VolumeNetworks(dataclasses.replace(SMALL, upright_identity=True)).eval()
     image = torch.zeros(1, 3, SMALL.image, SMALL.image)
     quarter = SMALL.image // 4
     image[..., quarter : 2 * quarter, quarter : 2 * quarter] = images(1, quarter)

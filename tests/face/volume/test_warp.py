@@ -91,25 +91,48 @@ def test_nothing_is_unseen_but_where_mouths_are() -> None:
     torch.testing.assert_close(columns.float().mean(), torch.tensor(15.5))
 
 
-def test_what_is_unseen_is_painted_there_and_nowhere_else() -> None:
-    """Where all is unseen a picture has nothing of the volume's colours; outside what the warps cover, only these."""
+def grey_painter() -> tuple[VolumeNetworks, torch.Tensor, torch.Tensor, MotionCode]:
+    """Networks whose decoder paints black and would take the volume's colours for four parts in five; a canonical
+    volume of light grey, an identity code, a motion."""
     torch.manual_seed(0)
     networks = VolumeNetworks(BLENDED).eval()
-    assert networks.unseen is not None
+    for value in networks.decoder.head.parameters():
+        torch.nn.init.zeros_(value)
     dynamics, identity = codes(1)
-    motion = MotionCode(torch.tensor([[0, 0, 0, 0, 0, 3.0]]).log1p(), dynamics)
-    volume = torch.zeros(1, BLENDED.channels, BLENDED.depth, BLENDED.side, BLENDED.side)
+    volume = torch.zeros(1, BLENDED.canonical_channels, BLENDED.depth, BLENDED.side, BLENDED.side)
     volume[:, :3] = 0.5
-    with torch.no_grad():
-        for value in networks.decoder.head.parameters():
-            value.zero_()  # paints grey, and would take the colours for four parts in five
-        seen = networks.render(volume, identity, motion)[0, :3]
-        networks.unseen.fields.fields.weight.copy_(torch.ones(4 * 8 * 8, 6))
-        networks.unseen.fields.bend.bias.fill_(10)
-        drawn = networks.render(volume, identity, motion)[0, :3]
+    return networks, volume, identity, MotionCode(torch.tensor([[0, 0, 0, 0, 0, 3.0]]).log1p(), dynamics)
+
+
+@torch.no_grad()
+def test_what_is_unseen_is_painted_there_and_nowhere_else() -> None:
+    """Where all is unseen a picture has nothing of the volume's colours; outside what the warps cover, only these."""
+    networks, volume, identity, motion = grey_painter()
+    assert networks.unseen is not None
+    seen = networks.render(volume, identity, motion)[0, :3]
+    networks.unseen.fields.fields.weight.fill_(1)
+    networks.unseen.fields.bend.bias.fill_(10)
+    drawn = networks.render(volume, identity, motion)[0, :3]
     assert seen.median().item() == pytest.approx(0.4, abs=0.01)
     assert drawn[0].abs().min() < 1e-3
     torch.testing.assert_close(drawn[:, 0], seen[:, 0])
+
+
+@torch.no_grad()
+def test_the_mouth_that_a_photo_shows_is_painted_over() -> None:
+    """A photo's teeth must not be seen between lips that close: its mouth's inside is known in the canonical volume."""
+    networks, volume, identity, motion = grey_painter()
+    volume[:, -1, :, 28:36] = 1
+    drawn = networks.render(volume, identity, motion)[0, 0, :, 24:40]
+    assert drawn[31:33].abs().max() < 0.05
+    torch.testing.assert_close(drawn[16:24], torch.full((8, 16), 0.4))
+    assert networks.unseen is not None
+    networks.unseen.fields.fields.weight.fill_(1)
+    source = torch.zeros(1, BLENDED.channels, BLENDED.depth, BLENDED.side, BLENDED.side)
+    closed = networks.canonical(source, identity, motion)[0, -1]
+    networks.unseen.fields.bend.bias.fill_(10)
+    opened = networks.canonical(source, identity, motion)[0, -1]
+    assert closed.max() < opened.max() == pytest.approx(1)
 
 
 def test_painting_what_is_unseen_asks_for_colours_and_fields() -> None:

@@ -86,6 +86,11 @@ class VolumeConfig:
             if depth < 4 or depth & (depth - 1):
                 raise InputError(f"{name} makes grids {depth} deep; expected a power of two, at least 4.")
 
+    @property
+    def canonical_channels(self) -> int:
+        """Channels of the canonical volume: one more tells where the photo shows the inside of the mouth."""
+        return self.channels + self.paints_unseen
+
 
 def _paper(image: int, side: int) -> VolumeConfig:
     return VolumeConfig(
@@ -151,7 +156,7 @@ PRESETS = {
         dropout=0.0,
         warp_widths=(),
         warp_depth=4,
-        warp_side=48,
+        warp_side=32,
         unet_widths=(16, 32),
         unet_stride=4,
         unet_placed=True,
@@ -159,9 +164,8 @@ PRESETS = {
         decoder_blocks=1,
         decoder_styled=True,
         groups=8,
-        warp_fields=44,
+        warp_fields=64,
         paints_unseen=True,
-        upright_identity=True,
         depth_reach=0.5,
         body_stays=True,
         warp_centre=(0.0, 0.3, 0.0),

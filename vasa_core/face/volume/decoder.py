@@ -31,7 +31,7 @@ class Decoder(nn.Module):
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.fold = exact_div(config.side * 2 ** len(pairs), config.image)  # voxels of a side become channels
         self.project = StandardConv2d(config.channels * config.depth * self.fold**2, widths[0], 1)
-        self.told = _silent(nn.Conv2d(self.fold**2, widths[0], 1)) if config.paints_unseen else None
+        self.told = _silent(nn.Conv2d(2 * self.fold**2, widths[0], 1)) if config.paints_unseen else None
         self.flat = nn.Sequential(*[ResBlock2D(widths[0], widths[0], groups) for _ in range(config.decoder_blocks)])
         self.up = nn.ModuleList([ResBlock2D(inputs, outputs, groups, up=True) for inputs, outputs in pairs])
         styled = [widths[0]] * config.decoder_blocks + list(widths[1:]) if config.decoder_styled else []
@@ -43,9 +43,10 @@ class Decoder(nn.Module):
         self,
         volume: Float[Tensor, "b c d h w"],
         dynamics: Float[Tensor, "b k"],
-        unseen: Float[Tensor, "b 1 s s"] | None = None,
+        unseen: Float[Tensor, "b 2 s s"] | None = None,
     ) -> Float[Tensor, "b 4 s s"]:
-        """Colour in -1..1 (3) and alpha in 0..1 (1), float32. unseen: shares in 0..1 that are to be painted."""
+        """Colour in -1..1 (3) and alpha in 0..1 (1), float32. unseen: shares in 0..1 that are to be painted, the inside
+        of the mouth: as it is in this frame, and as the photo shows it, moved like all else."""
         y = volume.flatten(1, 2)  # (b, c * d, h, w)
         y = F.pixel_unshuffle(y, self.fold) if self.fold > 1 else y
         y = self.project(y.contiguous(memory_format=torch.channels_last))
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
         if shares.shape[2]:
             choices = torch.cat([volume[:, :3].float(), colour[:, :, None]], 2)  # (b, 3, d + 1, s, s)
             painted, colour = colour, (shares * choices).sum(2)
-            colour = colour if unseen is None else colour + unseen * (painted - colour)
+            colour = colour if unseen is None else colour + unseen.amax(1, keepdim=True) * (painted - colour)
         return torch.cat([colour, alpha], 1)
 
 

@@ -85,7 +85,7 @@ class VolumeEngine:
     def _processor_time(self, precision: torch.dtype) -> float:
         """Seconds of processor time of the best of a few frames."""
         config, networks = self.config, _halved(self._exact, precision)
-        volume = torch.zeros(1, config.channels, config.depth, config.side, config.side)
+        volume = torch.zeros(1, config.canonical_channels, config.depth, config.side, config.side)
         motion = MotionCode(torch.zeros(1, 6), torch.zeros(1, config.dynamics))
         seconds = []
         with torch.inference_mode(), self._autocast(precision):

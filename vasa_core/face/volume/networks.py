@@ -86,9 +86,10 @@ class VolumeNetworks(nn.Module):
         identity: Float[Tensor, "b identity"],
         motion: MotionCode,
         offsets: Float[Tensor, "b 3 z y x"] | None = None,
-    ) -> Float[Tensor, "b c d h w"]:
+    ) -> Float[Tensor, "b canonical d h w"]:
         """V_app: the posed volume of `appearance_volume` without the source's motion, once a portrait.
 
+        Where networks paint what is unseen, one more channel says how much the photo shows the inside of the mouth.
         offsets: those of `to_canonical` where they are known already.
 
         The two warps are one sampling: a canonical voxel, moved by the learned offsets, then by the source's pose.
@@ -98,7 +99,11 @@ class VolumeNetworks(nn.Module):
         moved = grid + self.values_at(learned, grid)
         posed = to_posed_above_neck if self.config.body_stays else to_posed
         warped = self._fetched(volume, posed(moved, motion.pose, self.config.reach))
-        return self._run(self.volume_unet, warped)
+        canonical = self._run(self.volume_unet, warped)
+        if self.unseen is None:
+            return canonical
+        inside = self.values_at(self.unseen(motion.dynamics, identity), moved)[..., 0]  # (b, d, h, w)
+        return torch.cat([canonical, _sharpened(inside)[:, None]], 1)
 
     def render(
         self,
@@ -119,9 +124,9 @@ class VolumeNetworks(nn.Module):
         posed = self._fetched(canonical, turned + self.values_at(learned, turned))
         if self.unseen is None:
             return self._run(self.decoder, posed, motion.dynamics)
-        unseen = self.values_at(self.unseen(motion.dynamics, identity), turned)[..., 0].amax(1, keepdim=True)
-        sharp = ((unseen - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)  # a coarse grid knows no edges
-        return self._run(self.decoder, posed, motion.dynamics, sharp)
+        posed, shown = posed[:, :-1], posed[:, -1]  # (b, d, h, w)
+        unseen = _sharpened(self.values_at(self.unseen(motion.dynamics, identity), turned)[..., 0])
+        return self._run(self.decoder, posed, motion.dynamics, torch.stack([unseen.amax(1), shown.amax(1)], 1))
 
     def values_at(
         self, values: Float[Tensor, "b c z y x"], grid: Float[Tensor, "b d h w 3"]
@@ -152,6 +157,11 @@ class VolumeNetworks(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(part, *inputs, use_reentrant=False)  # pyright: ignore[reportReturnType]
         return part(*inputs)
+
+
+def _sharpened(shares: Tensor) -> Tensor:
+    """Shares in 0..1 with more contrast: a coarse grid knows no edges."""
+    return ((shares - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)
 
 
 def save_volume(folder: Path, networks: VolumeNetworks, adapter: DynamicsAdapter | None = None) -> None:
