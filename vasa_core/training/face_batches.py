@@ -128,9 +128,8 @@ def draw_pair(clip: FaceFrames, rng: np.random.Generator) -> tuple[int, int]:
     else:
         away = np.zeros(CHOICES)
     driving = int(choices[away.argmax()])
-    if kind < CLOSING_SHARE and lip_gaps(clip.landmarks[[source]])[0] < lip_gaps(clip.landmarks[[driving]])[0]:
-        return driving, source
-    return source, driving
+    before, after = lip_gaps(clip.landmarks[[source, driving]])
+    return (driving, source) if kind < CLOSING_SHARE and before < after else (source, driving)
 
 
 def view(

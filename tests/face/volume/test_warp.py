@@ -92,7 +92,7 @@ def test_nothing_is_unseen_but_where_mouths_are() -> None:
 
 
 def grey_painter() -> tuple[VolumeNetworks, torch.Tensor, torch.Tensor, MotionCode]:
-    """Networks whose decoder paints black and would take the volume's colours for four parts in five; a canonical
+    """Networks whose decoder paints mid-grey and would take the volume's colours for four parts in five; a canonical
     volume of light grey, an identity code, a motion."""
     torch.manual_seed(0)
     networks = VolumeNetworks(BLENDED).eval()

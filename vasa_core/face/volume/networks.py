@@ -102,8 +102,8 @@ class VolumeNetworks(nn.Module):
         canonical = self._run(self.volume_unet, warped)
         if self.unseen is None:
             return canonical
-        inside = self.values_at(self.unseen(motion.dynamics, identity), moved)[..., 0]  # (b, d, h, w)
-        return torch.cat([canonical, _sharpened(inside)[:, None]], 1)
+        inside = self._inside_mouth(self.unseen, motion, identity, moved)
+        return torch.cat([canonical, inside[:, None]], 1)
 
     def render(
         self,
@@ -125,7 +125,7 @@ class VolumeNetworks(nn.Module):
         if self.unseen is None:
             return self._run(self.decoder, posed, motion.dynamics)
         posed, shown = posed[:, :-1], posed[:, -1]  # (b, d, h, w)
-        unseen = _sharpened(self.values_at(self.unseen(motion.dynamics, identity), turned)[..., 0])
+        unseen = self._inside_mouth(self.unseen, motion, identity, turned)
         return self._run(self.decoder, posed, motion.dynamics, torch.stack([unseen.amax(1), shown.amax(1)], 1))
 
     def values_at(
@@ -136,6 +136,17 @@ class VolumeNetworks(nn.Module):
         config = self.config
         where = (grid * config.reach - grid.new_tensor(config.warp_centre)) / config.warp_reach
         return sample(values, where).movedim(1, -1)
+
+    def _inside_mouth(
+        self,
+        unseen: Unseen,
+        motion: MotionCode,
+        identity: Float[Tensor, "b identity"],
+        points: Float[Tensor, "b d h w 3"],
+    ) -> Float[Tensor, "b d h w"]:
+        """How much points of the face in a motion, without its head pose, are inside its mouth: shares in 0..1."""
+        shares = self.values_at(unseen(motion.dynamics, identity), points)[..., 0]
+        return ((shares - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)  # a coarse grid knows no edges
 
     def _voxels(self, volume: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b d h w 3"]:
         """The middles of a volume's voxels, in units of half the cube's side in depth as well."""
@@ -157,11 +168,6 @@ class VolumeNetworks(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(part, *inputs, use_reentrant=False)  # pyright: ignore[reportReturnType]
         return part(*inputs)
-
-
-def _sharpened(shares: Tensor) -> Tensor:
-    """Shares in 0..1 with more contrast: a coarse grid knows no edges."""
-    return ((shares - 0.5) * UNSEEN_CONTRAST + 0.5).clamp(0, 1)
 
 
 def save_volume(folder: Path, networks: VolumeNetworks, adapter: DynamicsAdapter | None = None) -> None:
