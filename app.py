@@ -28,7 +28,13 @@ from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
-FURTHER_SCALES = {"gaze": "gaze", "emotion": "emotion", "distance": "head distance", "previous": "the motion before"}
+FURTHER_SCALES = {
+    "gaze": "gaze",
+    "emotion": "emotion",
+    "distance": "head distance",
+    "previous": "the motion before",
+    "liveliness": "liveliness",
+}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -54,6 +60,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         guidance_emotion: float,
         guidance_distance: float,
         guidance_previous: float,
+        guidance_liveliness: float,
+        expressiveness: float,
         head_motion: float,
         steps: int,
         seed: int,
@@ -75,6 +83,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             guidance_emotion=float(guidance_emotion),
             guidance_distance=float(guidance_distance),
             guidance_previous=float(guidance_previous),
+            guidance_liveliness=float(guidance_liveliness),
+            expressiveness=float(expressiveness),
             head_motion=float(head_motion),
             steps=steps,
             seed=seed,
@@ -134,18 +144,21 @@ def _controls() -> list[gr.components.Component]:
         emotion = gr.Dropdown([NO_EMOTION, *EMOTION_CHOICES], value=NO_EMOTION, label="Emotion")
         strength = gr.Slider(0, 1, DEFAULTS.emotion_strength, step=0.05, label="Emotion strength")
     audio = gr.Slider(0, 5, DEFAULTS.guidance_audio, step=0.1, label="CFG scale (how closely to follow the speech)")
+    with gr.Row():
+        face_life = gr.Slider(0, 2, DEFAULTS.expressiveness, step=0.1, label="Expressiveness (how lively the face is)")
+        head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
     with gr.Accordion("More", open=False):
         scales = [  # where the default is -1, the motion model is not told of it
             gr.Slider(min(0, scale), 5, scale, step=0.1, label=f"CFG scale of {label}")
             for label, scale in ((t, getattr(DEFAULTS, f"guidance_{n}")) for n, t in FURTHER_SCALES.items())
         ]
-        head = gr.Slider(0, 2, DEFAULTS.head_motion, step=0.1, label="Head motion (0 = still)")
         steps = gr.Slider(1, 50, DEFAULTS.steps, step=1, label="Sampler steps")
         seed = gr.Number(DEFAULTS.seed, precision=0, minimum=0, label="Seed")
         size = gr.Radio([256, 512], value=DEFAULTS.size, label="Size (px)")
         whole = gr.Checkbox(DEFAULTS.paste_back, label="Show the whole photo")
         face = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
-    return [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, *scales, head, steps, seed, size, whole, face]
+    motion = [gaze_yaw, gaze_pitch, distance, emotion, strength, audio, *scales, face_life, head]
+    return [*motion, steps, seed, size, whole, face]
 
 
 def _run(

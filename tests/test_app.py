@@ -61,6 +61,7 @@ def test_the_endpoint_names_every_option(client: Client) -> None:
         "guidance_audio",
         "guidance_previous",
         "guidance_distance",
+        "expressiveness",
         "head_motion",
         "steps",
         "seed",

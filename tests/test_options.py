@@ -27,6 +27,8 @@ BAD = [
     ("guidance_emotion", 1e9),
     ("guidance_distance", math.inf),
     ("guidance_previous", True),
+    ("expressiveness", 2.1),
+    ("expressiveness", math.nan),
     ("head_motion", -0.5),
     ("steps", 0),
     ("steps", 1.5),

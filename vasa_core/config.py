@@ -50,6 +50,7 @@ class GenerationOptions:
     guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2), one for each condition; `previous` is the
         end of the window before, motion and sound. Each above 0 costs one more forward pass a step. That of the emotion
         may be -1: the motion model is not told of it, and lips move as without; what the emotion adds is there anyway.
+    expressiveness: how lively the face is, 0 (quiet) to 2; 1 is as lively as people who talk with all their face.
     head_motion: amount of head motion; 0 freezes the head at the portrait's pose.
     head_pose: None for a generated one, SPIN for one that goes round, or a video of a head to follow (played forwards
         and backwards until the speech ends).
@@ -66,7 +67,9 @@ class GenerationOptions:
     guidance_gaze: float = 0.0
     guidance_emotion: float = -1.0
     guidance_distance: float = 0.0
+    guidance_liveliness: float = 0.0
     guidance_previous: float = 0.0
+    expressiveness: float = 1.0
     head_motion: float = 1.0
     head_pose: str | Path | None = None
     steps: int = 10
@@ -85,7 +88,9 @@ class GenerationOptions:
             "guidance_gaze": (0.0, 5.0),
             "guidance_emotion": (-1.0, 5.0),
             "guidance_distance": (0.0, 5.0),
+            "guidance_liveliness": (0.0, 5.0),
             "guidance_previous": (0.0, 5.0),
+            "expressiveness": (0.0, 2.0),
             "head_motion": (0.0, 2.0),
             "steps": (1, 100),
             "seed": (0, 2**32 - 1),

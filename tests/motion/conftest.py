@@ -27,6 +27,8 @@ def make_conditions(batch: int = 2, seed: int = 0, config: DenoiserConfig = CONF
         yes,
         torch.rand(batch, 7, generator=generator),
         yes,
+        torch.randn(batch, 4, generator=generator),
+        yes,
     )
 
 

@@ -17,7 +17,10 @@ def masks(conditions: Conditions) -> dict[str, bool]:
         "audio": bool(conditions.has_audio[:, CONTEXT:].any()),
         "context_audio": bool(conditions.has_audio[:, :CONTEXT].any()),
         "previous": bool(conditions.has_previous.any()),
-        **{name: bool(getattr(conditions, f"has_{name}").any()) for name in ("gaze", "distance", "emotion")},
+        **{
+            name: bool(getattr(conditions, f"has_{name}").any())
+            for name in ("gaze", "distance", "emotion", "liveliness")
+        },
     }
 
 
@@ -35,11 +38,11 @@ def test_concatenated_is_the_batches_in_order(conditions: Conditions) -> None:
 
 def test_dropout_has_the_asked_rates(conditions: Conditions) -> None:
     many = concatenated([conditions] * 1000)
-    rates = {"audio": 0.1, "gaze": 0.2, "distance": 0.1, "emotion": 0.3, "previous": 0.5}
+    rates = {"audio": 0.1, "gaze": 0.2, "distance": 0.1, "emotion": 0.3, "liveliness": 0.2, "previous": 0.5}
     dropped = many.dropped(rates, tail=0.0, generator=torch.Generator().manual_seed(0))
     assert dropped.has_audio[:, CONTEXT:].float().mean().item() == pytest.approx(0.9, abs=0.02)
     assert dropped.has_audio[:, :CONTEXT].float().mean().item() == pytest.approx(0.5, abs=0.03)
-    for name in ("gaze", "distance", "emotion", "previous"):
+    for name in ("gaze", "distance", "emotion", "liveliness", "previous"):
         assert getattr(dropped, f"has_{name}").float().mean().item() == pytest.approx(1 - rates[name], abs=0.03)
 
 

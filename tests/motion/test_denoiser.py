@@ -71,14 +71,14 @@ def test_motion_hears_only_aligned_audio(model: MotionModel, conditions: Conditi
     config = model.config
     frame = 25
     block = model.denoiser.blocks[0]
-    audio = torch.randn(1, 3 + config.context + config.window, 32, generator=torch.Generator().manual_seed(1))
+    audio = torch.randn(1, 4 + config.context + config.window, 32, generator=torch.Generator().manual_seed(1))
     _, (key, value) = block(audio)
     key, value = key.detach().requires_grad_(), value.detach().requires_grad_()
     tokens = torch.randn(1, 1 + config.context + config.window, 32, generator=torch.Generator().manual_seed(2))
     out, _ = block(tokens, (key, value))
     out[0, 1 + config.context + frame].square().sum().backward()
     assert value.grad is not None
-    heard = value.grad.abs().sum((0, 1, 3))[3:].nonzero().flatten() - config.context
+    heard = value.grad.abs().sum((0, 1, 3))[4:].nonzero().flatten() - config.context
     assert heard.tolist() == list(range(frame - config.alignment, frame + config.alignment + 1))
 
 

@@ -250,9 +250,14 @@ def test_starting_from_another_model_takes_over_what_fits(tmp_path: Path) -> Non
         assert torch.equal(value, new.average.values[name])
     wider = [replace(clip, audio=np.repeat(clip.audio, 2, 1)) for clip in make_clips()]
     other = MotionTrainer(wider, CONFIG, "block")
-    untouched = other.average.values["audio_in.weight"].clone()
-    assert other.start_from(tmp_path) == len(other.average.values) - 1
-    assert torch.equal(other.average.values["audio_in.weight"], untouched)
+    assert other.start_from(tmp_path) == len(other.average.values)
+    known, further = other.average.values["audio_in.weight"].chunk(2, 1)
+    assert torch.allclose(known, old.average.values["audio_in.weight"], atol=1e-3)
+    assert not further.any()
+    narrower = MotionTrainer([replace(clip, audio=clip.audio[:, :-1]) for clip in make_clips()], CONFIG, "block")
+    untouched = narrower.average.values["audio_in.weight"].clone()
+    assert narrower.start_from(tmp_path) == len(narrower.average.values) - 1
+    assert torch.equal(narrower.average.values["audio_in.weight"], untouched)
 
 
 def test_a_run_keeps_its_record(tmp_path: Path) -> None:

@@ -6,17 +6,23 @@ from pathlib import Path
 
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
 from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
+from vasa_core.audio.prosody import WithProsody
 from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.registry import resolve
 
 __all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_features"]
 
+PROSODY = "+prosody"
+
 
 def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
-    """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>".
+    """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>"; followed by
+    "+prosody", with loudness, pitch, voicing and onsets beside its features.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
+    if name.endswith(PROSODY):
+        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads))
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
         return MoonshineEncoder(resolve("speech_encoder"), threads)
@@ -33,4 +39,6 @@ def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
 
 def live_encoder(encoder: SpeechEncoder) -> SpeechEncoder:
     """What hears sound that is still arriving with the same weights: little ahead, where the encoder can do that."""
+    if isinstance(encoder, WithProsody):
+        return WithProsody(live_encoder(encoder.phonetic))
     return LiveMoonshine(encoder) if isinstance(encoder, MoonshineEncoder) else encoder

@@ -48,6 +48,12 @@ def generate(
     guidance_previous: Annotated[
         float, typer.Option(help="CFG scale of the motion before.")
     ] = DEFAULTS.guidance_previous,
+    guidance_liveliness: Annotated[
+        float, typer.Option(help="CFG scale of how lively the person is.")
+    ] = DEFAULTS.guidance_liveliness,
+    expressiveness: Annotated[
+        float, typer.Option(help="How lively the face is: 0 quiet, 2 very.")
+    ] = DEFAULTS.expressiveness,
     head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
     head_pose: Annotated[str | None, typer.Option(help="spin, or a video of a head; generated if left out.")] = None,
     steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,
@@ -71,6 +77,8 @@ def generate(
         guidance_emotion=guidance_emotion,
         guidance_distance=guidance_distance,
         guidance_previous=guidance_previous,
+        guidance_liveliness=guidance_liveliness,
+        expressiveness=expressiveness,
         head_motion=head_motion,
         head_pose=head_pose,
         steps=steps,

@@ -24,6 +24,8 @@ EXPRESSION = slice(4, None)
 LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
 CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
 UPPER_LIP, LOWER_LIP = [upper for upper, _ in LIP_PAIRS], [lower for _, lower in LIP_PAIRS]
+MOUTH_CORNERS = [61, 291]  # image-left, image-right
+BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # their upper edges
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
 MAX_SINE = 0.9
@@ -167,6 +169,17 @@ class FaceBasis:
         matrix = np.linalg.lstsq(design.T, flipped[:, rows].reshape(len(flipped), -1).T, rcond=None)[0]
         gaze, lids = motion.dynamics[:, GAZE] * [-1, 1], motion.dynamics[:, LIDS][:, ::-1]
         return Motion(pose, np.concatenate([gaze, lids, motion.dynamics[:, EXPRESSION] @ matrix.T], 1))
+
+    def readings(self) -> Float[np.ndarray, "components 4"]:
+        """How far one standard deviation of each component moves what shows life in a face, face widths: the gap
+        between the lips, the height of the brows over the eyes' corners, the width of the mouth, its corners' rise."""
+        moves = self.dynamics
+        left, right = MOUTH_CORNERS
+        corners = [point for eye in EYES for point in eye.corners]
+        brows = moves[:, corners, 1].mean(1) - moves[:, BROWS, 1].mean(1)
+        middle = moves[:, [LIPS_INNER[5], LIPS_INNER[15]], 1].mean(1)
+        rise = middle - moves[:, MOUTH_CORNERS, 1].mean(1)
+        return np.stack([lip_gaps(moves).mean(1), brows, moves[:, right, 0] - moves[:, left, 0], rise], 1)
 
     @property
     def _ridge(self) -> float:

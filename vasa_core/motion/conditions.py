@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vasa_core.config import EMOTIONS
 
-NAMES = ("audio", "gaze", "distance", "emotion", "previous")
+NAMES = ("audio", "gaze", "distance", "emotion", "liveliness", "previous")
 _BIN = np.deg2rad(4.0)  # of the gaze histogram
 
 
@@ -26,7 +26,7 @@ class Conditions:
     audio, has_audio: features of the K context frames and the W frames of the window (A_pre, A).
     previous, has_previous: normalised motion of the K frames before the window (X_pre).
     gaze: main gaze in the camera (yaw, pitch), rad. distance: log of the head's distance over its usual one.
-    emotion: probabilities of config.EMOTIONS.
+    emotion: probabilities of config.EMOTIONS. liveliness: of motion.liveliness, in standard deviations over people.
     """
 
     audio: Float[Tensor, "batch frames audio"]
@@ -39,6 +39,8 @@ class Conditions:
     has_distance: Bool[Tensor, " batch"]
     emotion: Float[Tensor, "batch 7"]
     has_emotion: Bool[Tensor, " batch"]
+    liveliness: Float[Tensor, "batch 4"]
+    has_liveliness: Bool[Tensor, " batch"]
 
     def __len__(self) -> int:
         return len(self.gaze)

@@ -4,7 +4,7 @@ Conditions are concatenated with the noisy motion along time. Motion and audio o
 alignment mask (DiffPoseTalk, arXiv:2310.00434) lets motion see only the audio near its own time.
 
 Letters: B batch, W frames of a window, K context frames, F = K + W, X motion channels, A audio channels,
-D width, H heads, T tokens.
+D width, H heads, T tokens, G conditions of the whole window.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vasa_core.motion.conditions import NAMES, Conditions
+from vasa_core.motion.liveliness import LIVELINESS
 from vasa_core.motion.sampler import Denoise
 from vasa_core.motion.schedule import SCHEDULES
 
 GAZE_UNIT, DISTANCE_UNIT = 0.25, 0.2  # rad, log: about the spread of these conditions in training
 _FAR = 16  # frames; relative positions further apart than this share a bias
 _TIME_FEATURES = 128
+_WHOLE = 4  # conditions of a whole window: gaze, distance, emotion, liveliness
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Denoiser(nn.Module):
         self.gaze_in = nn.Linear(2, width)
         self.distance_in = nn.Linear(1, width)
         self.emotion_in = nn.Linear(7, width)
+        self.liveliness_in = nn.Linear(len(LIVELINESS), width)
         self.time_in = nn.Sequential(nn.Linear(_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.nulls = nn.ParameterDict({name: nn.Parameter(0.02 * torch.randn(width)) for name in NAMES})
         self.kinds = nn.Parameter(0.02 * torch.randn(3, width))  # of audio, previous and noisy motion tokens
@@ -90,7 +93,7 @@ class Denoiser(nn.Module):
 
     def bind(self, conditions: Conditions) -> Denoise:
         """x, t -> forward(x, t, conditions), with the conditions' own tokens computed once for all steps."""
-        tokens = self._condition_tokens(conditions)  # (B, 3 + F, D)
+        tokens = self._condition_tokens(conditions)  # (B, G + F, D)
         seen = []  # of each block, the condition tokens' keys and values
         last = self.blocks[-1]
         assert isinstance(last, Block)
@@ -120,7 +123,9 @@ class Denoiser(nn.Module):
         distance = self.distance_in(conditions.distance / DISTANCE_UNIT)
         distance = self._or_null(distance, conditions.has_distance, "distance")
         emotion = self._or_null(self.emotion_in(conditions.emotion), conditions.has_emotion, "emotion")
-        return torch.cat([torch.stack([gaze, distance, emotion], 1), audio + self.kinds[0] + self.positions], 1)
+        liveliness = self._or_null(self.liveliness_in(conditions.liveliness), conditions.has_liveliness, "liveliness")
+        whole = torch.stack([gaze, distance, emotion, liveliness], 1)  # (B, G, D)
+        return torch.cat([whole, audio + self.kinds[0] + self.positions], 1)
 
     def _previous_tokens(self, conditions: Conditions) -> Float[Tensor, "batch context width"]:
         present = conditions.has_previous[:, None].expand(-1, conditions.previous.shape[1])
@@ -174,9 +179,10 @@ class Block(nn.Module):
         query, key, value = self._projected(tokens)  # each (B, H, T, D/H)
         own = (key, value)
         if condition is None:
-            bias = functional.pad(self.condition_bias[:, self.near], (3, 0, 3, 0))  # (H, 3 + F, 3 + F)
+            bias = functional.pad(self.condition_bias[:, self.near], (_WHOLE, 0, _WHOLE, 0))  # (H, G + F, G + F)
         else:
-            key, value = torch.cat([condition[0], key], 2), torch.cat([condition[1], value], 2)  # (B, H, 4 + 2F, D/H)
+            key = torch.cat([condition[0], key], 2)  # (B, H, G + 1 + 2F, D/H)
+            value = torch.cat([condition[1], value], 2)
             bias = self._motion_bias()
         mixed = functional.scaled_dot_product_attention(query, key, value, bias[None].to(query.dtype))
         tokens = tokens + self.dropout(self.project(mixed.transpose(1, 2).flatten(2)))  # (B, T, D)
@@ -192,9 +198,9 @@ class Block(nn.Module):
         return qkv.permute(2, 0, 3, 1, 4)
 
     def _motion_bias(self) -> Float[Tensor, "heads queries keys"]:
-        """Of [step, F motion] queries on [3 globals, F audio, step, F motion] keys; -inf where audio is not aligned."""
+        """Of [step, F motion] queries on [G globals, F audio, step, F motion] keys; -inf where audio is not aligned."""
         audio = self.alignment_bias[:, self.aligned].masked_fill(~self.allowed, -math.inf)  # (H, F, F)
-        audio = functional.pad(audio, (3, 0, 1, 0))  # (H, 1 + F, 3 + F): the step token sees all audio
+        audio = functional.pad(audio, (_WHOLE, 0, 1, 0))  # (H, 1 + F, G + F): the step token sees all audio
         motion = functional.pad(self.motion_bias[:, self.near], (1, 0, 1, 0))  # (H, 1 + F, 1 + F)
         return torch.cat([audio, motion], 2)
 

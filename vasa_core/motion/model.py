@@ -16,15 +16,11 @@ from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
-from vasa_core.motion.representation import EXPRESSION, FACE, LIDS, POSE
+from vasa_core.motion.liveliness import LIVELINESS
+from vasa_core.motion.representation import FACE
 from vasa_core.motion.sampler import sample
 
-# Noise to start from, per channel, over that of training. Chosen on held-out people: heads turn as fast as theirs, lids
-# close about as often, and expression holds what the sound says of it, with few of the smiles and frowns that come of
-# noise alone (see docs/motion.md for what it costs).
-POSE_TEMPERATURE = 1.25
-LID_TEMPERATURE = 1.05
-EXPRESSION_TEMPERATURE = 0.1
+EXPRESSIVENESS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])  # at which a checkpoint says what liveliness is meant
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,7 @@ class MotionModel(nn.Module):
     """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
 
     emotion_rest: what each of config.EMOTIONS adds at full strength (see `representation.with_emotion`).
+    liveliness_at: the liveliness condition that each of EXPRESSIVENESS means.
     """
 
     motion_mean: Tensor
@@ -48,6 +45,7 @@ class MotionModel(nn.Module):
     audio_mean: Tensor
     audio_std: Tensor
     emotion_rest: Tensor
+    liveliness_at: Tensor
 
     def __init__(
         self,
@@ -55,8 +53,10 @@ class MotionModel(nn.Module):
         statistics: Statistics,
         audio_encoder: str,
         emotion_rest: Float[Tensor, "7 face"] | None = None,
+        liveliness_at: Float[Tensor, "5 4"] | None = None,
     ) -> None:
-        """emotion_rest: by default emotions add nothing of their own."""
+        """emotion_rest: by default emotions add nothing of their own. liveliness_at: by default one standard deviation
+        over people more or less than their mean for each unit of expressiveness."""
         super().__init__()
         self.config = config
         self.audio_encoder = audio_encoder
@@ -65,6 +65,8 @@ class MotionModel(nn.Module):
             self.register_buffer(name, value.float())
         nothing = torch.zeros(len(EMOTIONS), config.motion_channels - FACE.start)
         self.register_buffer("emotion_rest", nothing if emotion_rest is None else emotion_rest.float())
+        usual = (EXPRESSIVENESS - 1)[:, None] * torch.ones(len(LIVELINESS))
+        self.register_buffer("liveliness_at", usual if liveliness_at is None else liveliness_at.float())
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> MotionModel:
@@ -97,12 +99,11 @@ class MotionModel(nn.Module):
         """Speech features -> what the denoiser sees."""
         return (features - self.audio_mean) / self.audio_std
 
-    def _temperature(self) -> Float[Tensor, " channels"]:
-        scale = torch.ones(self.config.motion_channels)
-        scale[POSE] = POSE_TEMPERATURE
-        scale[LIDS] = LID_TEMPERATURE
-        scale[EXPRESSION] = EXPRESSION_TEMPERATURE
-        return scale
+    def liveliness(self, expressiveness: float) -> Float[Tensor, " 4"]:
+        """The liveliness to ask for at an expressiveness from 0 to 2: `liveliness_at`, linear in between."""
+        place = min(max(expressiveness, 0.0), 2.0) / float(EXPRESSIVENESS[1])
+        low = min(int(place), len(EXPRESSIVENESS) - 2)
+        return torch.lerp(self.liveliness_at[low], self.liveliness_at[low + 1], place - low)
 
     @torch.inference_mode()
     def sample_window(
@@ -121,4 +122,4 @@ class MotionModel(nn.Module):
             return torch.where(follows, continued(x0, conditions.previous), x0).to(generator.device)
 
         shape = (len(conditions), self.config.window, self.config.motion_channels)
-        return sample(on_device, shape, self.denoiser.schedule, steps, generator, self._temperature())
+        return sample(on_device, shape, self.denoiser.schedule, steps, generator)

@@ -115,6 +115,8 @@ class MotionStream:
             torch.tensor([True]),
             torch.from_numpy(emotion)[None],
             torch.tensor([options.emotion is not None and options.emotion_strength > 0]),
+            self._model.liveliness(float(options.expressiveness)).cpu()[None],
+            torch.tensor([True]),
         )
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:

@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vasa_core.audio import PROSODY
+from vasa_core.audio.prosody import NAMES as PROSODY_NAMES
 from vasa_core.checkpoint import load_checkpoint, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from vasa_core.config import InputError
 from vasa_core.motion.conditions import Conditions
@@ -30,7 +32,14 @@ from vasa_core.training.acceleration import accelerator_of
 from vasa_core.training.averages import Average, cosine_rate
 from vasa_core.training.memory import MemoryNeed, memory_needed
 from vasa_core.training.motion_losses import Totals, channel_weights, lip_readings, motion_loss, totals
-from vasa_core.training.motion_windows import Augmentation, Batch, WindowSampler, statistics
+from vasa_core.training.motion_windows import (
+    Augmentation,
+    Batch,
+    WindowSampler,
+    expressive,
+    liveliness_over_people,
+    statistics,
+)
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -48,12 +57,12 @@ class MotionTrainingConfig:
 
     schedule: name of the forward diffusion: cosine, or linear for flow matching.
     batch: windows a step, over all processes and `accumulate` micro-batches.
-    stretch, audio_drop, audio_shift, audio_noise, dirty: of `Augmentation`.
-    drop: dropout of audio, gaze, distance and emotion; drop_previous: of the previous window; drop_tail: share of
-    windows in which the audio ends early. previous_noise: noise on the previous window, in standard deviations,
-    since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences. lips: weight of
-    the loss on what the lips do, where the face model says how expression moves them. half: bfloat16 where a matrix
-    product allows it. log_steps: steps between two lines of the log.
+    stretch, audio_drop, audio_shift, audio_noise, dirty, scaling: of `Augmentation`.
+    drop: dropout of audio, gaze, distance, emotion and liveliness; drop_previous: of the previous window; drop_tail:
+    share of windows in which the audio ends early. previous_noise: noise on the previous window, in standard
+    deviations, since at run time it is the model's own. velocity: weight of the loss on frame-to-frame differences.
+    lips: weight of the loss on what lips and brows do, where the face model says how expression moves them. half:
+    bfloat16 where a matrix product allows it. log_steps: steps between two lines of the log.
     """
 
     size: str = "small"
@@ -73,6 +82,7 @@ class MotionTrainingConfig:
     audio_shift: float = 0.4
     audio_noise: float = 0.5
     dirty: float = 0.3
+    scaling: float = 0.4
     drop: float = 0.1
     drop_previous: float = 0.5
     drop_tail: float = 0.3
@@ -85,7 +95,7 @@ class MotionTrainingConfig:
 
     @property
     def augmentation(self) -> Augmentation:
-        return Augmentation(self.stretch, self.audio_drop, self.audio_shift, self.audio_noise, self.dirty)
+        return Augmentation(self.stretch, self.audio_drop, self.audio_shift, self.audio_noise, self.dirty, self.scaling)
 
     def validate(self) -> MotionTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
@@ -162,17 +172,19 @@ class MotionTrainer:
             schedule=config.schedule,
         )
         stats = statistics(train, architecture.window)
+        lively = liveliness_over_people(train)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             rest = None if emotion_rest is None else torch.from_numpy(emotion_rest)
-            self.model = MotionModel(architecture, stats, audio_encoder, rest).to(device)
+            self.model = MotionModel(architecture, stats, audio_encoder, rest, expressive(train, lively)).to(device)
         last = self.denoiser.blocks[-1]
         assert isinstance(last, Block)
         last.condition_bias.requires_grad_(False)  # no output depends on it, for which processes would wait
         self.graph: Any = self.accelerator.prepare(self.denoiser)
-        self.sampler = WindowSampler(train, architecture, stats, config.seed, config.augmentation)
+        phonetic = train[0].audio.shape[1] - (len(PROSODY_NAMES) if audio_encoder.endswith(PROSODY) else 0)
+        self.sampler = WindowSampler(train, architecture, stats, config.seed, config.augmentation, lively, phonetic)
         held = [clip for clip in clips if clip.split != "train"]
-        self.held_out = WindowSampler(held, architecture, stats, config.seed + 1) if held else None
+        self.held_out = WindowSampler(held, architecture, stats, config.seed + 1, None, lively) if held else None
         self.channels = channel_weights(architecture.motion_channels, visible).to(device)
         lips = None if lip_moves is None else config.lips**0.5 * lip_readings(train, stats, lip_moves)
         self.lips = None if lips is None else lips.to(device)
@@ -186,11 +198,14 @@ class MotionTrainer:
 
     def start_from(self, folder: Path) -> int:
         """Take over what fits of another motion model's denoiser, as of one on other speech features; returns how many
-        parameters did. Raises InputError if the folder holds no checkpoint."""
+        parameters did. Inputs that it does not have yet count for nothing at first.
+
+        Raises InputError if the folder holds no checkpoint.
+        """
         stored = load_checkpoint(folder).tensors
         present = self.average.values
-        found = {name: stored.get(f"denoiser.{name}") for name in present}
-        fitting = {n: v.float() for n, v in found.items() if v is not None and v.shape == present[n].shape}
+        found = {name: _widened(stored.get(f"denoiser.{name}"), present[name]) for name in present}
+        fitting = {name: value for name, value in found.items() if value is not None}
         self._assign({**present, **fitting})
         self.average = Average(self.denoiser, self.config.average)
         return len(fitting)
@@ -306,9 +321,9 @@ class MotionTrainer:
 
     def averaged_model(self) -> MotionModel:
         """A copy of the model with the averaged weights, for use."""
-        names = ("motion_mean", "motion_std", "audio_mean", "audio_std", "emotion_rest")
-        *stats, rest = (getattr(self.model, name).cpu() for name in names)
-        model = MotionModel(self.model.config, Statistics(*stats), self.model.audio_encoder, rest)
+        names = ("motion_mean", "motion_std", "audio_mean", "audio_std", "emotion_rest", "liveliness_at")
+        *stats, rest, lively = (getattr(self.model, name).cpu() for name in names)
+        model = MotionModel(self.model.config, Statistics(*stats), self.model.audio_encoder, rest, lively)
         model.denoiser.load_state_dict(self.average.values)
         return model.to(self.accelerator.device).eval()
 
@@ -318,7 +333,7 @@ class MotionTrainer:
     def _drawn(self, batch: Batch, step: int) -> Drawn:
         config = self.config
         generator = torch.Generator().manual_seed(self._seed(step))
-        probabilities = {name: config.drop for name in ("audio", "gaze", "distance", "emotion")}
+        probabilities = {name: config.drop for name in ("audio", "gaze", "distance", "emotion", "liveliness")}
         conditions = batch.conditions.dropped(
             {**probabilities, "previous": config.drop_previous}, config.drop_tail, generator
         )
@@ -357,3 +372,14 @@ class MotionTrainer:
         with torch.no_grad():
             for name, parameter in self.denoiser.named_parameters():
                 parameter.copy_(values[name])
+
+
+def _widened(stored: Tensor | None, present: Tensor) -> Tensor | None:
+    """A stored parameter in the shape of the present one, zeros where it has fewer inputs; None if it does not fit."""
+    if stored is None or stored.ndim != present.ndim or stored.shape[0] != present.shape[0]:
+        return None
+    if stored.shape == present.shape:
+        return stored.float()
+    if stored.ndim != 2 or stored.shape[1] > present.shape[1]:
+        return None
+    return torch.nn.functional.pad(stored.float(), (0, present.shape[1] - stored.shape[1]))

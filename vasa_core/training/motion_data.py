@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,8 +18,10 @@ from vasa_core.audio import SpeechEncoder, features
 from vasa_core.config import InputError
 from vasa_core.files import whole_file
 from vasa_core.io.audio import read_audio
+from vasa_core.motion.liveliness import LIVELINESS, liveliness
 from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
+from vasa_core.training.renderer_clips import few_per_identity
 from vasa_core.training.speech_augment import dirty
 from vasa_core.training.sync import SyncScore, sync_scores
 from vasa_core.training.tracking import TrackedClip, find_clips, track_clips
@@ -29,6 +31,7 @@ MIN_FRAMES = 30
 MIN_SYNC, MAX_LAG = 0.2, 2  # correlation of lip opening with its prediction from the sound; frames
 CLEAR_SYNC, CLEAR_LAG = 0.4, 5  # above this correlation, a lag up to this is trusted and the sound moved by it
 UNSURE_LAG = 1  # frames; how far a measured lag may be off: sound is not moved by so little
+CLIPS_PER_IDENTITY = 240  # of one person: what is over that is more of the same
 STILL = np.deg2rad(1.5)  # a head that turns less than this sits still on purpose: its stillness is not to be learned
 SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
 LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
@@ -52,7 +55,8 @@ class MotionClip:
     x, mirrored: motion as the model sees it (`representation`), and the same seen in a mirror. audio: speech
     features. synced: whether the audio is to be trusted. emotion: mean probabilities of config.EMOTIONS. lips: gap
     between the inner lips as a share of face height. dirty: features of the same sound as a bad microphone in a bad
-    room hears it. made: not filmed, only its expression is to be learned (see `motion_speech`).
+    room hears it. made: not filmed, only its expression is to be learned (see `motion_speech`). lively: its
+    `motion.liveliness`.
     """
 
     name: str
@@ -67,6 +71,7 @@ class MotionClip:
     lips: Float[np.ndarray, " n"]
     dirty: Float[np.ndarray, "n audio"] | None = None
     made: bool = False
+    lively: Float[np.ndarray, " 4"] = field(default_factory=lambda: np.zeros(len(LIVELINESS)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -88,12 +93,14 @@ def load_clips(
     encoder: SpeechEncoder,
     cache: Path,
     mirror: Callable[[Motion], Motion] | None = None,
+    readings: Float[np.ndarray, "expressions 4"] | None = None,
 ) -> tuple[list[MotionClip], dict[str, SyncScore]]:
     """Clips of the folders and the sync score of each clip with sound. Raises InputError if nothing can be used.
 
-    mirror: the face model's mirroring of motion, if it has one.
+    mirror: the face model's mirroring of motion, if it has one. readings: what its expression shows of life (see
+    `motion.liveliness`), if it has that.
     """
-    found = [clip for folder in folders for clip in find_clips(folder)]
+    found = few_per_identity([clip for folder in folders for clip in find_clips(folder)], CLIPS_PER_IDENTITY)
     tracked = track_clips(found, cache / "tracking")
     clips = [_motion_clip(clip, face, encoder, cache, mirror) for clip in tracked if len(clip.valid) >= MIN_FRAMES]
     if not clips:
@@ -101,7 +108,10 @@ def load_clips(
         raise InputError(f"{places}: no clip of {MIN_FRAMES} frames or more with a face; expected videos of faces.")
     scores = sync_scores({c.name: (c.audio, c.lips, c.identity) for c in clips if np.any(c.audio)})
     clips = [with_trusted_sound(clip, scores.get(clip.name)) for clip in clips]
-    return rested(clips), scores
+    clips = rested(clips)
+    if readings is not None:
+        clips = [replace(clip, lively=liveliness(clip.x, readings)) for clip in clips]
+    return clips, scores
 
 
 def rested(clips: list[MotionClip]) -> list[MotionClip]:

@@ -16,7 +16,7 @@ from vasa_core.training.motion_windows import Batch
 if TYPE_CHECKING:
     from vasa_core.training.motion_data import MotionClip
 
-_LEAST_EXPRESSION_WEIGHT = 0.1
+_LEAST_EXPRESSION_WEIGHT = 0.2
 
 
 def channel_weights(

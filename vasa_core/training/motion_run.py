@@ -64,12 +64,12 @@ def train_motion(
     face = MeshFaceModel.load(checkpoints)
     with accelerator.main_process_first():  # the others find its cache
         hears = open_encoder(encoder)
-        clips, _ = load_clips(data, face, hears, cache, face.basis.mirror)
+        clips, _ = load_clips(data, face, hears, cache, face.basis.mirror, face.basis.readings())
         spoken = spoken_clips(speech, teacher or checkpoints / "motion", hears, face.basis, cache) if speech else []
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     gaps = lip_gaps(face.basis.dynamics)
     widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
-    lip_moves = np.concatenate([gaps, widths], 1)  # (E, pairs + 1)
+    lip_moves = np.concatenate([gaps, widths, face.basis.readings()[:, [1, 3]]], 1)  # (E, pairs + 3)
     trainer = MotionTrainer(
         [*clips, *spoken], config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator
     )

@@ -2,7 +2,8 @@
 
 Motion is relative to its own labels of gaze and distance (see `motion.representation`). In half of the windows the
 labels that the model is told are moved by a constant, as if the person looked elsewhere in the same way: so it stays
-itself for directions and distances that nobody in the data shows.
+itself for directions and distances that nobody in the data shows. Likewise expression and head go farther or less far
+in a part of the windows, and the liveliness that the model is told goes with them.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from torch import Tensor
 
 from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
-from vasa_core.motion.model import Statistics
+from vasa_core.motion.liveliness import FACE_PARTS, HEAD_PART, LIVELINESS, scaled
+from vasa_core.motion.model import EXPRESSIVENESS, Statistics
 from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE, relative
 from vasa_core.training.motion_data import MotionClip
 
 GAZE_SHIFT = np.deg2rad([25.0, 20.0])  # yaw, pitch; uniform in +- this
 DISTANCE_SHIFT = np.log([0.65, 1.6])
 SHIFTED_SHARE = 0.5
+FACE_SCALING, HEAD_SCALING = 0.35, 0.3  # log; uniform in +- this
 BORROWED_WEIGHT = 0.5  # of the loss on a head that was not recorded with the sound
 MIN_STD = 1e-3
+EXPRESSION_STEP = np.array([0.3, 0.5, 0.4, 0.0])  # of LIVELINESS for a unit of expressiveness, log
+MOST_FRAMES = 1500  # of one person that count for how often clips are drawn
 _HEAD = slice(POSE.start, LIDS.stop)  # pose, gaze and lids: the channels that can be borrowed
 
 
@@ -44,7 +49,8 @@ class Augmentation:
 
     audio_drop: share of the speech features that are lost in a window. audio_shift, audio_noise: spread of a change of
     the normalised features, one for a window, as of another voice, and one for each frame. dirty: share of windows
-    whose sound is heard in noise, rooms or other voices, where a clip has that.
+    whose sound is heard in noise, rooms or other voices, where a clip has that. scaling: share of windows of a livelier
+    or quieter person. Prosody, which is relative to the speaker, is left as it is.
     """
 
     stretch: float = 0.0
@@ -52,6 +58,7 @@ class Augmentation:
     audio_shift: float = 0.0
     audio_noise: float = 0.0
     dirty: float = 0.0
+    scaling: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,17 @@ class WindowSampler:
         statistics: Statistics,
         seed: int,
         augmentation: Augmentation | None = None,
+        lively: tuple[np.ndarray, np.ndarray] | None = None,
+        phonetic: int | None = None,
     ) -> None:
-        """augmentation: none by default, as for clips held out."""
+        """augmentation: none by default, as for clips held out. lively: mean and spread of liveliness over people (see
+        `liveliness_over_people`). phonetic: audio channels before those of prosody; by default all."""
         self._config = config
         self._augmentation = augmentation or Augmentation()
         self._statistics = {name: value.numpy() for name, value in vars(statistics).items()}
         self._seed = seed
+        self._lively_mean, self._lively_std = lively or (np.zeros(len(LIVELINESS)), np.ones(len(LIVELINESS)))
+        self._phonetic = phonetic
         self._made = [clip for clip in clips if clip.made]
         clips = [clip for clip in clips if not clip.made] or clips
         talkers = [clip for clip in clips if not clip.spinning]
@@ -111,6 +123,11 @@ class WindowSampler:
         self._heard = [clip for clip in self._lively if clip.synced]
         self._silent = [clip for clip in self._lively if not clip.synced]
         self._still = [clip for clip in clips if clip.synced and clip.still]
+        kinds = [(self._heard, 0.68), (self._still, 0.17), (self._silent, 0.15), (self._made, 0.2)]
+        kinds = [(clips, share) for clips, share in kinds if clips] or [(self._lively, 1.0)]
+        self._kinds = [(clips, share, chances(clips)) for clips, share in kinds]
+        heads = self._heard or self._lively
+        self._heads = (heads, chances(heads))
 
     def batch(self, step: int, size: int) -> Batch:
         """`size` windows: most from lively clips with their own sound, the rest with a head or no sound of its own."""
@@ -118,19 +135,23 @@ class WindowSampler:
         return _stack([self._window(rng) for _ in range(size)])
 
     def _window(self, rng: np.random.Generator) -> Batch:
-        kinds = [(self._heard, 0.5), (self._still, 0.37), (self._silent, 0.13), (self._made, 0.3)]
-        kinds = [(clips, share) for clips, share in kinds if clips] or [(self._lively, 1.0)]
-        shares = np.array([share for _, share in kinds])
-        clips, _ = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
-        cut = self._cut(_pick(rng, clips), rng)
-        x, inside = cut.x.copy(), cut.inside.copy()
+        shares = np.array([share for _, share, _ in self._kinds])
+        clips, _, likely = self._kinds[rng.choice(len(shares), p=shares / shares.sum())]
+        cut = self._cut(_pick(rng, clips, likely), rng)
+        x, inside, lively = cut.x.copy(), cut.inside.copy(), cut.clip.lively.copy()
         weight = np.ones(x.shape, np.float32)
         if clips is self._still or clips is self._made:
-            head = self._cut(_pick(rng, self._heard or self._lively), rng)
+            head = self._cut(_pick(rng, *self._heads), rng)
             x[:, _HEAD], inside = head.x[:, _HEAD], inside & head.inside
             weight[:, _HEAD] = BORROWED_WEIGHT
+            lively[HEAD_PART] = head.clip.lively[HEAD_PART]
+        if rng.random() < self._augmentation.scaling:
+            face, head = rng.uniform(-1, 1, 2) * [FACE_SCALING, HEAD_SCALING]
+            x = scaled(x, face, head)
+            lively[FACE_PARTS] += face
+            lively[HEAD_PART] += head
         weight *= (inside & cut.valid)[:, None]
-        return self._labelled(cut, x, inside, weight, rng)
+        return self._labelled(cut, x, inside, weight, lively, rng)
 
     def _cut(self, clip: MotionClip, rng: np.random.Generator) -> _Cut:
         context, window, n = self._config.context, self._config.window, len(clip)
@@ -149,13 +170,21 @@ class WindowSampler:
         self, audio: Float[np.ndarray, "frames audio"], rng: np.random.Generator
     ) -> Float[np.ndarray, "frames audio"]:
         how = self._augmentation
-        channels = audio.shape[1]
+        channels, phonetic = audio.shape[1], self._phonetic or audio.shape[1]
         kept = (rng.random(channels) >= how.audio_drop) / (1 - how.audio_drop)
         shift = how.audio_shift * rng.standard_normal(channels)
-        return kept * audio + shift + how.audio_noise * rng.standard_normal(audio.shape)
+        changed = kept * audio + shift + how.audio_noise * rng.standard_normal(audio.shape)
+        changed[:, phonetic:] = audio[:, phonetic:]
+        return changed
 
     def _labelled(
-        self, cut: _Cut, x: np.ndarray, inside: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+        self,
+        cut: _Cut,
+        x: np.ndarray,
+        inside: np.ndarray,
+        weight: np.ndarray,
+        lively: np.ndarray,
+        rng: np.random.Generator,
     ) -> Batch:
         context = self._config.context
         seen = x[context:][inside[context:]] if inside[context:].any() else x[context:]
@@ -183,6 +212,8 @@ class WindowSampler:
             yes,
             _tensor(cut.clip.emotion),
             torch.tensor([bool(cut.clip.emotion.any())]),
+            _tensor((lively - self._lively_mean) / self._lively_std),
+            yes,
         )
         return Batch(_tensor(x[context:]), _tensor(weight[context:]), conditions)
 
@@ -196,9 +227,36 @@ def between(
     return (1 - share) * values[low] + share * values[np.minimum(low + 1, len(values) - 1)]
 
 
-def _pick(rng: np.random.Generator, clips: list[MotionClip]) -> MotionClip:
+def _pick(rng: np.random.Generator, clips: list[MotionClip], chances: np.ndarray) -> MotionClip:
+    return clips[rng.choice(len(clips), p=chances)]
+
+
+def chances(clips: list[MotionClip]) -> Float[np.ndarray, " clips"]:
+    """Chance of each clip to be drawn: by its length, but nobody counts for more than MOST_FRAMES."""
     lengths = np.array([len(clip) for clip in clips], float)
-    return clips[rng.choice(len(clips), p=lengths / lengths.sum())]
+    people = [clip.identity for clip in clips]
+    whole = {person: sum(n for n, who in zip(lengths, people, strict=True) if who == person) for person in set(people)}
+    share = np.array([min(1.0, MOST_FRAMES / whole[person]) for person in people]) * lengths
+    return share / share.sum()
+
+
+def liveliness_over_people(clips: list[MotionClip]) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
+    """Mean and standard deviation of filmed clips' liveliness, everybody counting as in `chances`."""
+    filmed = [clip for clip in clips if not clip.made] or clips
+    values, weights = np.stack([clip.lively for clip in filmed]), chances(filmed)
+    mean = weights @ values
+    return mean, np.maximum(np.sqrt(weights @ (values - mean) ** 2), MIN_STD)
+
+
+def expressive(clips: list[MotionClip], lively: tuple[np.ndarray, np.ndarray]) -> Float[Tensor, "5 4"]:
+    """The liveliness, in standard deviations over people, that each of EXPRESSIVENESS means: 1 is the mean of the
+    livelier half of filmed clips that move with their own sound, and a unit more or less EXPRESSION_STEP."""
+    mean, std = lively
+    found = [clip for clip in clips if clip.synced and not clip.made and not clip.still] or clips
+    values = np.stack([(clip.lively - mean) / std for clip in found])  # (clips, 4)
+    half = values[values.mean(1) >= np.median(values.mean(1))].mean(0)  # (4,)
+    steps = (EXPRESSIVENESS.numpy() - 1)[:, None] * (EXPRESSION_STEP / std)
+    return torch.from_numpy((half + steps).astype(np.float32))
 
 
 def _tensor(values: np.ndarray) -> Tensor:
