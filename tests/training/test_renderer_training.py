@@ -17,6 +17,7 @@ from vasa_core.face.topology import CHEEK_RIGHT, CHIN, EYES, LIPS_INNER, canonic
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
+from vasa_core.training import renderer
 from vasa_core.training.descriptors import open_descriptor
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.training.renderer import (
@@ -422,11 +423,28 @@ def test_scores_and_sheet_of_held_out_pairs(
     check = validation_pairs([clip], triangles, "eyes")
     found = scores(network, perceptual, check)
     assert set(found) == {
-        f"{name}_{image}" for name in ("inner_l1", "l1", "perceptual") for image in ("warp", "painted")
+        f"{name}_{image}"
+        for name in ("inner_l1", "l1", "perceptual", "inner_perceptual")
+        for image in ("warp", "painted")
     }
     assert found["l1_painted"] == pytest.approx(found["l1_warp"], rel=0.3)  # untrained: nearly the warp
     contact_sheet(network, check, tmp_path / "sheet.png")
     assert read_image(tmp_path / "sheet.png").shape[1] % (4 * EYE_LEFT.patch) == 0
+
+
+def test_the_network_that_paints_openings_best_is_kept_and_the_last_one_beside_the_run(
+    perceptual: Perceptual, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8), perceptual, tmp_path / "run")
+    run.resume()
+    monkeypatch.setattr(renderer, "contact_sheet", lambda *_: None)
+    for level, (inner, whole) in enumerate(((1.0, 2.0), (0.5, 3.0), (0.9, 1.0))):
+        found = {"inner_perceptual_painted": inner, "perceptual_painted": whole}
+        monkeypatch.setattr(renderer, "scores", lambda *_, found=found: found)
+        nn.init.constant_(run.average.head.bias, level)  # pyright: ignore[reportArgumentType]
+        renderer._snapshot(run, [], tmp_path / "best")
+    for folder, level in ((tmp_path / "best", 1), (tmp_path / "run" / "last", 2)):
+        assert load_network(folder).state_dict()["head.bias"][0] == level
 
 
 def test_focus_is_the_middle_of_the_patch() -> None:

@@ -329,8 +329,8 @@ def _fixed_frames(clip: FaceClip, network: str) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) -> dict[str, float]:
-    """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance, of the warp alone and of
-    the painted patch."""
+    """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance about the opening and in the
+    middle of the patch, of the warp alone and of the painted patch."""
     rows = []
     for x, source, truth, judged, *_ in batches:
         warped = x[:, WARPED] * judged + truth * (1 - judged)
@@ -341,6 +341,7 @@ def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) 
             row[f"inner_l1_{name}"] = ((image - truth).abs() * inner).sum() / (3 * inner.sum()).clamp_min(1)
             row[f"l1_{name}"] = (focus(image) - focus(truth)).abs().mean()
             row[f"perceptual_{name}"] = perceptual(seen(focus(image), network.config.patch), near_truth)
+            row[f"inner_perceptual_{name}"] = perceptual(*about_opening(x, image, truth))
         rows.append({key: float(value) for key, value in row.items()})
     return {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
 
@@ -385,10 +386,14 @@ def _loop(run: TrainingRun, loader: object, check: list[Batch], out: Path, minut
 
 
 def _snapshot(run: TrainingRun, check: list[Batch], out: Path) -> dict[str, float]:
-    """Score the averaged network, record it, and keep it in `out` if it is the best so far."""
+    """Score the averaged network, record it in the run's folder, and keep it in `out` if it is the best so far.
+
+    The best by what is seen about the opening: over the whole patch, skin that only the warp moves decides.
+    """
     found = scores(run.average, run.perceptual, check)
-    if found["perceptual_painted"] < run.best:
-        run.best = found["perceptual_painted"]
+    save_network(run.folder / "last", run.average)
+    if found["inner_perceptual_painted"] < run.best:
+        run.best = found["inner_perceptual_painted"]
         save_network(out, run.average)
     contact_sheet(run.average, check, run.folder / f"sheet-{run.step:06d}.png")
     with (run.folder / "scores.jsonl").open("a") as stream:
