@@ -19,6 +19,7 @@ from vasa_core.evaluation.render import (
     judged_frames,
     liveliest_run,
     measure_renderer,
+    widest_open,
 )
 from vasa_core.evaluation.render_figures import (
     aligned,
@@ -27,6 +28,7 @@ from vasa_core.evaluation.render_figures import (
     eye_boxes,
     flicker,
     inside,
+    lips_box,
     lips_mask,
     lips_sharpness_ratio,
     mouth_box,
@@ -72,6 +74,7 @@ def test_closed_lips_show_nothing_to_judge() -> None:
     points[list(LIPS_INNER), :2] = 128 + np.stack([20 * np.cos(angles), 10 * np.sin(angles)], 1)
     mask = lips_mask(points, (256, 256))
     assert mask is not None and mask.sum() == pytest.approx(np.pi * 200, rel=0.1)
+    assert lips_box(points, WHOLE) == pytest.approx((104, 104, 152, 152), abs=1)  # 1.2 of 40 px
     points[list(LIPS_INNER), 1] = 128
     assert lips_mask(points, (256, 256)) is None
 
@@ -131,6 +134,12 @@ def test_the_liveliest_run_is_where_the_mouth_moves() -> None:
     assert len(run) == RUN and run[0] <= 60 and run[-1] >= 69 and (np.diff(run) == 1).all()
 
 
+def test_the_widest_third_is_of_the_frames_whose_lips_are_open() -> None:
+    gap = np.array([5.0, 1.0, 4.0, 3.0, 2.0, 0.0, 9.0])
+    assert widest_open(gap, np.array([1, 1, 1, 1, 0, 0, 0], bool)) == {0, 2}
+    assert widest_open(gap, np.zeros(7, bool)) == set()
+
+
 def test_every_identity_comes_before_any_comes_again() -> None:
     a, b, c = (("ann", Path("1")), ("ann", Path("2")), ("bob", Path("3")))
     assert distinct_first([a, b, c]) == [a, c, b]
@@ -160,6 +169,11 @@ def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
     assert "PSNR lower than the warp's on 2 of 20 frames" in table and "not measured: identity: no file" in table
 
 
+def mean_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Stands in for the perceptual distance."""
+    return (a - b).abs().mean()
+
+
 def test_a_real_clip_is_measured_and_shown(tmp_path: Path, portrait: Path) -> None:
     photo = cv2.resize(read_image(portrait), (320, 320), interpolation=cv2.INTER_AREA)
     clip = tmp_path / "clip.mp4"
@@ -173,8 +187,12 @@ def test_a_real_clip_is_measured_and_shown(tmp_path: Path, portrait: Path) -> No
     assert found["landmarks_mouth"]["render"] < 1.5
     assert found["mouth_flicker"]["render"] < 2 and found["mouth_l1"]["render"] < 0.1
     assert "perceptual distance: its model file is not installed" in result["not_measured"]
+    judged = measure_renderer(CHECKPOINTS, [("ann", clip)], tmp_path / "out", distance=mean_difference)["summary"]
+    for name in ("lips_l1", "lips_distance", "lips_sharpness"):
+        assert judged[f"wide_{name}"]["warp"] > 0 and judged[name]["render"] > 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"render.json", "sheet.png", "mouths.png", "eyes.png"}
+    assert names == {"render.json", "sheet.png", "mouths.png", "eyes.png", "wide_mouths.png"}
+    assert read_image(tmp_path / "out" / "wide_mouths.png").shape[1] > 3 * 3 * 256
     assert read_image(tmp_path / "out" / "sheet.png").shape[1] > 7 * 256
 
 

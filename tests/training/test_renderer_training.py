@@ -13,10 +13,11 @@ from vasa_core.config import InputError
 from vasa_core.face.patch_network import PatchConfig, PatchNetwork, blended
 from vasa_core.face.regions import EYE_LEFT, EYE_RIGHT, MOUTH, Region
 from vasa_core.face.renderer import load_network, save_network
-from vasa_core.face.topology import EYES, LIPS_INNER, canonical_mesh
+from vasa_core.face.topology import CHEEK_RIGHT, CHIN, EYES, LIPS_INNER, canonical_mesh
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
+from vasa_core.training import renderer
 from vasa_core.training.descriptors import open_descriptor
 from vasa_core.training.perceptual import Perceptual
 from vasa_core.training.renderer import (
@@ -31,14 +32,17 @@ from vasa_core.training.renderer_clips import FaceClip, face_clip, kept_frames
 from vasa_core.training.renderer_data import Batch, PairBatches, _mirrored, draw_frames, make_pairs, stacked
 from vasa_core.training.renderer_losses import (
     PatchJudge,
+    about_opening,
     change_loss,
     composed,
     feature_matching_loss,
+    gradient_penalty,
     identity_loss,
+    inside_share,
     judge_loss,
-    near_opening,
     painting_cost,
     pixel_loss,
+    told_apart,
 )
 
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portrait.jpg"
@@ -106,7 +110,8 @@ def test_each_loss_alone_trains_exactly_its_part(perceptual: Perceptual) -> None
     assert trained_parts(painting_cost(network(x, network.source(photo))[1], x), **parts) == {"network"}
     assert trained_parts(perceptual(painted(), truth), **parts) == {"network"}
     real, fake = judge(truth, x)[0], judge(painted().detach(), x)[0]
-    assert trained_parts(judge_loss(real, fake, near_opening(x, real)), **parts) == {"judge"}
+    assert trained_parts(judge_loss(real, fake, inside_share(x, real)), **parts) == {"judge"}
+    assert trained_parts(gradient_penalty(judge, truth, x), **parts) == {"judge"}
     assert "network" in trained_parts(-judge(painted(), x)[0].mean(), **parts)
     matching = feature_matching_loss(judge(painted(), x)[1], judge(truth, x)[1])
     assert "network" in trained_parts(matching, **parts)
@@ -178,15 +183,68 @@ def test_pixel_loss_known_answer() -> None:
     assert pixel_loss(painted, truth, x) == pytest.approx(2.5)
 
 
-def test_verdicts_count_where_the_mouth_opens() -> None:
-    x = torch.full((1, 9, 64, 64), -1.0)
-    assert torch.allclose(near_opening(x, torch.zeros(1, 1, 8, 8)), torch.ones(1, 1, 8, 8))
-    x[:, 3, 24:40, 24:40] = 1
-    weight = near_opening(x, torch.zeros(1, 1, 8, 8))
+def open_mouths(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Driving input, truth and painting of faces in any light: the same but for teeth inside the lips that are told
+    from each other in the truth, and one blurred slab in the painting."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:64, :64]
+    x, truth, painted = np.full((count, 9, 64, 64), -1.0), np.zeros((count, 3, 64, 64)), np.zeros((count, 3, 64, 64))
+    for k in range(count):
+        middle = 32 + rng.integers(-5, 6, 2)
+        inside = ((rows - middle[0]) / 5) ** 2 + ((columns - middle[1]) / 11) ** 2 < 1
+        folds = np.sin(rows / rng.uniform(3, 9) + columns / rng.uniform(3, 9))
+        skin = rng.uniform(-0.6, 0.6) + 0.3 * folds + 0.1 * rng.normal(size=(64, 64))
+        teeth = rng.uniform(-0.3, 0.6) + rng.uniform(0.03, 0.1) * np.sign(np.sin(columns * 1.3 + rng.uniform(0, 6)))
+        slab = np.full_like(teeth, teeth.mean())
+        x[k, :3], x[k, 3] = np.where(inside, -0.5, skin), np.where(inside, 1, -1)
+        truth[k], painted[k] = np.where(inside, teeth, skin), np.where(inside, slab, skin)
+    return tuple(torch.from_numpy(values).float() for values in (x, truth, painted))  # pyright: ignore
+
+
+def test_the_discriminator_tells_painted_from_true_mouths(perceptual: Perceptual, tmp_path: Path) -> None:
+    config = RendererTrainingConfig(network=PatchConfig(64, (8, 8)), judge_width=8)
+    run = TrainingRun(config, perceptual, tmp_path)
+    last = []
+    for run.step in range(90):
+        x, truth, painted = open_mouths(8, run.step)
+        last = [*last[-9:], run.judge_step(painted, truth, x)]
+    assert np.mean([values["judge"] for values in last]) < 1.0  # 2 at chance
+    assert np.mean([values["judge_right"] for values in last]) > 0.8
+
+
+def test_the_discriminator_sees_nothing_but_the_opening() -> None:
+    judge = PatchJudge(8)
+    x, truth, _ = open_mouths(2, 0)
+    x, truth = about_opening(x, x, truth)
+    elsewhere = torch.where(nn.functional.max_pool2d(x[:, 3:4], 9, 1, 4) > 0, truth, torch.rand_like(truth))
+    inside = torch.where(x[:, 3:4] > 0, torch.rand_like(truth), truth)
+    assert torch.equal(judge(truth, x)[0], judge(elsewhere, x)[0])
+    assert not torch.allclose(judge(truth, x)[0], judge(inside, x)[0])
+
+
+def test_a_mouth_is_cut_out_about_its_opening() -> None:
+    x = torch.full((2, 9, 64, 64), -1.0)
+    x[0, 3, 20:28, 30:40] = 1
+    x[1, 3, 60:64, 0:6] = 1  # at the edge: the square stays in the patch
+    (cut,) = about_opening(x, x)
+    assert cut.shape == (2, 9, 32, 32)
+    rows, columns = torch.nonzero(cut[0, 3] > 0).float().mean(0)
+    assert abs(float(rows) - 15.5) <= 1 and abs(float(columns) - 15.5) <= 1
+    assert torch.nonzero(cut[1, 3] > 0).amax(0).tolist() == [31, 5]
+
+
+def test_verdicts_count_as_far_as_they_see_the_opening() -> None:
+    x = torch.full((2, 9, 64, 64), -1.0)
+    nothing = torch.zeros(2, 1, 8, 8)
+    assert torch.equal(inside_share(x, nothing), nothing)
+    x[0, 3, 24:40, 24:36] = 1
+    weight = inside_share(x, nothing)
     assert float(weight.mean()) == pytest.approx(1)
-    assert float(weight[0, 0, 4, 4] / weight[0, 0, 0, 0]) == pytest.approx(11)
-    wrong = torch.zeros(1, 1, 8, 8)
-    assert float(judge_loss(wrong, wrong, weight)) == pytest.approx(2)
+    assert weight[0, 0, 0, 0] == 0 and weight[0, 0, 3, 4] == weight[0, 0, 3, 3] / 2
+    assert float(judge_loss(nothing, nothing, weight)) == pytest.approx(2)
+    sure = torch.ones(2, 1, 8, 8)
+    assert told_apart(sure, -sure, weight) == 1 and told_apart(sure, sure, weight) == 0.5
+    assert told_apart(sure, sure, nothing) == 0.5  # nothing to judge
 
 
 def test_change_loss_sees_flicker_and_not_a_steady_error() -> None:
@@ -239,6 +297,37 @@ def test_driving_frames_lean_to_what_is_to_be_learned(region: Region) -> None:
         assert photos > 1.2 * levels.mean() and driving < 0.8 * levels.mean()  # open eyes; blinks
     else:
         assert photos < 0.9 * levels.mean() and driving > 1.2 * levels.mean()  # closed lips; open mouths
+
+
+def mouths(speaker: str, gaps: list[float], widths: list[float]) -> FaceClip:
+    """A clip of blank frames. gaps: between the lips, in face heights. widths: of the mouth, in face widths."""
+    landmarks = np.zeros((len(gaps), 478, 3), np.float32)
+    landmarks[:, CHEEK_RIGHT, 0], landmarks[:, CHIN, 1] = 150, 200
+    landmarks[:, 14, 1], landmarks[:, 308, 0] = 200 * np.array(gaps), 150 * np.array(widths)
+    for eye in EYES:
+        landmarks[:, eye.corners[1], 0] = 30
+    return face_clip(speaker, np.zeros((len(gaps), 4, 4, 3), np.uint8), landmarks, np.arange(len(gaps)))
+
+
+def test_wide_mouths_are_wide_for_the_face_and_for_the_clip() -> None:
+    assert mouths("shouts", [0.01, 0.02, 0.08, 0.1, 0.12], [0.3] * 5).wide.tolist() == [3, 4]
+    assert mouths("mumbles", [0.01, 0.02, 0.03, 0.04, 0.05], [0.3] * 5).wide.tolist() == []
+    assert mouths("smiles", [0.0, 0.03, 0.03, 0.03, 0.0], [0.3, 0.3, 0.36, 0.42, 0.42]).wide.tolist() == [3]
+
+
+def test_most_mouths_are_driven_to_wide_ones_of_those_who_have_them(triangles: np.ndarray) -> None:
+    lively = [mouths(name, [0.0] * 24 + [0.1] * 12, [0.3] * 36) for name in ("a", "b", "b", "b", "b")]
+    still = [mouths("c", [0.0] * 24 + [0.04] * 12, [0.3] * 36) for _ in range(10)]
+    batches, rng = PairBatches([*lively, *still], triangles, "mouth", 12, 0, 0), np.random.default_rng(0)
+    drawn = [
+        (clip.speaker, bool(np.isin(driving, clip.wide)))
+        for clip, _, _, driving in (batches.draw(rng) for _ in range(2000))
+    ]
+    wide = [name for name, is_wide in drawn if is_wide]
+    assert len(wide) > 0.55 * len(drawn) and "c" not in wide
+    assert wide.count("a") == pytest.approx(wide.count("b"), rel=0.2)  # one clip counts as much as four
+    others = [name for name, is_wide in drawn if not is_wide]
+    assert others.count("c") < 0.5 * len(others)
 
 
 @pytest.mark.parametrize("region", [MOUTH, EYE_LEFT, EYE_RIGHT])
@@ -329,15 +418,33 @@ def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual,
 def test_scores_and_sheet_of_held_out_pairs(
     clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual, tmp_path: Path
 ) -> None:
+    torch.manual_seed(0)
     network = PatchNetwork(PatchConfig(EYE_LEFT.patch, (8, 8)))
     check = validation_pairs([clip], triangles, "eyes")
     found = scores(network, perceptual, check)
     assert set(found) == {
-        f"{name}_{image}" for name in ("inner_l1", "l1", "perceptual") for image in ("warp", "painted")
+        f"{name}_{image}"
+        for name in ("inner_l1", "l1", "perceptual", "inner_perceptual")
+        for image in ("warp", "painted")
     }
     assert found["l1_painted"] == pytest.approx(found["l1_warp"], rel=0.3)  # untrained: nearly the warp
     contact_sheet(network, check, tmp_path / "sheet.png")
     assert read_image(tmp_path / "sheet.png").shape[1] % (4 * EYE_LEFT.patch) == 0
+
+
+def test_the_network_that_paints_openings_best_is_kept_and_the_last_one_beside_the_run(
+    perceptual: Perceptual, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8), perceptual, tmp_path / "run")
+    run.resume()
+    monkeypatch.setattr(renderer, "contact_sheet", lambda *_: None)
+    for level, (inner, whole) in enumerate(((1.0, 2.0), (0.5, 3.0), (0.9, 1.0))):
+        found = {"inner_perceptual_painted": inner, "perceptual_painted": whole}
+        monkeypatch.setattr(renderer, "scores", lambda *_, found=found: found)
+        nn.init.constant_(run.average.head.bias, level)  # pyright: ignore[reportArgumentType]
+        renderer._snapshot(run, [], tmp_path / "best")
+    for folder, level in ((tmp_path / "best", 1), (tmp_path / "run" / "last", 2)):
+        assert load_network(folder).state_dict()["head.bias"][0] == level
 
 
 def test_focus_is_the_middle_of_the_patch() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from vasa_core.config import PORTRAIT_SIZE, InputError
 from vasa_core.evaluation.footage import Box, Frame, Track, Tracker, cropped, visible_box
@@ -28,6 +28,7 @@ from vasa_core.evaluation.geometry import (
 from vasa_core.evaluation.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.picture_figures import BackgroundMotion, box_around, psnr
 from vasa_core.evaluation.render_figures import (
+    SIDE,
     Distance,
     aligned,
     difference,
@@ -35,6 +36,7 @@ from vasa_core.evaluation.render_figures import (
     eye_boxes,
     flicker,
     inside,
+    lips_box,
     lips_mask,
     lips_sharpness_ratio,
     mouth_box,
@@ -44,7 +46,16 @@ from vasa_core.evaluation.render_figures import (
     tight_box,
 )
 from vasa_core.evaluation.render_report import summarise_clips
-from vasa_core.evaluation.render_sheets import Shot, eyes_row, frames_row, mouths_row, sheet
+from vasa_core.evaluation.render_sheets import (
+    Image,
+    Shot,
+    eyes_row,
+    frames_row,
+    mouths_row,
+    sheet,
+    wide_mouth,
+    wide_mouths_sheet,
+)
 from vasa_core.evaluation.report import write_report
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.face.model import FaceModel
@@ -64,6 +75,8 @@ RUN = 25  # consecutive frames, for what flickers
 DEAR_EVERY = 3  # of the judged frames, those with the figures that take long
 OPEN_EYES, SHUT_EYES = 0.8, 0.5  # of this person's open eyes
 MOUTHS_SHOWN = 4  # driving frames a clip on the sheets
+WIDE_SHOWN, WIDE_OF_A_CLIP = 24, 4  # widest mouths on their sheet; of one clip at most
+WIDEST_SHARE = 3  # one in so many judged frames with open lips, those with the widest mouth, is reported apart
 KINDS = ("warp", "render")
 ALIGNED = "aligned"  # the warp moved onto the truth: a bound, measured on pixels alone
 
@@ -105,6 +118,8 @@ def measure_renderer(
 ) -> dict[str, Any]:
     """Measure the face model of the folder `checkpoints`; `render.json` and the sheets go to the folder `out`.
 
+    The sheet `wide_mouths.png` shows the widest mouths of all clips.
+
     clips: (identity, video) of held-out clips; the first of each identity come first, at most `most` are measured.
     distance: perceptual distance of pictures in -1..1; None: listed as not measured. Torch is held to one thread.
     Raises InputError if there is no clip that can be measured, or `most` is less than 1.
@@ -116,7 +131,8 @@ def measure_renderer(
     missing = [] if distance else ["perceptual distance: its model file is not installed"]
     total = min(most, len(clips))
     measured: list[dict[str, Any]] = []
-    sheets: dict[str, list[Frame]] = {"sheet": [], "mouths": [], "eyes": []}
+    sheets: dict[str, list[Image]] = {"sheet": [], "mouths": [], "eyes": []}
+    wide: list[tuple[float, str, Image]] = []
     task = resolve("face_landmarker")
     with Landmarker(task) as landmarker, Preprocessor(resolve("face_detector"), task) as preprocessor:
         tracker = Tracker(landmarker, canonical_mesh(task)[0])
@@ -131,10 +147,11 @@ def measure_renderer(
             except InputError as error:
                 missing.append(f"{path.name}: {error}")
                 continue
-            figures, rows = _measure_clip(models, film)
+            figures, rows, mouths = _measure_clip(models, film)
             measured.append({"clip": path.name, "identity": identity, **figures})
             for name, row in rows.items():
                 sheets[name].append(row)
+            wide += [(opening, identity, picture) for opening, picture in mouths]
             if progress:
                 progress(len(measured), total)
     if not measured:
@@ -143,6 +160,9 @@ def measure_renderer(
     for name, rows in sheets.items():
         titles = [f"{clip['identity']}   {TITLES[name]}" for clip in measured]
         write_png(out / f"{name}.png", sheet(rows, titles))
+    wide = sorted(wide, key=lambda mouth: -mouth[0])[:WIDE_SHOWN]
+    titled = [(f"{identity} {100 * opening:.0f} % of face height", picture) for opening, identity, picture in wide]
+    write_png(out / "wide_mouths.png", wide_mouths_sheet(titled))
     write_report(out / "render.json", result)
     return result
 
@@ -199,8 +219,15 @@ def _film(models: Models, clip: Path) -> Filmed:
     return Filmed(portrait, frames, track, opening / open_eyes, open_eyes, visible)
 
 
-def _measure_clip(models: Models, film: Filmed) -> tuple[dict[str, Any], dict[str, Frame]]:
-    """Figures of one clip, and its row on each sheet."""
+def widest_open(gap: Float[np.ndarray, " n"], lips_open: Bool[np.ndarray, " n"]) -> set[int]:
+    """One in WIDEST_SHARE of the frames whose lips are open, rounded up: those with the widest gap."""
+    open_ones = np.flatnonzero(lips_open)
+    count = -(-len(open_ones) // WIDEST_SHARE)
+    return set(open_ones[np.argsort(-gap[open_ones], kind="stable")[:count]].tolist())
+
+
+def _measure_clip(models: Models, film: Filmed) -> tuple[dict[str, Any], dict[str, Image], list[tuple[float, Image]]]:
+    """Figures of one clip, its row on each sheet, and its widest mouths with their openings (face heights)."""
     gap = inner_gap(film.track.landmarks)
     kept = judged_frames(gap, film.opening)
     shots = _draw(models.face, film, kept)
@@ -216,7 +243,9 @@ def _measure_clip(models: Models, film: Filmed) -> tuple[dict[str, Any], dict[st
     figures["truth"] = retracked["truth"]
     _in_time(models, film, liveliest_run(gap), figures)
     figures["distances"] = _identity(models, film, kept, shots)
-    return figures, _rows(film, kept, shots, gap[kept])
+    widest = np.argsort(-gap[kept], kind="stable")[:WIDE_OF_A_CLIP]
+    mouths = [(float(gap[kept][i]), wide_mouth(shots[i])) for i in widest.tolist()]
+    return figures, _rows(film, kept, shots, gap[kept]), mouths
 
 
 def _draw(face: FaceModel[Any], film: Filmed, chosen: Int[np.ndarray, " chosen"]) -> list[Shot]:
@@ -232,13 +261,15 @@ def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, 
     kinds = (*KINDS, ALIGNED)
     found: dict[str, Values] = {kind: {} for kind in kinds}
     within = _shrunk_box(film.visible)
-    for index, shot in enumerate(shots):
+    landmarks = np.stack([shot.landmarks for shot in shots])
+    masks = [lips_mask(shrunk_points(points, PORTRAIT_SIZE), (SIDE, SIDE)) for points in landmarks]
+    widest = widest_open(inner_gap(landmarks), np.array([mask is not None for mask in masks]))
+    for index, (shot, lips) in enumerate(zip(shots, masks, strict=True)):
         truth, *pictures = (shrunk(picture) for picture in shot.pictures)
         pictures.append(aligned(pictures[0], truth))
         points = shrunk_points(shot.landmarks, PORTRAIT_SIZE)
         mouth, tight = mouth_box(points, within), tight_box(points, within)
         face = box_around(points, truth.shape[:2])
-        lips = lips_mask(points, truth.shape[:2])
         regions = {
             "mouth": [mouth] if mouth else [],
             "tight": [tight] if tight else [],
@@ -255,10 +286,17 @@ def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, 
                 if boxes and name != "mouth":
                     add(f"{name}_sharpness", float(np.mean([sharpness_ratio(picture, truth, box) for box in boxes])))
             if lips is not None:
-                add("lips_l1", difference(picture, truth, lips))
-                add("lips_sharpness", lips_sharpness_ratio(picture, truth, lips))
+                for prefix in ("", "wide_") if index in widest else ("",):
+                    add(f"{prefix}lips_l1", difference(picture, truth, lips))
+                    add(f"{prefix}lips_sharpness", lips_sharpness_ratio(picture, truth, lips))
             add("face_sharpness", sharpness_ratio(picture, truth, face))
             add("psnr", psnr(inside(picture, within), inside(truth, within)))
+        box = lips_box(points, within) if lips is not None else None
+        if models.distance and box:
+            crops = [inside(picture, box) for picture in pictures]
+            for kind, value in zip(kinds, distances(models.distance, crops, inside(truth, box)), strict=True):
+                for prefix in ("", "wide_") if index in widest else ("",):
+                    found[kind].setdefault(f"{prefix}lips_distance", []).append(value)
         if models.distance and index % DEAR_EVERY == 0:
             for name, boxes in regions.items():
                 for box in boxes:
@@ -338,7 +376,7 @@ def _identity(
 
 def _rows(
     film: Filmed, kept: Int[np.ndarray, " kept"], shots: Sequence[Shot], gap: Float[np.ndarray, " kept"]
-) -> dict[str, Frame]:
+) -> dict[str, Image]:
     """A clip's row on each sheet."""
     opening = film.opening[kept]
     look = np.linalg.norm(gaze_in_head(film.track.head)[kept] - gaze_in_head(film.track.head)[0], axis=1)

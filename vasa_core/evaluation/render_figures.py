@@ -18,6 +18,7 @@ SIDE = 256  # px, of the pictures that are compared
 MOUTH_SIDE = 104.0  # px of them
 TIGHT_SIDE = 0.62  # face widths
 EYE_SIDE = 1.6  # eye widths
+LIPS_SIDE, MIN_LIPS_SIDE = 1.2, 32.0  # inner lips' widths; px
 ALIGNED_SMOOTH = 2.0  # px: a flow free to differ more from pixel to pixel would draw the truth out of anything
 MIN_LIPS = 12  # px: a smaller opening shows nothing to judge
 
@@ -58,6 +59,13 @@ def tight_box(points: Landmarks, within: Box) -> Box | None:
     """Square of TIGHT_SIDE face widths around the outer lips."""
     width = float(np.linalg.norm(points[CHEEK_RIGHT] - points[CHEEK_LEFT]))
     return square(points[list(LIPS_OUTER), :2].mean(0), TIGHT_SIDE * width, within)
+
+
+def lips_box(points: Landmarks, within: Box) -> Box | None:
+    """Square of LIPS_SIDE widths of the inner lips around them, of MIN_LIPS_SIDE px at least."""
+    inner = points[list(LIPS_INNER), :2]
+    side = max(LIPS_SIDE * float(np.ptp(inner[:, 0])), MIN_LIPS_SIDE)
+    return square(inner.mean(0), side, within)
 
 
 def eye_boxes(points: Landmarks, within: Box) -> list[Box]:

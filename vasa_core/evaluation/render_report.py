@@ -12,7 +12,11 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("mouth_l1", "mouth box L1", "-1..1", "low"),
     ("mouth_distance", "mouth box VGG", "", "low"),
     ("lips_l1", "inside inner lips L1", "-1..1", "low"),
+    ("lips_distance", "inner lips box VGG", "", "low"),
     ("lips_sharpness", "inside inner lips sharp.", "of truth", "one"),
+    ("wide_lips_l1", "widest: inside lips L1", "-1..1", "low"),
+    ("wide_lips_distance", "widest: lips box VGG", "", "low"),
+    ("wide_lips_sharpness", "widest: inside sharp.", "of truth", "one"),
     ("tight_l1", "tight mouth box L1", "-1..1", "low"),
     ("tight_distance", "tight mouth box VGG", "", "low"),
     ("tight_sharpness", "tight mouth sharpness", "of truth", "one"),
@@ -40,6 +44,7 @@ def summarise_clips(clips: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]
     """Mean over clips of every figure; identity's median and 95th percentile over all frames of all clips.
 
     aligned: of the warp moved onto the truth, which tells how much of an error is registration.
+    wide_*: of the widest third of a clip's judged frames whose lips are open.
 
     reduction: how much of the warp's error the render removes, %: of the error, of a ratio's distance to 1, of the
     squared error behind decibels. better: clips on which the render is the better one.

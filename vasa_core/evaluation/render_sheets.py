@@ -13,6 +13,7 @@ from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES, LIPS_OUTER
 
 CELL = 256  # px of a whole frame
 MOUTH_CELL, MOUTH_WIDTH = 168, 0.66  # px; face widths shown
+WIDE_CELL, WIDE_WIDTH, WIDE_IN_A_ROW = 288, 0.5, 3  # px; face widths shown; driving frames in a row
 EYES_CELL, EYES_WIDTH = (252, 96), 0.84  # width and height in px; face widths shown
 TITLE = 18  # px
 GAP = 8  # px between one driving frame and the next
@@ -44,6 +45,21 @@ def frames_row(portrait: Image, shots: Sequence[Shot]) -> Image:
 def mouths_row(shots: Sequence[Shot]) -> Image:
     """Truth, warp and render of each shot's mouth, enlarged."""
     return _row([_zoomed(shot, list(LIPS_OUTER), MOUTH_WIDTH, (MOUTH_CELL, MOUTH_CELL)) for shot in shots])
+
+
+def wide_mouths_sheet(mouths: Sequence[tuple[str, Image]]) -> Image:
+    """Titled `wide_mouth` pictures, WIDE_IN_A_ROW a row."""
+    rows, titles = [], []
+    for first in range(0, len(mouths), WIDE_IN_A_ROW):
+        some = mouths[first : first + WIDE_IN_A_ROW]
+        rows.append(_row([[picture] for _, picture in some]))
+        titles.append(" | ".join(title for title, _ in some))
+    return sheet(rows, titles)
+
+
+def wide_mouth(shot: Shot) -> Image:
+    """Truth, warp and render of a mouth beside each other, so large that teeth can be told apart."""
+    return np.concatenate(_zoomed(shot, list(LIPS_OUTER), WIDE_WIDTH, (WIDE_CELL, WIDE_CELL)), 1)
 
 
 def eyes_row(shots: Sequence[Shot]) -> Image:

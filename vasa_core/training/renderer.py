@@ -34,13 +34,16 @@ from vasa_core.training.renderer_clips import FaceClip, few_per_identity, load_c
 from vasa_core.training.renderer_data import Batch, PairBatches, make_pairs, regions_of, stacked
 from vasa_core.training.renderer_losses import (
     PatchJudge,
+    about_opening,
     change_loss,
     feature_matching_loss,
+    gradient_penalty,
     identity_loss,
+    inside_share,
     judge_loss,
-    near_opening,
     painting_cost,
     pixel_loss,
+    told_apart,
 )
 from vasa_core.training.tracking import find_clips, track_clips
 
@@ -58,8 +61,9 @@ class RendererTrainingConfig:
     """One training run. steps: 0 trains for the given minutes, else for so many steps. *_weight: of the losses.
 
     consecutive: pairs of frames of a batch that follow each other in time. perceptual_share: of a batch that the
-    perceptual loss sees; it is the dearest of all. identity_examples: that the identity loss sees. judge_from: step at
-    which the discriminator joins. half: bfloat16 autocast. snapshot_minutes: between two states on disk.
+    perceptual loss sees; it is the dearest of all. identity_examples: that the identity loss sees. judge_from: step
+    from which the discriminator, which learns from the first, is listened to. penalty_weight: of its gradient penalty,
+    made every penalty_every steps. half: bfloat16 autocast. snapshot_minutes: between two states on disk.
     """
 
     network: PatchConfig = PatchConfig()
@@ -67,16 +71,18 @@ class RendererTrainingConfig:
     consecutive: int = 2
     steps: int = 0
     learning_rate: float = 4e-4
-    judge_learning_rate: float = 8e-4
+    judge_learning_rate: float = 1e-3
     warmup: int = 100
-    judge_width: int = 48
+    judge_width: int = 32
     judge_from: int = 200
+    penalty_weight: float = 0.1
+    penalty_every: int = 16
     pixel_weight: float = 6.0
     perceptual_weight: float = 0.4
     perceptual_share: float = 0.5
-    judge_weight: float = 0.5
+    judge_weight: float = 0.2
     change_weight: float = 3.0
-    matching_weight: float = 4.0
+    matching_weight: float = 2.0
     painting_weight: float = 0.01
     identity_weight: float = 2.0
     identity_examples: int = 3
@@ -178,10 +184,8 @@ class TrainingRun:
         with cpu_autocast(self.config.half):
             change, weight = self.network(x, self.network.source(batch.source))
         painted = blended(x, change, weight) * batch.judged + truth * (1 - batch.judged)
-        judging = self.step >= config.judge_from
-        if judging:
-            loss = self.judge_step(painted.detach(), truth, x)
-        losses = self.losses(painted, weight, truth, x, judging)
+        verdict = self.judge_step(painted.detach(), truth, x)
+        losses = self.losses(painted, weight, truth, x, self.step >= config.judge_from)
         if self.descriptor:
             some = slice(0, config.identity_examples)
             faces = batch.face[some], batch.points[some], batch.place[some]
@@ -194,13 +198,11 @@ class TrainingRun:
         self.optimizer.step()
         self._update_average()
         self.step += 1
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        return {**values, "judge": loss} if judging else values
+        return {name: float(value.detach()) for name, value in losses.items()} | verdict
 
     def losses(self, painted: Tensor, weight: Tensor, truth: Tensor, x: Tensor, judging: bool) -> dict[str, Tensor]:
         """The painter's weighted losses by name."""
         config = self.config
-        near_painted, near_truth, near_x = focus(painted), focus(truth), focus(x)
         found = {
             "pixel": config.pixel_weight * pixel_loss(painted, truth, x),
             "painting": config.painting_weight * painting_cost(weight, x),
@@ -208,14 +210,16 @@ class TrainingRun:
         }
         with cpu_autocast(self.config.half):
             some = slice(None, None, max(1, round(1 / config.perceptual_share)))
-            shrunk = (seen(image[some], config.network.patch) for image in (near_painted, near_truth))
+            shrunk = (seen(image[some], config.network.patch) for image in (focus(painted), focus(truth)))
             distance = self.perceptual(*shrunk)
             found["perceptual"] = config.perceptual_weight * distance
             if judging:
-                with torch.no_grad():
-                    _, wanted = self.judge(near_truth, near_x)
+                near_x, near_painted, near_truth = about_opening(x, x, painted, truth)
+                self.judge.requires_grad_(False)
+                _, wanted = self.judge(near_truth, near_x)
                 verdict, features = self.judge(near_painted, near_x)
-                found["fooling"] = -config.judge_weight * (verdict * near_opening(near_x, verdict)).mean()
+                self.judge.requires_grad_(True)
+                found["fooling"] = -config.judge_weight * (verdict * inside_share(near_x, verdict)).mean()
                 found["matching"] = config.matching_weight * feature_matching_loss(features, wanted)
         return found
 
@@ -223,15 +227,24 @@ class TrainingRun:
         follow = slice(0, 2 * self.config.consecutive)
         return change_loss(painted[follow], truth[follow], x[follow]) if self.config.consecutive else x.new_zeros(())
 
-    def judge_step(self, painted: Tensor, truth: Tensor, x: Tensor) -> float:
-        """One step of the discriminator alone."""
-        with cpu_autocast(self.config.half):
-            (real, _), (fake, _) = (self.judge(focus(image), focus(x)) for image in (truth, painted))
-        loss = judge_loss(real, fake, near_opening(focus(x), real))
+    def judge_step(self, painted: Tensor, truth: Tensor, x: Tensor) -> dict[str, float]:
+        """One step of the discriminator alone: its hinge loss (2 at chance), and the share of the open mouths or eyes
+        that it takes for what they are."""
+        config = self.config
+        near_x, near_painted, near_truth = about_opening(x, x, painted, truth)
+        with cpu_autocast(config.half):
+            (real, _), (fake, _) = (self.judge(image, near_x) for image in (near_truth, near_painted))
+        share = inside_share(near_x, real)
+        loss = judge_loss(real, fake, share)
+        total = loss
+        if self.step % config.penalty_every == 0:
+            penalty = gradient_penalty(self.judge, near_truth, near_x)
+            total = loss + config.penalty_every * config.penalty_weight / 2 * penalty
         self.judge_optimizer.zero_grad()
-        loss.backward()
+        total.backward()
         self.judge_optimizer.step()
-        return float(loss.detach())
+        known = told_apart(real.detach(), fake.detach(), share)
+        return {"judge": float(loss.detach()), "judge_right": float(known)}
 
     def _update_average(self) -> None:
         decay = min(self.config.average_decay, (self.step + 1) / (self.step + 10))
@@ -266,7 +279,8 @@ class TrainingRun:
         if not path.is_file():
             (self.folder / "config.json").write_text(config)
             return
-        if json.loads((self.folder / "config.json").read_text())["network"] != json.loads(config)["network"]:
+        before, now = json.loads((self.folder / "config.json").read_text()), json.loads(config)
+        if any(before[part] != now[part] for part in ("network", "judge_width")):
             raise InputError(f"{self.folder} holds a run of another network; expected an empty folder or the same one.")
         tensors, facts = load_tensors(path)
         for part in ("network", "average", "judge"):
@@ -315,8 +329,8 @@ def _fixed_frames(clip: FaceClip, network: str) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) -> dict[str, float]:
-    """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance, of the warp alone and of
-    the painted patch."""
+    """L1 (scale -1..1) inside the opening and in the whole patch, and perceptual distance about the opening and in the
+    middle of the patch, of the warp alone and of the painted patch."""
     rows = []
     for x, source, truth, judged, *_ in batches:
         warped = x[:, WARPED] * judged + truth * (1 - judged)
@@ -327,6 +341,7 @@ def scores(network: PatchNetwork, perceptual: Perceptual, batches: list[Batch]) 
             row[f"inner_l1_{name}"] = ((image - truth).abs() * inner).sum() / (3 * inner.sum()).clamp_min(1)
             row[f"l1_{name}"] = (focus(image) - focus(truth)).abs().mean()
             row[f"perceptual_{name}"] = perceptual(seen(focus(image), network.config.patch), near_truth)
+            row[f"inner_perceptual_{name}"] = perceptual(*about_opening(x, image, truth))
         rows.append({key: float(value) for key, value in row.items()})
     return {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
 
@@ -371,10 +386,14 @@ def _loop(run: TrainingRun, loader: object, check: list[Batch], out: Path, minut
 
 
 def _snapshot(run: TrainingRun, check: list[Batch], out: Path) -> dict[str, float]:
-    """Score the averaged network, record it, and keep it in `out` if it is the best so far."""
+    """Score the averaged network, record it in the run's folder, and keep it in `out` if it is the best so far.
+
+    The best by what is seen about the opening: over the whole patch, skin that only the warp moves decides.
+    """
     found = scores(run.average, run.perceptual, check)
-    if found["perceptual_painted"] < run.best:
-        run.best = found["perceptual_painted"]
+    save_network(run.folder / "last", run.average)
+    if found["inner_perceptual_painted"] < run.best:
+        run.best = found["inner_perceptual_painted"]
         save_network(out, run.average)
     contact_sheet(run.average, check, run.folder / f"sheet-{run.step:06d}.png")
     with (run.folder / "scores.jsonl").open("a") as stream:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from vasa_core.face.regions import Region
+from vasa_core.face.regions import MOUTH, Region
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, N_FACE
 from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
 from vasa_core.training.tracking import Clip, TrackedClip
 
 CROP_SIDE = 1.7  # of a cached crop, in face widths
-LARGE_FACE = 150  # px, forehead to chin: smaller faces show no teeth to learn from
+LARGE_FACE = 120  # px, forehead to chin: smaller faces show no teeth to learn from
 SMALL_FACE_WEIGHT = 0.3
+LIPS_CORNERS = [78, 308]  # of the inner lips
 LIVELY_LIPS = 0.06  # face widths: a clip whose lips open less than this teaches less
+WIDE_OPENING = 0.07  # face heights between the lips of a mouth that is wide open
+WIDE_SMILE, SMILE_OPENING = 0.38, 0.02  # face widths between its corners, face heights between the lips, of a smile
+WIDE_RANK = 60  # percentile of its clip's opening (or width) that such a mouth has too
+MANY_WIDE = 12  # frames: a clip with fewer wide mouths teaches less about them
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,22 @@ class FaceClip:
     gaze: Float[np.ndarray, "n 2"]
     face_height: float
 
+    @cached_property
+    def wide(self) -> Int[np.ndarray, " wide"]:
+        """Frames in which the mouth is wide open or smiles with parted lips: by the face's size, and for this clip."""
+        across = np.maximum(face_widths(self.landmarks), 1e-6)
+        opening = self.lips * across / np.maximum(face_heights(self.landmarks), 1e-6)
+        ends = self.landmarks[:, LIPS_CORNERS]
+        width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) / across
+        opened = (opening >= WIDE_OPENING) & (opening >= np.percentile(opening, WIDE_RANK))
+        smiles = (width >= WIDE_SMILE) & (width >= np.percentile(width, WIDE_RANK)) & (opening >= SMILE_OPENING)
+        return np.flatnonzero(opened | smiles)
+
+    @property
+    def wide_weight(self) -> float:
+        """How much this clip has to teach about wide mouths; nothing, if there is none in it."""
+        return self.weight(MOUTH) * min(1.0, len(self.wide) / MANY_WIDE)
+
     def weight(self, region: Region) -> float:
         """How much this clip has to teach about a region."""
         size = 1.0 if self.face_height >= LARGE_FACE else SMALL_FACE_WEIGHT
@@ -47,7 +69,7 @@ def face_clip(
     """A clip from crops. numbers: each crop's frame number in the video."""
     place = {number: index for index, number in enumerate(numbers.tolist())}
     follower = np.array([place.get(number + 1, place[number]) for number in numbers.tolist()])
-    height = float(np.median(np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)))
+    height = float(np.median(face_heights(landmarks)))
     lids, gaze = lid_openings(landmarks), iris_offsets(landmarks)
     return FaceClip(speaker, frames, landmarks, follower, lip_gaps(landmarks), lids, gaze, height)
 
@@ -68,6 +90,11 @@ def few_per_identity(clips: list[Clip], most: int) -> list[Clip]:
 def face_widths(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
     """Distance of the cheeks, px."""
     return np.linalg.norm(landmarks[:, CHEEK_RIGHT] - landmarks[:, CHEEK_LEFT], axis=1)
+
+
+def face_heights(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
+    """Distance of forehead and chin, px."""
+    return np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)
 
 
 def lip_gaps(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:

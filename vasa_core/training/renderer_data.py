@@ -33,7 +33,8 @@ from vasa_core.face.topology import EYES, N_FACE
 from vasa_core.training.renderer_augment import Random, recolouring, recompressed, shaking, unchanged, unshaken
 from vasa_core.training.renderer_clips import FaceClip
 
-OPEN_SHARE, CLOSED_PHOTO_SHARE = 0.55, 0.4  # of driving frames from the more open half; of photos from the closed third
+WIDE_SHARE = 0.65  # of driving mouths: wide open or smiling, where a clip of the training has such a mouth
+OPEN_SHARE, CLOSED_PHOTO_SHARE = 0.55, 0.4  # of the others from the more open half; of photos from the closed third
 BLINK_SHARE, GLANCE_SHARE = 0.35, 0.3  # of driving frames from the most closed eyes; with another gaze than the photo
 BLINKING = 10  # percentile of a clip's lid opening
 SAME_FRAME_SHARE = 0.04  # pairs in which there is nothing to paint
@@ -169,18 +170,20 @@ def _mirrored(pair: Pair) -> Pair:
     )
 
 
-def draw_frames(clip: FaceClip, region: Region, rng: Random) -> tuple[int, int]:
+def draw_frames(clip: FaceClip, region: Region, rng: Random, wide: bool = False) -> tuple[int, int]:
     """(photo, driving): for mouths, photos often closed and driving frames often open; for eyes, photos open and
-    driving frames often closed or looking elsewhere."""
+    driving frames often closed or looking elsewhere. wide: drive to one of the clip's wide mouths."""
     if rng.random() < SAME_FRAME_SHARE:
         frame = int(rng.integers(len(clip.lips)))
         return frame, frame
-    return _draw_eyes(clip, rng) if region.iris else _draw_mouths(clip, rng)
+    return _draw_eyes(clip, rng) if region.iris else _draw_mouths(clip, rng, wide)
 
 
-def _draw_mouths(clip: FaceClip, rng: Random) -> tuple[int, int]:
+def _draw_mouths(clip: FaceClip, rng: Random, wide: bool) -> tuple[int, int]:
     order = np.argsort(clip.lips)
     photo = rng.integers(max(1, len(order) // 3) if rng.random() < CLOSED_PHOTO_SHARE else len(order))
+    if wide:
+        return int(order[photo]), int(rng.choice(clip.wide))
     low = len(order) // 2 if rng.random() < OPEN_SHARE else 0
     return int(order[photo]), int(order[rng.integers(low, len(order))])
 
@@ -226,6 +229,8 @@ def stacked(pairs: list[Pair]) -> Batch:
 class PairBatches(IterableDataset):
     """Endless batches, speakers balanced; batch k is the same whatever came before it.
 
+    Most mouths are driven to wide ones, by the clips that have them and by these alone.
+
     The first 2 * `consecutive` examples of a batch are frames that follow each other in time, two by two.
     """
 
@@ -243,8 +248,9 @@ class PairBatches(IterableDataset):
         self.clips, self.triangles, self.regions = clips, triangles, regions_of(network)
         self.batch, self.consecutive, self.seed, self.first = batch, consecutive, seed, first
         speakers = [clip.speaker for clip in clips]
-        weights = np.array([clip.weight(self.regions[0]) / speakers.count(clip.speaker) for clip in clips])
-        self.chances = weights / weights.sum()
+        self.chances = speaker_balanced(speakers, [clip.weight(self.regions[0]) for clip in clips])
+        wide = [0.0 if self.regions[0].iris else clip.wide_weight for clip in clips]
+        self.wide_chances = speaker_balanced(speakers, wide)
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
@@ -258,14 +264,26 @@ class PairBatches(IterableDataset):
         rng = np.random.default_rng((self.seed, number))
         pairs: list[Pair] = []
         while len(pairs) < self.batch:
-            clip = self.clips[rng.choice(len(self.clips), p=self.chances)]
-            region = self.regions[rng.integers(len(self.regions))]
-            photo, driving = draw_frames(clip, region, rng)
+            clip, region, photo, driving = self.draw(rng)
             frames = [driving]
             if len(pairs) < 2 * self.consecutive:
                 frames.append(int(clip.follower[driving]))
             pairs += make_pairs(clip, photo, frames, region, self.triangles, rng)
         return stacked(pairs)
+
+    def draw(self, rng: Random) -> tuple[FaceClip, Region, int, int]:
+        """A clip, the region of it, the photo and the driving frame."""
+        wide = bool(self.wide_chances.any() and rng.random() < WIDE_SHARE)
+        clip = self.clips[rng.choice(len(self.clips), p=self.wide_chances if wide else self.chances)]
+        region = self.regions[rng.integers(len(self.regions))]
+        return clip, region, *draw_frames(clip, region, rng, wide)
+
+
+def speaker_balanced(speakers: list[str], weights: list[float]) -> Float[np.ndarray, " clips"]:
+    """Chances of clips to be drawn: each speaker's clips together count as much as the mean of them, however many
+    there are. All 0 where no clip weighs anything."""
+    shares = np.array([weight / speakers.count(name) for name, weight in zip(speakers, weights, strict=True)])
+    return shares / max(shares.sum(), 1e-9)
 
 
 def regions_of(network: str) -> tuple[Region, ...]:

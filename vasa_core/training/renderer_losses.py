@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from vasa_core.face.patch_network import OPENING, PHOTO_OPENING, SHAPE
 from vasa_core.training.losses.identity_perceptual import IdentityDescriptor
@@ -16,30 +15,71 @@ Images = Float[Tensor, "b 3 h w"]
 Driving = Float[Tensor, "b 9 h w"]
 INSIDE_WEIGHT = 4.0  # pixels inside the lips or lids count this much more ...
 UNSEEN_SHARE = 0.25  # ... and this share of it where the photo does not show what is there
-CONDITIONS = slice(OPENING.start, PHOTO_OPENING.stop)
-VERDICT_GAIN = 12.0  # with spectral norm alone verdicts stay so small that the hinge never bends
-FAR_WEIGHT = 0.1  # of a verdict on skin
+JUDGED_WITH = slice(0, PHOTO_OPENING.stop)  # of the driving input, what the discriminator is told: the warp and shapes
+RIM = 5  # px, the window about each pixel that must touch the opening for the discriminator to see the pixel
+FINE_GAIN = 4.0  # of the difference to the blurred image, the discriminator's second view: teeth are low in contrast
 SLOPE = 0.2
 
 
 class PatchJudge(nn.Module):
-    """Patch discriminator (Isola et al. 2017) with spectral norm, told where lips or lids are."""
+    """Discriminator of the inside of lips or lids (Isola et al. 2017), told what the warp shows there.
+
+    It sees nothing of the image beyond the opening and its rim: the rest is nearly the same in painted and true
+    patches, and would drown what differs. No spectral norm: it held the two kinds' verdicts together, so that the hinge
+    never bent; `gradient_penalty` keeps the judge smooth instead.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        channels = (3 + CONDITIONS.stop - CONDITIONS.start, width, 2 * width, 4 * width)
-        pairs = zip(channels[:-1], channels[1:], strict=True)
-        self.layers = nn.ModuleList([spectral_norm(nn.Conv2d(a, b, 4, 2, 1)) for a, b in pairs])
-        self.verdict = spectral_norm(nn.Conv2d(channels[-1], 1, 3, 1, 1))
+        channels = (2 * 3 + JUDGED_WITH.stop, width, 2 * width, 4 * width, 4 * width)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(a, b, *((4, 2, 1) if index else (3, 1, 1)))
+            for index, (a, b) in enumerate(zip(channels[:-1], channels[1:], strict=True))
+        )
+        self.verdict = nn.Conv2d(channels[-1], 1, 3, 1, 1)
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, SLOPE)  # pyright: ignore[reportArgumentType]
+            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, image: Images, x: Driving) -> tuple[Float[Tensor, "b 1 _h _w"], list[Float[Tensor, "b c _h _w"]]]:
-        """Verdict per patch (higher = more real) and the features on the way. x: the driving input."""
-        y = torch.cat([image, x[:, CONDITIONS]], 1).contiguous(memory_format=torch.channels_last)
+        """Verdict per place (higher = more real), an eighth of the side, and the features on the way. x: the driving
+        input; both as `about_opening` cuts them."""
+        shown = F.max_pool2d((x[:, OPENING] + 1) / 2, RIM, 1, RIM // 2)
+        fine = FINE_GAIN * (image - F.avg_pool2d(image, 5, 1, 2, count_include_pad=False))
+        y = torch.cat([image * shown, fine * shown, x[:, JUDGED_WITH]], 1).contiguous(memory_format=torch.channels_last)
         features = []
         for layer in self.layers:
-            y = F.leaky_relu(layer(y), SLOPE)  # half the side
+            y = F.leaky_relu(layer(y), SLOPE)  # half the side, but for the first
             features.append(y)
-        return VERDICT_GAIN * self.verdict(y).float(), features
+        return self.verdict(y).float(), features
+
+
+def about_opening(x: Driving, *images: Float[Tensor, "b _c h w"]) -> list[Float[Tensor, "b _c _h _w"]]:
+    """The square of half the side about each example's driving opening, of each of `images`, at its own pixels."""
+    side = x.shape[-1] // 2
+    inside = (x[:, OPENING.start] + 1) / 2  # (b, h, w)
+    axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
+    area = inside.sum((1, 2)).clamp_min(1)
+    corners = [
+        ((inside.sum(other) @ axis / area).round().long() - side // 2).clamp(0, x.shape[-1] - side).tolist()
+        for other in (2, 1)
+    ]
+    places = list(zip(*corners, strict=True))
+    return [
+        torch.stack(
+            [one[:, top : top + side, left : left + side] for one, (top, left) in zip(image, places, strict=True)]
+        )
+        for image in images
+    ]
+
+
+def gradient_penalty(judge: PatchJudge, truth: Images, x: Driving) -> Float[Tensor, ""]:
+    """Squared gradient of the verdict on true patches (R1 of Mescheder et al. 2018), mean over the examples."""
+    image = truth.detach().requires_grad_()
+    verdict, _ = judge(image, x)
+    total = (verdict * inside_share(x, verdict)).mean((1, 2, 3)).sum()
+    (slope,) = torch.autograd.grad(total, image, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
 
 
 def pixel_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]:
@@ -72,12 +112,11 @@ def painting_cost(weight: Float[Tensor, "b 1 h w"], x: Driving) -> Float[Tensor,
     return (weight * (1 - inner) * (1 - shape / 2)).mean()
 
 
-def near_opening(x: Driving, verdict: Float[Tensor, "b 1 _h _w"]) -> Float[Tensor, "b 1 _h _w"]:
-    """How much each verdict counts, mean 1: those that see the opening or lie beside it far more than those on skin,
-    which the warp shows anyway."""
-    inside = F.adaptive_max_pool2d((x[:, OPENING].float() + 1) / 2, verdict.shape[-2:])
-    weight = FAR_WEIGHT + F.max_pool2d(inside, 3, 1, 1)
-    return weight / weight.mean()
+def inside_share(x: Driving, verdict: Float[Tensor, "b 1 _h _w"]) -> Float[Tensor, "b 1 _h _w"]:
+    """How much each verdict counts: as much as it sees of the opening, mean 1; all 0 where every mouth is closed."""
+    height, width = verdict.shape[-2:]
+    inside = F.adaptive_avg_pool2d((x[:, OPENING].float() + 1) / 2, (height, width))
+    return inside / inside.mean().clamp_min(1e-6)
 
 
 def judge_loss(
@@ -85,6 +124,15 @@ def judge_loss(
 ) -> Float[Tensor, ""]:
     """Hinge loss of the discriminator. weight: of each verdict."""
     return ((F.relu(1 - real) + F.relu(1 + fake)) * weight).mean()
+
+
+def told_apart(
+    real: Float[Tensor, "b 1 h w"], fake: Float[Tensor, "b 1 h w"], weight: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, ""]:
+    """Share of the true and the painted examples on the right side of 0, of those that show an opening; 0.5: chance."""
+    open_ones = weight.sum((1, 2, 3)) > 0
+    sides = torch.stack([(real * weight).mean((1, 2, 3)) > 0, (fake * weight).mean((1, 2, 3)) < 0])
+    return sides[:, open_ones].float().mean() if open_ones.any() else real.new_tensor(0.5)
 
 
 def feature_matching_loss(found: list[Tensor], wanted: list[Tensor]) -> Float[Tensor, ""]:

@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vasa_core.training.renderer_losses import SLOPE, VERDICT_GAIN
+from vasa_core.training.renderer_losses import SLOPE
 
 Images = Float[Tensor, "b 3 h w"]
+VERDICT_GAIN = 12.0  # with spectral norm alone verdicts stay so small that the hinge never bends
 
 
 class Verdict(NamedTuple):
