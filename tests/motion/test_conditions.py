@@ -11,16 +11,15 @@ from vasa_core.motion.conditions import NAMES, Conditions, concatenated, emotion
 
 CONTEXT = 10
 
+WHOLE = ("gaze", "distance", "emotion", "liveliness")  # conditions of the whole window
+
 
 def masks(conditions: Conditions) -> dict[str, bool]:
     return {
         "audio": bool(conditions.has_audio[:, CONTEXT:].any()),
         "context_audio": bool(conditions.has_audio[:, :CONTEXT].any()),
         "previous": bool(conditions.has_previous.any()),
-        **{
-            name: bool(getattr(conditions, f"has_{name}").any())
-            for name in ("gaze", "distance", "emotion", "liveliness")
-        },
+        **{name: bool(getattr(conditions, f"has_{name}").any()) for name in WHOLE},
     }
 
 
@@ -42,7 +41,7 @@ def test_dropout_has_the_asked_rates(conditions: Conditions) -> None:
     dropped = many.dropped(rates, tail=0.0, generator=torch.Generator().manual_seed(0))
     assert dropped.has_audio[:, CONTEXT:].float().mean().item() == pytest.approx(0.9, abs=0.02)
     assert dropped.has_audio[:, :CONTEXT].float().mean().item() == pytest.approx(0.5, abs=0.03)
-    for name in ("gaze", "distance", "emotion", "liveliness", "previous"):
+    for name in (*WHOLE, "previous"):
         assert getattr(dropped, f"has_{name}").float().mean().item() == pytest.approx(1 - rates[name], abs=0.03)
 
 
