@@ -15,7 +15,7 @@ from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import InputError
 from vasa_core.evaluation.controls import _distance, _irises, _line
 from vasa_core.evaluation.cross_talk import relative_moves
-from vasa_core.evaluation.evaluate import evaluate, shortened
+from vasa_core.evaluation.evaluate import _optional_voice, evaluate, shortened
 from vasa_core.evaluation.footage import (
     Sound,
     Track,
@@ -227,6 +227,14 @@ def test_cross_talk_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> 
     crossed = relative_moves(ends, lip_range=0.5)
     assert crossed["yaw"] == pytest.approx({"happiness": 5, "fear": 0, "lip_opening": 0})
     assert crossed["happiness"] == pytest.approx({"yaw": 5, "lip_opening": 10})
+
+
+def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("VASA_MODELS", tmp_path), ("PIP_NO_INDEX", 1), ("PIP_FIND_LINKS", tmp_path)):
+        monkeypatch.setenv(name, str(value))
+    missing: list[str] = []
+    assert _optional_voice(missing) is None
+    assert len(missing) == 1 and "silero-vad==6.2.0" in missing[0] and "\n" not in missing[0]
 
 
 @pytest.mark.slow

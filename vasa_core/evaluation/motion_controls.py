@@ -117,7 +117,10 @@ def cross_talk(generate: Generator, take: Take, face: Face) -> dict[str, dict[st
 
 
 def measure_seeds(generate: Generator, takes: Sequence[Take]) -> dict[str, dict[str, Any]]:
-    """How much motion differs over SEEDS seeds: spread at each frame, beside the spread over time of one run."""
+    """How much motion differs over SEEDS seeds: spread at each frame, beside the spread over time of one run.
+
+    landmarks_percent: of the landmarks without the head's pose, in % of face height.
+    """
     face = Face.usual(generate.basis)
     rows = []
     for take in takes:
@@ -131,7 +134,7 @@ def measure_seeds(generate: Generator, takes: Sequence[Take]) -> dict[str, dict[
                 "head_degrees": diversity(angles),
                 "head_over_time": angles.std(1).mean(),
                 "dynamics": diversity(dynamics),
-                "landmarks_percent": 100 * diversity(shapes[..., :2]) / face_height(face.rest),
+                "landmarks_percent": 100 * diversity(shapes[..., :2]) / float(face_height(face.rest[None])[0]),
                 "dynamics_over_time": dynamics.std(1).mean(),
                 "lip_correlation": np.mean([np.corrcoef(a, b)[0, 1] for a, b in combinations(gaps, 2)]),
             }
