@@ -182,10 +182,10 @@ def diversity(runs_of_seeds: Float[np.ndarray, "seeds n *values"]) -> float:
 
 
 def liveness_score(measured: dict[str, Any], real: dict[str, Any]) -> float:
-    """How near the figures SCORED are to those of real faces: 1 = all equal, 0 = none nearer than a still face.
+    """How near the figures SCORED are to those of real faces: 1 = all equal, 0 = all off by as much as they are.
 
-    Mean over them of 1 - |measured - real| / real, each 0 at least: too lively costs as much as too still. Not
-    published elsewhere.
+    Mean over them of 1 - |measured - real| / real, each 0 at least: too lively costs as much as too still. A still
+    face scores for an open mouth alone. Ours, not THEval's.
     """
     off = [abs(measured[name] - real[name]) / max(real[name], _LEAST) for name in SCORED]
     return float(np.mean([max(0.0, 1 - error) for error in off]))
