@@ -97,6 +97,14 @@ MODELS = {
         "CC0 (dlib)",
         "identity of a face, for evaluation and for training losses",
     ),
+    "voice_activity": ModelFile(
+        "silero-vad",
+        "6.2.0",
+        "silero_vad/data/silero_vad.onnx",
+        "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
+        "MIT (Silero)",
+        "where somebody speaks, for evaluation only",
+    ),
 }
 
 RUNTIME_MODELS = ("face_landmarker", "face_detector", "person_mask", "speech_encoder")

@@ -12,8 +12,10 @@ import pytest
 from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.phones import Phone, phones_of_letters
+from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.config import CHECKPOINTS, EMOTION_CHOICES, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.geometry import MOUTH, angular_error
+from vasa_core.evaluation.liveliness import SCORED
 from vasa_core.evaluation.motion import measure_motion, measure_take
 from vasa_core.evaluation.motion_controls import RANGES, camera_gaze, cross_talk
 from vasa_core.evaluation.motion_figures import Seams, seam_changes
@@ -37,6 +39,7 @@ from vasa_core.face.topology import CHIN, FOREHEAD
 from vasa_core.io.audio import read_audio
 from vasa_core.pipeline import Pipeline
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -160,6 +163,23 @@ def test_upper_face_deviation_of_a_known_swing(face: Face) -> None:
     assert by_itself(swinging, 50)["upper_dynamics"] == pytest.approx(1.0)
     assert against_real(swinging, still)["fdd"] == pytest.approx(1.0, rel=1e-6)
     assert against_real(still, still)["fdd"] == 0
+
+
+def test_upper_face_deviation_is_the_mean_difference_of_spreads(face: Face) -> None:
+    random = np.random.default_rng(0)
+    mine, theirs = (moves_of(face, 5).shapes + size * random.normal(size=(5, 478, 3)) for size in (0.002, 0.005))
+    off = []
+    for point in UPPER_FACE:
+        spreads = []
+        for shapes in (mine, theirs):
+            mean = shapes[:, point, :2].sum(0) / 5
+            squares = [(x - mean[0]) ** 2 + (y - mean[1]) ** 2 for x, y in shapes[:, point, :2]]
+            spreads.append((sum(squares) / 5) ** 0.5)
+        off.append(spreads[0] - spreads[1])
+    height = np.mean([np.hypot(*(shape[FOREHEAD, :2] - shape[CHIN, :2])) for shape in theirs])
+    pose = np.zeros((5, 6))
+    fdd = against_real(Moves(mine, pose), Moves(theirs, pose))["fdd"]
+    assert fdd == pytest.approx(100 * abs(sum(off) / len(off)) / height)
 
 
 def test_lips_that_come_late_show_their_lag(face: Face, pipeline: Pipeline) -> None:
@@ -308,7 +328,8 @@ def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline:
 
 
 def row(kind: str, **figures: float) -> dict:
-    return {"take": "t", "group": "g", "kind": kind, "frames": 750, "blinks": 0, "usual_blinks": 0, **figures}
+    counts = {"frames": 750, "blinks": 0, "usual_blinks": 0}
+    return {"take": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
 
 
 def test_summary_pools_cases_and_minutes() -> None:
@@ -326,15 +347,34 @@ def test_summary_pools_cases_and_minutes() -> None:
     assert made["head_speed_ratio"] == pytest.approx(0.5)
 
 
+def test_summary_sets_motion_beside_all_real_clips_and_their_lively_half() -> None:
+    lively = {name: 3.0 for name in SCORED}
+    rows = [row("generated"), row("real"), row("real", **lively), row("generated") | {"group": "voices"}]
+    groups = summarise_motion(rows)
+    assert groups["g"]["real"]["smile_std"] == 2 and groups["g"]["real"]["takes"] == 2
+    assert groups["g"]["lively"]["smile_std"] == 3 and groups["g"]["lively"]["takes"] == 1
+    for group in ("g", "voices"):  # voices have no real clips: they are set beside all there are
+        assert groups[group]["generated"]["liveness"] == pytest.approx(1 / 2)
+        assert groups[group]["generated"]["liveness_lively"] == pytest.approx(1 / 3)
+    assert groups["g"]["real"]["liveness"] == 1
+    assert "lively" not in groups["voices"]
+
+
 def test_lips_follow_their_own_voice_and_no_other(pipeline: Pipeline, face: Face) -> None:
     judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
     listen = Listener(pipeline.speech, judge, pipeline.speech)
     takes = [listen(name, "g", read_audio(ASSETS / name), None, face) for name in ("speech.wav", "speech2.wav")]
-    rows = measure_take(Generator(pipeline.motion, pipeline.face.basis), takes[0], takes[1], 50)
+    generate = Generator(pipeline.motion, pipeline.face.basis)
+    rows = measure_take(generate, takes[0], takes[1], 50)
     figures = {row["kind"]: row for row in rows}
     assert figures["generated"]["confidence"] > figures["shuffled"]["confidence"] + 0.1
     assert figures["still"]["head_speed"] == 0
     assert figures["still"]["confidence"] == 0
+    assert all("loudness_distance" not in row for row in rows)  # nothing told speech from pauses
+    rows = measure_take(generate, takes[0], takes[1], 50, voice=VoiceActivity(resolve("voice_activity")))
+    heard = {row["kind"]: row for row in rows}
+    assert heard["generated"]["loudness_distance"] < heard["still"]["loudness_distance"]
+    assert heard["generated"]["lip_dynamics"] > 10 * heard["still"]["lip_dynamics"]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.config import InputError
 from vasa_core.evaluation.controls import _distance, _irises, _line
 from vasa_core.evaluation.cross_talk import relative_moves
-from vasa_core.evaluation.evaluate import evaluate, shortened
+from vasa_core.evaluation.evaluate import _optional_voice, evaluate, shortened
 from vasa_core.evaluation.footage import (
     Sound,
     Track,
@@ -27,7 +27,8 @@ from vasa_core.evaluation.footage import (
     video,
     visible_box,
 )
-from vasa_core.evaluation.report import summarise, table, write_report
+from vasa_core.evaluation.liveliness import SCORED
+from vasa_core.evaluation.report import score_liveness, summarise, table, write_report
 from vasa_core.evaluation.sweep import Reading
 from vasa_core.evaluation.truth import compare
 from vasa_core.face.topology import canonical_mesh
@@ -102,6 +103,10 @@ def test_description_of_a_drifting_photo(clip: Path, track: Track) -> None:
     assert delta is not None
     assert delta < 0.5
     assert figures["sharpness_kept"] == pytest.approx(1, abs=0.1)
+    width, drift = figures["lip_dynamics_256"], np.arange(FRAMES).std()
+    assert width is not None
+    assert width < 1
+    assert figures["head_dynamics_256"] == pytest.approx(np.sqrt(drift**2 / 2), rel=0.1)  # 1 px a frame to one side
 
 
 def test_speech_figures_of_lips_that_do_what_the_judge_expects(track: Track) -> None:
@@ -147,6 +152,16 @@ def test_summary_is_the_median_and_blinks_are_pooled() -> None:
     assert summary["real"]["blinks_per_minute"] == pytest.approx(14)
     assert "psnr" not in summary["real"]
     assert summary["generated"] == {"videos": 0}
+
+
+def test_parts_are_scored_beside_the_real_clips() -> None:
+    summary = {"real": dict.fromkeys(SCORED, 2.0), "lively": dict.fromkeys(SCORED, 4.0)}
+    summary |= {"generated": dict.fromkeys(SCORED, 1.0), "reenacted": {"videos": 0}}
+    score_liveness(summary)
+    assert summary["generated"]["liveness"] == 0.5
+    assert summary["generated"]["liveness_lively"] == 0.25
+    assert summary["real"]["liveness"] == 1
+    assert summary["reenacted"] == {"videos": 0}
 
 
 def test_table_and_json_show_every_part(tmp_path: Path) -> None:
@@ -212,6 +227,14 @@ def test_cross_talk_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> 
     crossed = relative_moves(ends, lip_range=0.5)
     assert crossed["yaw"] == pytest.approx({"happiness": 5, "fear": 0, "lip_opening": 0})
     assert crossed["happiness"] == pytest.approx({"yaw": 5, "lip_opening": 10})
+
+
+def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("VASA_MODELS", tmp_path), ("PIP_NO_INDEX", 1), ("PIP_FIND_LINKS", tmp_path)):
+        monkeypatch.setenv(name, str(value))
+    missing: list[str] = []
+    assert _optional_voice(missing) is None
+    assert len(missing) == 1 and "silero-vad==6.2.0" in missing[0] and "\n" not in missing[0]
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ import numpy as np
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
-from vasa_core.config import ASSETS, CHECKPOINTS, PORTRAIT_SIZE, GenerationOptions, InputError
+from vasa_core.audio.voice_activity import VoiceActivity
+from vasa_core.config import ASSETS, CHECKPOINTS, PORTRAIT_SIZE, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.controls import sweep_controls
 from vasa_core.evaluation.drawing import sweep_drawing
 from vasa_core.evaluation.footage import (
@@ -33,7 +34,8 @@ from vasa_core.evaluation.footage import (
     visible_box,
 )
 from vasa_core.evaluation.identity import Descriptor, optional_descriptor
-from vasa_core.evaluation.report import summarise, write_report
+from vasa_core.evaluation.liveliness import lively_half
+from vasa_core.evaluation.report import score_liveness, summarise, write_report
 from vasa_core.evaluation.truth import compare
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.audio import read_audio
@@ -45,20 +47,21 @@ from vasa_core.registry import resolve
 
 JUDGE = CHECKPOINTS / "sync_judge"
 CLIP_SECONDS = 8  # longer clips are cut
-PART_NAMES = ("real", "reenacted", "generated")
+PART_NAMES = ("real", "lively", "reenacted", "generated")  # lively: the livelier half of the real clips
 
 Progress = Callable[[int, int], None]  # videos measured, videos in all
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What measuring needs, opened once. descriptor: None where dlib is not installed."""
+    """What measuring needs, opened once. descriptor, voice: None where what they need is not installed."""
 
     pipeline: Pipeline
     tracker: Tracker
     judge: SyncJudge
     encoder: SpeechEncoder
     descriptor: Descriptor | None
+    voice: VoiceActivity | None
     out: Path
 
     @property
@@ -98,6 +101,7 @@ def evaluate(
             judge,
             open_encoder(judge.config.encoder),
             optional_descriptor(missing),
+            _optional_voice(missing),
             out,
         )
         videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
@@ -108,8 +112,11 @@ def evaluate(
         controls = sweep_controls(pipeline, bench.tracker, ASSETS / "portrait.jpg", ASSETS / "speech.wav", out)
         drawing = sweep_drawing(pipeline, bench.tracker, example)
         step()
+    lively = [video | {"part": "lively"} for video in lively_half([v for v in videos if v["part"] == "real"])]
+    summary = summarise(videos + lively, PART_NAMES)
+    score_liveness(summary)
     result = {
-        "summary": summarise(videos, PART_NAMES),
+        "summary": summary,
         "controls": controls,
         "drawing": drawing,
         "not_measured": missing,
@@ -117,6 +124,15 @@ def evaluate(
     }
     write_report(out / "evaluation.json", result)
     return result
+
+
+def _optional_voice(missing: list[str]) -> VoiceActivity | None:
+    """What tells speech from pauses; None where its model is not there, which is then said in `missing`."""
+    try:
+        return VoiceActivity(resolve("voice_activity"))
+    except MissingModelError as error:
+        missing.append(f"lips in pauses, opening against loudness: {error}")
+        return None
 
 
 @dataclass(frozen=True)
@@ -180,7 +196,7 @@ def _measure_reenacted(bench: Bench, truth: Truth, driving: Path) -> dict[str, A
 
 
 def _speech(bench: Bench, track: Track, sound: Sound | None) -> dict[str, Any]:
-    return describe_speech(track, sound, bench.judge) if sound else {}
+    return describe_speech(track, sound, bench.judge, bench.voice) if sound else {}
 
 
 def _measure_generated(bench: Bench, prepared: Prepared, speech: Path, name: str) -> dict[str, Any]:

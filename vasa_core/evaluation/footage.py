@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.audio.lip_sync import MIN_FRAMES, SyncJudge, lip_shape, read_sync
+from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.evaluation.geometry import (
     HeadFrame,
     eye_opening,
@@ -19,6 +20,7 @@ from vasa_core.evaluation.geometry import (
     inner_gap,
     relative_opening,
 )
+from vasa_core.evaluation.liveliness import THEVAL_SIDE, head_dynamics, lip_dynamics, liveliness, speech_liveliness
 from vasa_core.evaluation.motion_figures import (
     delta_pose,
     find_blinks,
@@ -145,7 +147,17 @@ def describe(footage: Footage, track: Track, window: int, visible: Box | None = 
         "seam_ratio_pose": seam_ratio(track.head.angles, window),
         "seam_ratio_face": seam_ratio(track.head.shapes.reshape(len(shapes), -1), window),
     }
-    return figures | _pictures(footage, track, visible)
+    return figures | _lively(track) | _pictures(footage, track, visible)
+
+
+def _lively(track: Track) -> Figures:
+    """Figures of liveliness; `*_256` are THEval's own, in px of a frame resized to 256 x 256."""
+    head, resized = track.head, THEVAL_SIDE / np.array([track.size[1], track.size[0]])
+    return {
+        **liveliness(track.landmarks, head.shapes, head.angles, head.centre),
+        "lip_dynamics_256": lip_dynamics(track.landmarks[..., :2] * resized),
+        "head_dynamics_256": head_dynamics(head.angles, head.centre * resized),
+    }
 
 
 def _pictures(footage: Footage, track: Track, visible: Box | None) -> Figures:
@@ -167,8 +179,11 @@ def _kept(values: Float[np.ndarray, " n"]) -> float:
     return float(np.median(values[-count:]) / max(float(np.median(values[:count])), 1e-6))
 
 
-def describe_speech(track: Track, sound: Sound, judge: SyncJudge) -> Figures:
-    """Figures of a video beside its sound: lag and confidence, the same for sound delayed and rolled, and pauses."""
+def describe_speech(track: Track, sound: Sound, judge: SyncJudge, voice: VoiceActivity | None = None) -> Figures:
+    """Figures of a video beside its sound: lag and confidence, the same for sound delayed and rolled, and pauses.
+
+    voice: tells pauses from speech, for THEval's figures.
+    """
     frames = min(len(track.landmarks), len(sound.features))
     figures: Figures = {}
     if frames >= MIN_FRAMES:
@@ -185,4 +200,7 @@ def describe_speech(track: Track, sound: Sound, judge: SyncJudge) -> Figures:
         }
     silent = silent_frames(sound.waveform, len(track.landmarks))
     pauses = mouth_in_silence(inner_gap(track.landmarks), silent)
+    if voice:
+        speech = voice(sound.waveform, len(track.landmarks))
+        figures |= speech_liveliness(track.landmarks, speech, sound.waveform)
     return figures | (pauses or {})

@@ -16,7 +16,9 @@ import numpy as np
 from vasa_core.audio import open_encoder
 from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.lip_sync import SyncJudge
+from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.config import ASSETS, CHECKPOINTS, GenerationOptions, InputError, MissingModelError
+from vasa_core.evaluation.liveliness import speech_liveliness
 from vasa_core.evaluation.motion_controls import measure_controls, measure_emotions, measure_seeds
 from vasa_core.evaluation.motion_measures import Moves, against_real, aperture, by_itself, with_sound
 from vasa_core.evaluation.motion_phones import SENTENCES, Synthesiser, lips_at_phones
@@ -25,6 +27,7 @@ from vasa_core.evaluation.motion_takes import Face, Generator, Listener, RealCli
 from vasa_core.evaluation.report import write_report
 from vasa_core.pipeline import Pipeline
 from vasa_core.pipeline.pipeline import IMAGE_SUFFIXES
+from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
 SYNTHETIC = "synthetic voice"
@@ -73,9 +76,10 @@ def measure_motion(
     total = done + len(takes) + _PARTS
     generate = Generator(pipeline.motion, pipeline.face.basis)
     window = int(pipeline.motion.config.window)
+    voice = _open(lambda: VoiceActivity(resolve("voice_activity")), missing)
     rows: list[dict[str, Any]] = []
     for index, take in enumerate(takes):
-        rows += measure_take(generate, take, _another(takes, index), window, replace(options, seed=index))
+        rows += measure_take(generate, take, _another(takes, index), window, replace(options, seed=index), voice)
         step()
     found = sorted(p for p in portraits.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) if portraits else []
     photos = spread(found, MOST_PORTRAITS) or [ASSETS / "portrait.jpg"]
@@ -95,11 +99,17 @@ def measure_motion(
 
 
 def measure_take(
-    generate: Generator, take: Take, other: Take, window: int, options: GenerationOptions | None = None
+    generate: Generator,
+    take: Take,
+    other: Take,
+    window: int,
+    options: GenerationOptions | None = None,
+    voice: VoiceActivity | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of figures of one take: one per kind of motion.
 
     other: whose voice is used where the sound is shuffled; if it is the take itself, its sound rolled by half.
+    voice: tells pauses from speech, for the figures that need that.
     """
     basis, n = generate.basis, len(take)
     heard = take.features[:n]
@@ -112,12 +122,15 @@ def measure_take(
         "shuffled": take.face.moved(basis, generate(shuffled, take.face.motion, options)),
         "still": take.face.moved(basis, Motion(np.repeat(take.face.motion.pose, n, 0), _held(take.face, n))),
     }
+    speech = voice(take.waveform, n) if voice else None
     rows = []
     for kind, moves in kinds.items():
         if moves is None:
             continue
         row = {"take": take.name, "group": take.group, "kind": kind, **by_itself(moves, window)}
         row |= with_sound(moves, take.expected, take.waveform, other.waveform)
+        if speech is not None:
+            row |= speech_liveliness(moves.shapes, speech[: len(moves)], take.waveform)
         if take.phones:
             row |= vars(lips_at_phones(aperture(moves.shapes), take.phones))
         if take.real and kind != "real":

@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from vasa_core.config import EMOTION_CHOICES, EMOTIONS, GenerationOptions, InputError
 from vasa_core.evaluation.cross_talk import LIP_OPENING, relative_moves
-from vasa_core.evaluation.geometry import angular_error
+from vasa_core.evaluation.geometry import angular_error, face_height
+from vasa_core.evaluation.liveliness import diversity
 from vasa_core.evaluation.motion_figures import delta_pose, slope
 from vasa_core.evaluation.motion_measures import Moves, aperture
 from vasa_core.evaluation.motion_phones import lips_at_phones
@@ -116,19 +117,24 @@ def cross_talk(generate: Generator, take: Take, face: Face) -> dict[str, dict[st
 
 
 def measure_seeds(generate: Generator, takes: Sequence[Take]) -> dict[str, dict[str, Any]]:
-    """How much motion differs over SEEDS seeds: spread at each frame, beside the spread over time of one run."""
+    """How much motion differs over SEEDS seeds: spread at each frame, beside the spread over time of one run.
+
+    landmarks_percent: of the landmarks without the head's pose, in % of face height.
+    """
     face = Face.usual(generate.basis)
     rows = []
     for take in takes:
         runs = [generate(take.features, face.motion, GenerationOptions(seed=seed)) for seed in range(SEEDS)]
         angles = np.degrees([run.pose[:, :3] for run in runs])  # (seeds, n, 3)
         dynamics = np.stack([run.dynamics[:, EXPRESSION] for run in runs])  # (seeds, n, E)
-        gaps = [aperture(face.moved(generate.basis, run).shapes) for run in runs]
+        shapes = np.stack([face.moved(generate.basis, run).shapes for run in runs])  # (seeds, n, 478, 3)
+        gaps = [aperture(moved) for moved in shapes]
         rows.append(
             {
-                "head_degrees": angles.std(0).mean(),
+                "head_degrees": diversity(angles),
                 "head_over_time": angles.std(1).mean(),
-                "dynamics": dynamics.std(0).mean(),
+                "dynamics": diversity(dynamics),
+                "landmarks_percent": 100 * diversity(shapes[..., :2]) / float(face_height(face.rest[None])[0]),
                 "dynamics_over_time": dynamics.std(1).mean(),
                 "lip_correlation": np.mean([np.corrcoef(a, b)[0, 1] for a, b in combinations(gaps, 2)]),
             }

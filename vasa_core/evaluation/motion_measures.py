@@ -17,7 +17,9 @@ from scipy.signal import find_peaks
 
 from vasa_core.audio.lip_sync import MIN_FRAMES, lag_curve, lip_shape, read_sync
 from vasa_core.evaluation.geometry import MOUTH, HeadFrame, eye_opening, face_height, relative_opening
+from vasa_core.evaluation.liveliness import liveliness
 from vasa_core.evaluation.motion_figures import delta_pose, find_blinks, seam_changes
+from vasa_core.face.pose import from_pose
 from vasa_core.face.topology import EYES
 from vasa_core.rates import FPS, SAMPLE_RATE, exact_div
 
@@ -97,7 +99,6 @@ def against_real(moves: Moves, real: Moves) -> dict[str, Any]:
 
 def by_itself(moves: Moves, window: int) -> dict[str, Any]:
     """Figures of motion alone. window: frames from one generated window to the next."""
-    gap = aperture(moves.shapes)
     scale = float(face_height(moves.shapes).mean())
     lids = eye_opening(HeadFrame(moves.shapes, moves.pose[:, :3], np.ones(len(moves)), np.zeros((len(moves), 2))))
     blinks = find_blinks(relative_opening(lids))
@@ -105,7 +106,7 @@ def by_itself(moves: Moves, window: int) -> dict[str, Any]:
     shapes = moves.shapes[..., :2].reshape(len(moves), -1)
     return {
         "frames": len(moves),
-        "opening": float(100 * np.percentile(gap, 95)),
+        **liveliness(moves.shapes, moves.shapes, moves.pose[:, :3], _centre(moves)),
         "upper_dynamics": float(upper_dynamics(moves, scale).mean()),
         "head_speed": delta_pose(moves.pose[:, :3]),
         "head_spread": float(np.degrees(moves.pose[:, :3].std(0)).mean()),
@@ -117,6 +118,12 @@ def by_itself(moves: Moves, window: int) -> dict[str, Any]:
         "seam_step_face": seam_changes(shapes, window, 1),
         "seam_jerk_face": seam_changes(shapes, window, 2),
     }
+
+
+def _centre(moves: Moves) -> Float[np.ndarray, "n 2"]:
+    """Where the head is in the picture, in face widths of the mean frame."""
+    _, scale, translation = from_pose(moves.pose, (1, 1))
+    return translation[:, :2] / scale.mean()
 
 
 def with_sound(

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from vasa_core.evaluation.liveliness import SCORED, lively_half, liveness_score
 from vasa_core.evaluation.motion_figures import Seams
 from vasa_core.rates import FPS
 
-KINDS = ("generated", "real", "fitted", "shuffled", "still")
-TITLES = ("generated", "real", "fitted", "shuffled", "still")
+KINDS = ("generated", "real", "lively", "fitted", "shuffled", "still")  # lively: the livelier half of the real clips
+TITLES = ("generated", "real", "lively half", "fitted", "shuffled", "still")
 
 # Figure, title, unit, what is wanted. In the table's order; a row without any value is left out.
 ROWS: tuple[tuple[str, str, str, str], ...] = (
@@ -27,7 +28,20 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("lip_correlation", "lip opening correlation", "", "high"),
     ("lip_correlation_best", "the same at its best lag", "", "high"),
     ("lip_lag", "best lag", "frames", "0"),
+    ("liveness", "liveness score, to real", "0 to 1", "1"),
+    ("liveness_lively", "the same, to lively half", "0 to 1", "1"),
+    ("lip_dynamics", "lip dynamics", "% face height", "near real"),
+    ("eyebrow_dynamics", "eyebrow dynamics", "eye distances", "near real"),
+    ("head_dynamics", "head dynamics", "", "near real"),
     ("opening", "widest opening, 95th perc.", "% face height", "near real"),
+    ("mouth_width_std", "mouth width, spread", "% face height", "near real"),
+    ("smile_std", "smile, spread", "% face height", "near real"),
+    ("brow_height_std", "brow height, spread", "% face height", "near real"),
+    ("head_yaw_std", "head's yaw, spread", "deg", "near real"),
+    ("head_pitch_std", "head's pitch, spread", "deg", "near real"),
+    ("head_roll_std", "head's roll, spread", "deg", "near real"),
+    ("silent_lip_stability", "lips move in pauses", "eye distances", "near real"),
+    ("loudness_distance", "opening against loudness", "0 to 1", "near real"),
     ("upper_dynamics", "upper face moves", "% face height", "near real"),
     ("fdd", "upper-face deviation, FDD", "% face height", "0"),
     ("head_speed", "head's turn", "deg/frame", "near real"),
@@ -48,14 +62,20 @@ _COUNTS = {"frames", "blinks", "usual_blinks", "closed", "closures", "opened", "
 
 
 def summarise_motion(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """{group: {kind: {figure: value}}}: means over takes, medians of lags, shares and seams of all cases together."""
+    """{group: {kind: {figure: value}}}: means over takes, medians of lags, shares and seams of all cases together.
+
+    The liveness score is taken to the group's own real clips; where it has none, to those of all groups.
+    """
+    filmed = [row for row in rows if row["kind"] == "real"]
     groups: dict[str, dict[str, dict[str, float | int]]] = {}
     for group in dict.fromkeys(row["group"] for row in rows):
-        kinds = {
-            kind: _summary([row for row in rows if (row["group"], row["kind"]) == (group, kind)])
-            for kind in KINDS
-            if any((row["group"], row["kind"]) == (group, kind) for row in rows)
-        }
+        of_kind = {kind: [row for row in rows if (row["group"], row["kind"]) == (group, kind)] for kind in KINDS}
+        of_kind["lively"] = lively_half(of_kind["real"])
+        kinds = {kind: _summary(mine) for kind, mine in of_kind.items() if mine}
+        own = of_kind["real"] or filmed
+        for name, clips in (("liveness", own), ("liveness_lively", lively_half(own))):
+            for figures in kinds.values() if clips else ():
+                figures[name] = liveness_score(figures, _summary(clips))
         real = kinds.get("real", {}).get("head_speed")
         for figures in kinds.values():
             if real:
@@ -99,6 +119,7 @@ def motion_table(result: dict[str, Any]) -> str:
             values = [kinds.get(kind, {}).get(name) for kind in KINDS]
             if any(value is not None for value in values):
                 lines.append(_row(title, unit, *map(_number, values), wanted))
+    lines.append(f"liveness score: mean nearness to real of {', '.join(SCORED)}".replace("_", " "))
     for title, key in (("Controls", "controls"), ("Seeds", "seeds"), ("Emotions", "emotions")):
         if result[key]:
             lines.append(f"-- {title}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vasa_core.evaluation.liveliness import SCORED, liveness_score
 from vasa_core.files import write_text
 from vasa_core.rates import FPS
 
@@ -33,6 +34,22 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("", "seam_ratio", "", "near real"),
     ("", "seam_ratio_pose", "", "near real"),
     ("", "seam_ratio_face", "", "near real"),
+    ("Liveliness", "liveness", "0 to 1", "1"),
+    ("", "liveness_lively", "0 to 1", "1: lively half"),
+    ("", "lip_dynamics", "% face height", "near real"),
+    ("", "lip_dynamics_256", "px of 256", "near real"),
+    ("", "eyebrow_dynamics", "eye distances", "near real"),
+    ("", "head_dynamics", "", "near real"),
+    ("", "head_dynamics_256", "", "near real"),
+    ("", "opening", "% face height", "near real"),
+    ("", "mouth_width_std", "% face height", "near real"),
+    ("", "smile_std", "% face height", "near real"),
+    ("", "brow_height_std", "% face height", "near real"),
+    ("", "head_yaw_std", "deg", "near real"),
+    ("", "head_pitch_std", "deg", "near real"),
+    ("", "head_roll_std", "deg", "near real"),
+    ("", "silent_lip_stability", "eye distances", "near real"),
+    ("", "loudness_distance", "0 to 1", "near real"),
     ("Picture", "background_motion", "levels/frame", "not above real"),
     ("", "background_ratio", "of real", "<= 1"),
     ("", "sharpness_kept", "end / start", "1"),
@@ -82,6 +99,15 @@ def summarise(videos: Sequence[dict[str, Any]], parts: Sequence[str]) -> dict[st
             figures["blinks_per_minute"] = sum(video.get("blinks", 0) for video in mine) / minutes
         summary[part] = figures
     return summary
+
+
+def score_liveness(summary: dict[str, dict[str, float | int]]) -> None:
+    """Add the liveness score of every part, to the real clips and to their lively half, where there are such."""
+    for name, real in (("liveness", "real"), ("liveness_lively", "lively")):
+        reference = dict(summary[real])
+        for figures in summary.values():
+            if all(figure in reference and figure in figures for figure in SCORED):
+                figures[name] = liveness_score(figures, reference)
 
 
 def table(result: dict[str, Any]) -> str:
