@@ -51,6 +51,7 @@ class GenerationOptions:
         end of the window before, motion and sound. Each above 0 costs one more forward pass a step. That of the emotion
         may be -1: the motion model is not told of it, and lips move as without; what the emotion adds is there anyway.
     expressiveness: how lively the face is, 0 (quiet) to 2; 1 is as lively as people who talk with all their face.
+    style: None, or a video of somebody who is to be taken for expressiveness 1, head included.
     head_motion: amount of head motion; 0 freezes the head at the portrait's pose.
     head_pose: None for a generated one, SPIN for one that goes round, or a video of a head to follow (played forwards
         and backwards until the speech ends).
@@ -70,6 +71,7 @@ class GenerationOptions:
     guidance_liveliness: float = 0.0
     guidance_previous: float = 0.0
     expressiveness: float = 1.0
+    style: str | Path | None = None
     head_motion: float = 1.0
     head_pose: str | Path | None = None
     steps: int = 10
@@ -113,6 +115,8 @@ class GenerationOptions:
             raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
         if self.head_pose is not None and self.head_pose != SPIN and not Path(self.head_pose).is_file():
             raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
+        if self.style is not None and not Path(self.style).is_file():
+            raise InputError(f"style is {str(self.style)!r}; expected a video file.")
         if not isinstance(self.paste_back, bool):
             raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
         if self.size not in (256, 512):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from vasa_core.motion.liveliness import LIVELINESS
 from vasa_core.motion.representation import FACE
 from vasa_core.motion.sampler import sample
 
+MOST_LIVELY = 2.5  # standard deviations over people: a style further out is taken for that
 EXPRESSIVENESS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])  # at which a checkpoint says what liveliness is meant
 
 
@@ -33,11 +35,30 @@ class Statistics:
     audio_std: Float[Tensor, " audio"]
 
 
+@dataclass(frozen=True)
+class LivelyPeople:
+    """How lively the people of the training data are, and what is meant by expressiveness.
+
+    mean, std: of `motion.liveliness` over people. at: for each of EXPRESSIVENESS, in standard deviations from the mean.
+    """
+
+    mean: Float[Tensor, " 4"]
+    std: Float[Tensor, " 4"]
+    at: Float[Tensor, "5 4"]
+
+    @classmethod
+    def usual(cls) -> LivelyPeople:
+        """Nothing known: liveliness as it is, one unit more or less for each unit of expressiveness."""
+        parts = len(LIVELINESS)
+        return cls(torch.zeros(parts), torch.ones(parts), (EXPRESSIVENESS - 1)[:, None] * torch.ones(parts))
+
+
 class MotionModel(nn.Module):
     """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
 
     emotion_rest: what each of config.EMOTIONS adds at full strength (see `representation.with_emotion`).
-    liveliness_at: the liveliness condition that each of EXPRESSIVENESS means.
+    lively_mean, lively_std: of people's liveliness, by which the condition is normalised. liveliness_at: the condition
+    that each of EXPRESSIVENESS means.
     """
 
     motion_mean: Tensor
@@ -45,6 +66,8 @@ class MotionModel(nn.Module):
     audio_mean: Tensor
     audio_std: Tensor
     emotion_rest: Tensor
+    lively_mean: Tensor
+    lively_std: Tensor
     liveliness_at: Tensor
 
     def __init__(
@@ -53,10 +76,9 @@ class MotionModel(nn.Module):
         statistics: Statistics,
         audio_encoder: str,
         emotion_rest: Float[Tensor, "7 face"] | None = None,
-        liveliness_at: Float[Tensor, "5 4"] | None = None,
+        people: LivelyPeople | None = None,
     ) -> None:
-        """emotion_rest: by default emotions add nothing of their own. liveliness_at: by default one standard deviation
-        over people more or less than their mean for each unit of expressiveness."""
+        """emotion_rest: by default emotions add nothing of their own."""
         super().__init__()
         self.config = config
         self.audio_encoder = audio_encoder
@@ -65,8 +87,10 @@ class MotionModel(nn.Module):
             self.register_buffer(name, value.float())
         nothing = torch.zeros(len(EMOTIONS), config.motion_channels - FACE.start)
         self.register_buffer("emotion_rest", nothing if emotion_rest is None else emotion_rest.float())
-        usual = (EXPRESSIVENESS - 1)[:, None] * torch.ones(len(LIVELINESS))
-        self.register_buffer("liveliness_at", usual if liveliness_at is None else liveliness_at.float())
+        people = people or LivelyPeople.usual()
+        self.register_buffer("lively_mean", people.mean.float())
+        self.register_buffer("lively_std", people.std.float())
+        self.register_buffer("liveliness_at", people.at.float())
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> MotionModel:
@@ -99,11 +123,18 @@ class MotionModel(nn.Module):
         """Speech features -> what the denoiser sees."""
         return (features - self.audio_mean) / self.audio_std
 
-    def liveliness(self, expressiveness: float) -> Float[Tensor, " 4"]:
-        """The liveliness to ask for at an expressiveness from 0 to 2: `liveliness_at`, linear in between."""
+    def liveliness(self, expressiveness: float, style: Float[np.ndarray, " 4"] | None = None) -> Float[Tensor, " 4"]:
+        """The condition at an expressiveness from 0 to 2: `liveliness_at`, linear in between.
+
+        style: somebody's own `motion.liveliness`, which takes the place of expressiveness 1.
+        """
         place = min(max(expressiveness, 0.0), 2.0) / float(EXPRESSIVENESS[1])
         low = min(int(place), len(EXPRESSIVENESS) - 2)
-        return torch.lerp(self.liveliness_at[low], self.liveliness_at[low + 1], place - low)
+        asked = torch.lerp(self.liveliness_at[low], self.liveliness_at[low + 1], place - low)
+        if style is None:
+            return asked
+        own = (torch.from_numpy(style).to(self.lively_mean) - self.lively_mean) / self.lively_std
+        return own.clamp(-MOST_LIVELY, MOST_LIVELY) + asked - self.liveliness_at[len(EXPRESSIVENESS) // 2]
 
     @torch.inference_mode()
     def sample_window(

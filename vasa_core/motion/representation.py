@@ -20,6 +20,7 @@ LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
 BLINKING, BLINK_GAIN = 0.75, 0.8  # opening below which lids close further, and how much further, of what is missing
+STARTLED = 0.08  # how much wider than usual lids open at most: further, white shows above the iris
 AWAKE = 12  # frames in which lids come to do what they are told
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
@@ -99,6 +100,14 @@ def closed_further(
     result, lids = x.copy(), x[:, LIDS]
     last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids])[:-1]  # (n, 2)
     result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - np.minimum(lids, last), 0)
+    return result
+
+
+def not_startled(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
+    """x with lids that open no more than STARTLED wider than usual, bent smoothly; what an emotion adds comes later."""
+    result = x.copy()
+    wider = np.maximum(x[:, LIDS] - 1, 0)
+    result[:, LIDS] += STARTLED * np.tanh(wider / STARTLED) - wider
     return result
 
 

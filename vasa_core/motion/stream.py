@@ -12,7 +12,7 @@ from torch import Tensor
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import LIDS, awake_at_first, closed_further, from_model, with_emotion
+from vasa_core.motion.representation import LIDS, awake_at_first, closed_further, from_model, not_startled, with_emotion
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -35,11 +35,13 @@ class MotionStream:
         options: GenerationOptions,
         hop: int | None = None,
         look_ahead: int = 0,
+        style: Float[np.ndarray, " 4"] | None = None,
     ) -> None:
         """portrait_pose: the usual pose of the head to be animated.
 
         hop: frames kept of each window, which is sampled as soon as their features are there, with no later audio; by
         default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too.
+        style: how lively somebody else is, to be as lively as (see `motion.liveliness`).
         Raises InputError unless they fit into a window.
         """
         config = model.config
@@ -54,6 +56,7 @@ class MotionStream:
         self._options = options
         self._gaze = np.deg2rad([options.gaze_yaw, options.gaze_pitch])
         self._log_distance = math.log(options.distance)
+        self._liveliness = model.liveliness(float(options.expressiveness), style).cpu()
         self._scales = {name: float(getattr(options, f"guidance_{name}")) for name in NAMES}
         self._pending = np.zeros((0, config.audio_channels), np.float32)
         self._context_audio = torch.zeros(1, config.context, config.audio_channels)
@@ -115,14 +118,14 @@ class MotionStream:
             torch.tensor([True]),
             torch.from_numpy(emotion)[None],
             torch.tensor([options.emotion is not None and options.emotion_strength > 0]),
-            self._model.liveliness(float(options.expressiveness)).cpu()[None],
+            self._liveliness[None],
             torch.tensor([True]),
         )
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
         lids, self._lids = self._lids, np.concatenate([self._lids[None], x[:, LIDS]])[-1]
-        x = awake_at_first(closed_further(x, lids), self._given)
+        x = awake_at_first(not_startled(closed_further(x, lids)), self._given)
         self._given += len(x)
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()

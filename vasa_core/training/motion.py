@@ -25,7 +25,7 @@ from vasa_core.checkpoint import load_checkpoint, load_tensors, optimizer_tensor
 from vasa_core.config import InputError
 from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.denoiser import SIZES, Block, Denoiser, DenoiserConfig
-from vasa_core.motion.model import MotionModel, Statistics
+from vasa_core.motion.model import LivelyPeople, MotionModel, Statistics
 from vasa_core.motion.schedule import SCHEDULES
 from vasa_core.rates import exact_div
 from vasa_core.training.acceleration import accelerator_of
@@ -321,9 +321,10 @@ class MotionTrainer:
 
     def averaged_model(self) -> MotionModel:
         """A copy of the model with the averaged weights, for use."""
-        names = ("motion_mean", "motion_std", "audio_mean", "audio_std", "emotion_rest", "liveliness_at")
-        *stats, rest, lively = (getattr(self.model, name).cpu() for name in names)
-        model = MotionModel(self.model.config, Statistics(*stats), self.model.audio_encoder, rest, lively)
+        names = ("motion_mean", "motion_std", "audio_mean", "audio_std", "emotion_rest")
+        *stats, rest = (getattr(self.model, name).cpu() for name in names)
+        people = LivelyPeople(*(getattr(self.model, n).cpu() for n in ("lively_mean", "lively_std", "liveliness_at")))
+        model = MotionModel(self.model.config, Statistics(*stats), self.model.audio_encoder, rest, people)
         model.denoiser.load_state_dict(self.average.values)
         return model.to(self.accelerator.device).eval()
 

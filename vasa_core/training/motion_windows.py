@@ -19,7 +19,7 @@ from torch import Tensor
 from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.motion.liveliness import FACE_PARTS, HEAD_PART, LIVELINESS, scaled
-from vasa_core.motion.model import EXPRESSIVENESS, Statistics
+from vasa_core.motion.model import EXPRESSIVENESS, LivelyPeople, Statistics
 from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE, relative
 from vasa_core.training.motion_data import MotionClip
 
@@ -248,15 +248,15 @@ def liveliness_over_people(clips: list[MotionClip]) -> tuple[Float[np.ndarray, "
     return mean, np.maximum(np.sqrt(weights @ (values - mean) ** 2), MIN_STD)
 
 
-def expressive(clips: list[MotionClip], lively: tuple[np.ndarray, np.ndarray]) -> Float[Tensor, "5 4"]:
-    """The liveliness, in standard deviations over people, that each of EXPRESSIVENESS means: 1 is the mean of the
+def expressive(clips: list[MotionClip], lively: tuple[np.ndarray, np.ndarray]) -> LivelyPeople:
+    """What is meant by expressiveness: 1 is the mean of the
     livelier half of filmed clips that move with their own sound, and a unit more or less EXPRESSION_STEP."""
     mean, std = lively
     found = [clip for clip in clips if clip.synced and not clip.made and not clip.still] or clips
     values = np.stack([(clip.lively - mean) / std for clip in found])  # (clips, 4)
     half = values[values.mean(1) >= np.median(values.mean(1))].mean(0)  # (4,)
     steps = (EXPRESSIVENESS.numpy() - 1)[:, None] * (EXPRESSION_STEP / std)
-    return torch.from_numpy((half + steps).astype(np.float32))
+    return LivelyPeople(*(torch.from_numpy(values.astype(np.float32)) for values in (mean, std, half + steps)))
 
 
 def _tensor(values: np.ndarray) -> Tensor:
