@@ -24,6 +24,9 @@ def prepare_data(
     gaze: Annotated[str, typer.Option(help="What labels the gaze: landmarks or l2cs:FILE.")] = "landmarks",
     distance: Annotated[str, typer.Option(help="What labels the distance: landmarks or deep3d:FILE.")] = "landmarks",
     emotion: Annotated[str, typer.Option(help="What labels the emotion: fer or hsemotion:FILE.")] = "fer",
+    unsynced: Annotated[
+        str, typer.Option(help="Clips whose lips do not follow their sound: silent (kept without it), drop or keep.")
+    ] = "silent",
     workers: Annotated[int, typer.Option(help="Processes, each on a video of its own.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +42,14 @@ def prepare_data(
     if not videos.is_dir():
         raise InputError(f"{videos} is not a folder; expected a folder of videos.")
     config = PreparationConfig(
-        size, min_seconds, max_seconds, min_face, gaze=gaze, distance=distance, emotion=emotion
+        size,
+        min_seconds,
+        max_seconds,
+        min_face,
+        gaze=gaze,
+        distance=distance,
+        emotion=emotion,
+        unsynced=unsynced,
     ).validate()
     positive("workers", workers)
     positive("shard_mb", shard_mb)

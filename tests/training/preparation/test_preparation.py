@@ -30,8 +30,8 @@ from vasa_core.training.shards import ShardSample, read_samples, shard_files
 from vasa_core.training.tracking import UNPACKED, find_clips, track_clips
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIG = PreparationConfig(size=256, min_seconds=1.0, max_seconds=10.0)
-FLAGS = ["--size", "256", "--min-seconds", "1"]
+CONFIG = PreparationConfig(size=256, min_seconds=1.0, max_seconds=10.0, unsynced="keep")
+FLAGS = ["--size", "256", "--min-seconds", "1", "--unsynced", "keep"]
 SECONDS = 1.4
 FRAMES = 35
 # A window that sways over the portrait: the head moves, and the rest of the picture with it.

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from vasa_core.config import InputError
 from vasa_core.rates import FPS
 
-VERSION = 1  # of what is written; another one makes every video anew
+VERSION = 2  # of what is written; another one makes every video anew
+UNSYNCED = ("silent", "drop", "keep")
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class PreparationConfig:
     in which the landmarks were found. min_sharpness: see `quality.sharpness`. min_movement, max_movement: see
     `quality.movement`. max_frozen: share of frames that repeat the one before. max_shared: share of the time in which
     another face is in the crop. gaze, distance, emotion: names for `preprocess.labellers.open_labellers`.
+    unsynced: what becomes of clips whose lips do not follow their sound, one of UNSYNCED: kept without the sound,
+    dropped, or kept with it.
     """
 
     size: int = 512
     min_seconds: float = 2.0
     max_seconds: float = 10.0
     min_face: int = 96
-    min_inside: float = 0.75
+    min_inside: float = 0.5
     min_tracked: float = 0.8
     min_sharpness: float = 0.001
     min_movement: float = 0.004
@@ -37,6 +40,7 @@ class PreparationConfig:
     gaze: str = "landmarks"
     distance: str = "landmarks"
     emotion: str = "fer"
+    unsynced: str = "silent"
 
     def validate(self) -> PreparationConfig:
         """Return self, or raise InputError with a sentence naming the bad value and what was expected."""
@@ -49,6 +53,8 @@ class PreparationConfig:
             )
         if self.min_face < 16:
             raise InputError(f"min_face is {self.min_face}; expected at least 16 px.")
+        if self.unsynced not in UNSYNCED:
+            raise InputError(f"unsynced is {self.unsynced!r}; expected one of {', '.join(UNSYNCED)}.")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Labels of one clip: motion latents, gaze, distance, emotion, and how well its lips follow its sound."""
+"""Labels of one clip: motion latents, gaze, distance and emotion; and the lips that its sound lets expect."""
 
 from __future__ import annotations
 
@@ -76,12 +76,9 @@ class Tools:
         _, motion = self.face.encode_landmarks(landmarks, (side, side))
         return ClipLabels(found.gaze, found.distance, found.emotion, motion)
 
-    def sync(
-        self, sound: Float32[np.ndarray, " samples"], landmarks: Float[np.ndarray, "n 478 3"]
-    ) -> dict[str, int | float] | None:
-        """How the sync judge reads the lips: lag (frames, after the sound) and confidence. None if it cannot."""
-        reading = self.judge.read(features(self.speech, sound), landmarks)
-        return None if reading is None else {"lag": reading.lag, "confidence": round(reading.confidence, 4)}
+    def expected_lips(self, sound: Float32[np.ndarray, " samples"]) -> Float[np.ndarray, "n channels"]:
+        """The lip shapes that the sync judge expects of a sound."""
+        return self.judge(features(self.speech, sound))
 
 
 @lru_cache(maxsize=1)

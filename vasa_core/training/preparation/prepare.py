@@ -188,14 +188,20 @@ def _report(
         "clips": len(clips),
         "minutes": round(sum(c["seconds"] for c in clips) / 60, 3),
         "with_sound": sum(c["sound"] for c in clips),
+        "unsynced": dict(Counter(_short(c["sound_reason"]) for c in clips if c["sync"] and c["sound_reason"])),
         "identities": len({c["identity"] for c in clips}),
         **{split: sum(c["split"] == split for c in clips) for split in SPLITS},
-        "reasons": dict(Counter(drop["reason"].split(":")[0] for drop in dropped).most_common()),
+        "reasons": dict(Counter(_short(drop["reason"]) for drop in dropped).most_common()),
         "dropped": dropped,
+        "tracks": [{"file": v.name, **heard} for v in found for heard in states[v.key]["heard"]],
         "complaints": {v.name: said for v in found if (said := states[v.key]["complaint"])},
         "shards": names,
         "inputs": inputs,
     }
+
+
+def _short(reason: str) -> str:
+    return reason.split(":")[0]
 
 
 def table(report: dict[str, Any]) -> str:
@@ -205,6 +211,7 @@ def table(report: dict[str, Any]) -> str:
         f"{report['train']} train, {report['val']} val, {report['with_sound']} with sound, "
         f"{report['identities']} identities, {len(report['shards'])} shards",
         *(f"{count:6d} dropped  {reason}" for reason, count in report["reasons"].items()),
+        *(f"{count:6d} kept, their sound not trusted  {reason}" for reason, count in report["unsynced"].items()),
     ]
     broken = [d for d in report["dropped"] if d["reason"].startswith("cannot be read")]
     return "\n".join([*lines, *(f"{d['file']}: {d['reason']}" for d in broken)])

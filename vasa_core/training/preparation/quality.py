@@ -17,8 +17,8 @@ from vasa_core.training.preparation.tracks import Box, Sighting, intersection
 _SAME = 0.15  # grey levels of mean difference, below which a frame repeats the one before
 _INTRUDES, _NO_BYSTANDER = 0.25, 0.35  # share of another face in the crop; its height over the face's own
 MAX_JUMP = 0.35  # face heights between two frames: a cut, or another face
-_EDGE = 0.02  # of the crop's side, by which landmarks may be outside it
-MAX_OUTSIDE = 0.1  # share of frames in which the face leaves the crop
+_EDGE = 0.02  # of the crop's side, by which landmarks may be outside it, or outside the picture
+MAX_OUTSIDE = 0.1  # share of frames in which the face leaves the crop or the picture
 
 
 def shared(sightings: Sequence[Sighting], others: Sequence[Sequence[Sighting]], crop: Crop) -> float:
@@ -73,11 +73,11 @@ def jump(landmarks: Float[np.ndarray, "n 478 3"], valid: Bool[np.ndarray, " n"])
     return float(steps.max() / max(float(height), 1.0))
 
 
-def outside(landmarks: Float[np.ndarray, "n 478 3"], side: int) -> float:
-    """The share of frames in which landmarks leave the crop."""
+def outside(landmarks: Float[np.ndarray, "n 478 3"], side: int, picture: Box) -> float:
+    """The share of frames in which landmarks leave the crop, or the picture it is cut from; all in px of the crop."""
     points = landmarks[:, :468, :2]
-    beyond = (points < -_EDGE * side) | (points > (1 + _EDGE) * side)
-    return float(beyond.any((1, 2)).mean())
+    low, high = np.maximum(picture[:2], 0) - _EDGE * side, np.minimum(picture[2:], side) + _EDGE * side
+    return float(((points < low) | (points > high)).any((1, 2)).mean())
 
 
 def reason_before(config: PreparationConfig, frames: int, face: float, inside: float, share: float) -> str | None:
@@ -102,7 +102,7 @@ def reason_after(config: PreparationConfig, figures: dict[str, float]) -> str | 
     if figures["jump"] > MAX_JUMP:
         return f"the face jumps by {figures['jump']:.2f} of its height: a cut, or another face"
     if figures["outside"] > MAX_OUTSIDE:
-        return f"the face leaves the crop in {figures['outside']:.0%} of frames"
+        return f"the face leaves the crop or the picture in {figures['outside']:.0%} of frames"
     if figures["movement"] < config.min_movement:
         return f"too little movement: {figures['movement']:.4f} face heights, less than {config.min_movement}"
     if figures["movement"] > config.max_movement:
