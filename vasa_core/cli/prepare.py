@@ -20,6 +20,12 @@ def prepare_data(
     min_seconds: Annotated[float, typer.Option(help="Of a clip.")] = 2.0,
     max_seconds: Annotated[float, typer.Option(help="Of a clip.")] = 10.0,
     min_face: Annotated[int, typer.Option(help="Px of the video from forehead to chin.")] = 96,
+    min_inside: Annotated[
+        float, typer.Option(help="Share of a clip's picture in the video's; beyond it the edge is repeated.")
+    ] = 0.5,
+    min_expression: Annotated[
+        float, typer.Option(help="Face heights that lips or eyelids move; photos and rendered bodies move less.")
+    ] = 0.008,
     shard_mb: Annotated[int, typer.Option(help="Most megabytes of a shard.")] = 500,
     gaze: Annotated[str, typer.Option(help="What labels the gaze: landmarks or l2cs:FILE.")] = "landmarks",
     distance: Annotated[str, typer.Option(help="What labels the distance: landmarks or deep3d:FILE.")] = "landmarks",
@@ -46,6 +52,8 @@ def prepare_data(
         min_seconds,
         max_seconds,
         min_face,
+        min_inside,
+        min_expression=min_expression,
         gaze=gaze,
         distance=distance,
         emotion=emotion,

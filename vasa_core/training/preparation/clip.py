@@ -25,7 +25,7 @@ from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.crops import ClipWriter, Crop
 from vasa_core.training.preparation.labels import Tools
-from vasa_core.training.preparation.quality import jump, movement, outside, reason_after, repeats, sharpness
+from vasa_core.training.preparation.quality import expression, jump, movement, outside, reason_after, repeats, sharpness
 from vasa_core.training.preparation.source import Frame, Span
 from vasa_core.training.shards import SUFFIXES
 from vasa_core.training.tracking import filled
@@ -111,6 +111,7 @@ class Cut:
             "tracked": float(valid.mean()),
             "sharpness": float(np.median(self._sharpness)),
             "movement": movement(landmarks),
+            "expression": expression(landmarks),
             "jump": jump(landmarks, valid),
             "outside": outside(landmarks, side, self.plan.crop.picture(self.plan.size)),
             "frozen": self._frozen / max(1, n - 1),

@@ -21,6 +21,10 @@ from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.source import Frame
 from vasa_core.types import Motion
 
+_MIN_SCORE = (
+    0.65  # of the detector: rendered and drawn bodies reach 0.6, the usual talking head 0.9 and no less than 0.68
+)
+
 
 @dataclass(frozen=True)
 class ClipLabels:
@@ -44,7 +48,7 @@ class Tools:
 
     @cached_property
     def detector(self) -> FaceDetector:
-        return FaceDetector(resolve("face_detector"))
+        return FaceDetector(resolve("face_detector"), _MIN_SCORE)
 
     @cached_property
     def landmarker(self) -> Landmarker:
