@@ -38,8 +38,9 @@ def prepare_data(
 ) -> None:
     """Cut raw VIDEOS into clips of single talking heads, label them, and pack them as WebDataset shards into OUT.
 
-    The same command again resumes what was interrupted. A manifest.csv beside the videos (file, split, identity) says
-    who is in them; without one, every tenth video is held out as val.
+    A clip keeps its sound only where its lips follow it; report.json says which do not, and why. The same command again
+    resumes what was interrupted. A manifest.csv beside the videos (file, split, identity) says who is in them; without
+    one, every tenth video is held out as val.
     """
     from vasa_core.training.preparation.config import PreparationConfig
     from vasa_core.training.preparation.prepare import prepare_data as prepare

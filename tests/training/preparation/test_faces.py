@@ -19,7 +19,7 @@ from vasa_core.registry import resolve
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.crops import Crop, needed
 from vasa_core.training.preparation.labels import Tools
-from vasa_core.training.preparation.prepare import prepare_data
+from vasa_core.training.preparation.prepare import prepare_data, table
 from vasa_core.training.preparation.quality import expression, outside
 from vasa_core.training.preparation.source import Frame
 from vasa_core.training.preparation.tracks import DETECT_EVERY, find_faces, find_tracks
@@ -143,8 +143,8 @@ def test_a_rendered_body_is_no_face() -> None:
     assert any(len(FaceDetector(model)(picture)) for picture in pictures)  # what a photo's detector takes for one
     tools = Tools(PreparationConfig())
     assert not any(len(tools.detector(picture)) for picture in pictures)
-    portrait = cv2.imread(str(ASSETS / "portrait.jpg"))[..., ::-1]
-    assert len(tools.detector(portrait)) == 1
+    portrait = cv2.imread(str(ASSETS / "portrait.jpg"))
+    assert portrait is not None and len(tools.detector(portrait[..., ::-1])) == 1
 
 
 def test_a_face_that_fills_the_picture_is_kept_and_a_rigid_one_is_not(tmp_path: Path) -> None:
@@ -160,6 +160,8 @@ def test_a_face_that_fills_the_picture_is_kept_and_a_rigid_one_is_not(tmp_path: 
     (track,) = report["tracks"]
     assert (track["file"], track["clips"], track["with_sound"]) == ("tight.mp4", 1, 0)
     assert {"lag", "confidence"} <= track.keys() and report["with_sound"] == 0
+    (reason,) = report["unsynced"]
+    assert reason.startswith("lips") and reason in table(report)
     (clip,) = find_clips(tmp_path / "tight")
     with (tmp_path / "tight" / UNPACKED / "manifest.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)

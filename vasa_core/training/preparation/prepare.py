@@ -22,6 +22,7 @@ from vasa_core.config import InputError
 from vasa_core.files import write_bytes, write_text
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.labels import tools
+from vasa_core.training.preparation.sound import NO_SOUND
 from vasa_core.training.preparation.video import RawVideo, prepare_video
 from vasa_core.training.shards import SPLITS, SUFFIXES, holds_shards, read_files, shard_files, write_shards
 from vasa_core.training.tracking import VIDEO_SUFFIXES, read_manifest, split_by_hash
@@ -188,7 +189,7 @@ def _report(
         "clips": len(clips),
         "minutes": round(sum(c["seconds"] for c in clips) / 60, 3),
         "with_sound": sum(c["sound"] for c in clips),
-        "unsynced": dict(Counter(_short(c["sound_reason"]) for c in clips if c["sync"] and c["sound_reason"])),
+        "unsynced": dict(Counter(_short(why) for c in clips if (why := c["sound_reason"]) not in (None, NO_SOUND))),
         "identities": len({c["identity"] for c in clips}),
         **{split: sum(c["split"] == split for c in clips) for split in SPLITS},
         "reasons": dict(Counter(_short(drop["reason"]) for drop in dropped).most_common()),

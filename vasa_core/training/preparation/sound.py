@@ -18,6 +18,7 @@ from vasa_core.training.preparation.labels import Tools
 from vasa_core.training.preparation.source import Span
 from vasa_core.training.preparation.sync import Curve, TrackSync, clip_reason, track_sync
 
+NO_SOUND = "no sound"
 _SILENT = 33  # of 32768, peak of a sound that cannot be heard
 
 
@@ -53,7 +54,7 @@ def give_sound(
     curves = _curves(file, audible, tools)
     for clip in clips:
         if clip not in audible:
-            clip.write(folder, None, {"sync": None, "sound_moved": 0, "sound_reason": "no sound"})
+            clip.write(folder, None, {"sync": None, "sound_moved": 0, "sound_reason": NO_SOUND})
     removed: list[tuple[CutClip, str]] = []
     heard = []
     for track in sorted({clip.plan.track for clip in audible}):
