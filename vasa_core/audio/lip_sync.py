@@ -17,6 +17,8 @@ from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
 
 MAX_LAG = 15  # frames
 MIN_FRAMES = 2 * MAX_LAG  # of a recording that can be read
+TRUSTED_CONFIDENCE, TRUSTED_LAG = 0.25, 5  # below, or beyond, sound is not trusted to be a face's own; frames
+_CONFIDENCE_OF_CHANCE = 3.2  # over the root of the frames: reached by one in 30 recordings with another's sound
 LIP_CHANNELS = ("inner gap", "mouth width", "outer gap")
 
 _INNER_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
@@ -87,6 +89,11 @@ def read_sync(
     return SyncReading(
         best - max_lag, float(mean[best] - np.median(mean)), float(mean[best]), tuple(curve[best].tolist())
     )
+
+
+def trusted_confidence(frames: int) -> float:
+    """The confidence from which on a reading of so many frames is trusted: in short ones, chance alone gives some."""
+    return max(TRUSTED_CONFIDENCE, _CONFIDENCE_OF_CHANCE / max(frames, 1) ** 0.5)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
 from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
-from vasa_core.audio.lip_sync import MIN_FRAMES, SyncJudge, lip_shape, read_sync
+from vasa_core.audio.lip_sync import MIN_FRAMES, TRUSTED_CONFIDENCE, TRUSTED_LAG, SyncJudge, lip_shape, read_sync
 from vasa_core.audio.phones import Phone
 from vasa_core.config import GenerationOptions, InputError
 from vasa_core.evaluation.motion_measures import Moves
@@ -29,7 +29,6 @@ from vasa_core.types import Motion
 Item = TypeVar("Item")
 
 MAX_SECONDS = 12.0  # longer clips and voices are cut
-MIN_CONFIDENCE, MAX_LAG = 0.25, 5  # of the sync judge: below, or beyond, a clip's sound is not trusted; frames
 MANY = 10  # clips of one person, recorded in one way: their sound is moved by their common lag
 AWAKE = 0.85  # of the usual eye gap: the first frame with open eyes is the portrait
 
@@ -174,7 +173,7 @@ def filmed(
 ) -> list[Take]:
     """Takes of clips whose sound can be trusted, which is moved to where the lips are in step with it.
 
-    Trusted: the sync judge finds the lips in step, at most MAX_LAG frames off. Phones are known where the words are.
+    Trusted: the sync judge finds the lips in step, at most TRUSTED_LAG frames off. Phones are known where words are.
     """
     heard: list[tuple[RealClip, Take, int]] = []
     untrusted: dict[str, int] = defaultdict(int)
@@ -191,7 +190,7 @@ def filmed(
         frames = min(frames, len(take.features))
         real, fitted, face = real_moves(face_model, clip.landmarks[:frames], clip.size)
         reading = read_sync(take.expected[:frames], lip_shape(real.shapes)) if frames >= MIN_FRAMES else None
-        if reading is None or reading.confidence < MIN_CONFIDENCE or abs(reading.lag) > MAX_LAG:
+        if reading is None or reading.confidence < TRUSTED_CONFIDENCE or abs(reading.lag) > TRUSTED_LAG:
             untrusted[clip.group] += 1
             continue
         heard.append((clip, replace(take, face=face, real=real, fitted=fitted), reading.lag))

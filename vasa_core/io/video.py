@@ -36,15 +36,16 @@ def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
     yield from filtered_frames(path, f"fps={fps}:start_time=0,scale=flags={SCALER}")
 
 
-def filtered_frames(path: Path, filters: str) -> Iterator[Frame]:
+def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> Iterator[Frame]:
     """What ffmpeg's filters make of a file's video, RGB, in bounded memory.
 
+    filters: a graph of one input and one output. said: a file for what ffmpeg and its filters say on stderr.
     Raises InputError if the file has no readable video.
     """
     command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said or subprocess.DEVNULL, bufsize=1 << 20
     )
     assert process.stdout is not None
     try:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raw_videos import ffmpeg, swaying
 
 from vasa_core.config import ASSETS, EMOTIONS, InputError
 from vasa_core.face.mesh import MeshFaceModel
 from vasa_core.io.audio import read_audio
-from vasa_core.io.ffmpeg import executable
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.registry import resolve
@@ -30,24 +30,9 @@ from vasa_core.training.shards import ShardSample, read_samples, shard_files
 from vasa_core.training.tracking import UNPACKED, find_clips, track_clips
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIG = PreparationConfig(size=256, min_seconds=1.0, max_seconds=10.0)
-FLAGS = ["--size", "256", "--min-seconds", "1"]
-SECONDS = 1.4
+CONFIG = PreparationConfig(size=256, min_seconds=1.0, max_seconds=10.0, min_expression=0.0, unsynced="keep")
+FLAGS = ["--size", "256", "--min-seconds", "1", "--min-expression", "0", "--unsynced", "keep"]
 FRAMES = 35
-# A window that sways over the portrait: the head moves, and the rest of the picture with it.
-SWAY = "crop=380:380:'60+30*sin(4*t)':'10+8*cos(4*t)'"
-
-
-def ffmpeg(*arguments: object) -> None:
-    command = [executable(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *map(str, arguments)]
-    subprocess.run(command, check=True)
-
-
-def swaying(target: Path, *effects: str, sound: bool = True) -> None:
-    photo = ["-loop", "1", "-framerate", "25", "-t", SECONDS, "-i", ASSETS / "portrait.jpg"]
-    heard = ["-t", SECONDS, "-i", ASSETS / "speech.wav", "-map", "1:a"] if sound else []
-    chain = ",".join([SWAY, *effects])
-    ffmpeg(*photo, *heard, "-map", "0:v", "-vf", chain, "-pix_fmt", "yuv420p", "-crf", "12", target)
 
 
 @dataclass(frozen=True)

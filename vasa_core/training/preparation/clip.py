@@ -1,17 +1,23 @@
-"""One clip in the making: frames of the source go in; video, landmarks, labels and figures come out as four files."""
+"""One clip in the making: frames of the source go in; video, landmarks, labels and figures come out as four files.
+
+Its sound, and with it the json that makes it whole, comes when all clips of the video are cut: whose sound it is can
+be told from a whole track better than from a clip.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import wave
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int16
+from jaxtyping import Float, Int16
 
+from vasa_core.audio.lip_sync import lip_shape
 from vasa_core.config import EMOTIONS
 from vasa_core.io.video import read_frames
 from vasa_core.preprocess.labellers import main_gaze, reordered
@@ -19,18 +25,21 @@ from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.crops import ClipWriter, Crop
 from vasa_core.training.preparation.labels import Tools
-from vasa_core.training.preparation.quality import jump, movement, outside, reason_after, repeats, sharpness
+from vasa_core.training.preparation.quality import expression, jump, movement, outside, reason_after, repeats, sharpness
 from vasa_core.training.preparation.source import Frame, Span
+from vasa_core.training.shards import SUFFIXES
 from vasa_core.training.tracking import filled
 
 _READ_EVERY = 5  # frames between two readings of sharpness
-_SILENT = 33  # of 32768, peak of a sound that cannot be heard
 _LOST = np.full((478, 3), np.nan, np.float32), np.full((4, 4), np.nan, np.float32)
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """What to cut: where, when and from whom. face: its usual height, px of the source."""
+    """What to cut: where, when and from whom.
+
+    face: its usual height, px of the source. inside: share of the crop in the picture, which is `size` (height, width).
+    """
 
     key: str
     identity: str
@@ -39,6 +48,7 @@ class ClipPlan:
     track: int
     span: Span
     crop: Crop
+    size: tuple[int, int]
     face: float
     inside: float
     shared: float
@@ -46,11 +56,15 @@ class ClipPlan:
 
 @dataclass
 class Cut:
-    """A clip being cut. Give it the frames of its span in order with `add`, then `finish` or `drop` it."""
+    """A clip being cut. Give it the frames of its span in order with `add`, then `finish` or `drop` it.
+
+    origin: x, y of the frames' first px in the source.
+    """
 
     plan: ClipPlan
     folder: Path
     tools: Tools
+    origin: tuple[int, int]
     _landmarks: list[np.ndarray] = field(default_factory=list)
     _transforms: list[np.ndarray] = field(default_factory=list)
     _sharpness: list[float] = field(default_factory=list)
@@ -61,11 +75,11 @@ class Cut:
         self._writer = ClipWriter(self._file("mp4"), self.plan.crop.side)
 
     def _file(self, suffix: str) -> Path:
-        return self.folder / f"{self.plan.key}.{suffix}"
+        return clip_file(self.folder, self.plan.key, suffix)
 
     def add(self, source: Frame) -> None:
         """The next frame of the source. Raises OSError if it cannot be written."""
-        frame = self.plan.crop.cut(source)
+        frame = self.plan.crop.cut(source, self.origin)
         self._writer.write(frame)
         found = self.tools.landmarker(frame)
         points, transform = found or _LOST
@@ -79,11 +93,10 @@ class Cut:
     def drop(self) -> None:
         """Leave nothing behind."""
         self._writer.abort()
-        for suffix in ("mp4", "wav", "npz", "json"):
-            self._file(suffix).unlink(missing_ok=True)
+        remove_clip(self.folder, self.plan.key)
 
-    def finish(self, config: PreparationConfig, sound: Int16[np.ndarray, " samples"] | None) -> str | None:
-        """Write the clip's files, or drop it and say why. sound: 16 kHz, from the clip's first frame on."""
+    def finish(self, config: PreparationConfig) -> CutClip | str:
+        """Write the clip's video and arrays, or drop it and say why."""
         self._writer.close()
         n, side = len(self._landmarks), self.plan.crop.side
         valid = np.array([not np.isnan(p[0, 0]) for p in self._landmarks], bool)
@@ -98,8 +111,9 @@ class Cut:
             "tracked": float(valid.mean()),
             "sharpness": float(np.median(self._sharpness)),
             "movement": movement(landmarks),
+            "expression": expression(landmarks),
             "jump": jump(landmarks, valid),
-            "outside": outside(landmarks, side),
+            "outside": outside(landmarks, side, self.plan.crop.picture(self.plan.size)),
             "frozen": self._frozen / max(1, n - 1),
         }
         if reason := reason_after(config, figures):
@@ -118,7 +132,6 @@ class Cut:
             "emotion": reordered(labels.emotion, emotions).mean(0).astype(np.float32),
         }
         self._file("npz").write_bytes(_npz(arrays))
-        heard = self._write_sound(sound, n)
         plan = self.plan
         first = plan.span[0]
         about = {
@@ -133,7 +146,6 @@ class Cut:
             "fps": FPS,
             "side": side,
             "crop": [round(v) for v in plan.crop.box],
-            "sound": heard is not None,
             "quality": {name: round(value, 5) for name, value in figures.items()},
             "emotions": list(EMOTIONS),
             "emotion_classes": {
@@ -141,26 +153,45 @@ class Cut:
             },
             "main_gaze": [round(float(v), 3) for v in main_gaze(labels.gaze)],
             "distance": round(float(np.median(labels.distance)), 4),
-            "sync": None if heard is None else self.tools.sync(heard, landmarks),
             "labellers": self.tools.names,
         }
-        self._file("json").write_text(json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False))
-        return None
+        return CutClip(plan, (first, first + n), lip_shape(landmarks), about)
 
-    def _write_sound(
-        self, sound: Int16[np.ndarray, " samples"] | None, n: int
-    ) -> Float32[np.ndarray, " samples"] | None:
-        """Write the sound if it can be heard, exactly as long as n frames, and return it."""
-        if sound is None or not len(sound) or int(np.abs(sound.astype(np.int32)).max()) < _SILENT:
-            return None
-        samples = np.zeros(n * SAMPLE_RATE // FPS, np.int16)
-        samples[: len(sound)] = sound[: len(samples)]
-        with wave.open(str(self._file("wav")), "wb") as stream:
-            stream.setnchannels(1)
-            stream.setsampwidth(2)
-            stream.setframerate(SAMPLE_RATE)
-            stream.writeframes(samples.astype("<i2").tobytes())
-        return (samples / 32768).astype(np.float32)
+
+@dataclass(frozen=True)
+class CutClip:
+    """A clip whose video and arrays are written. span: the frames it has. lips: as the sync judge measures them."""
+
+    plan: ClipPlan
+    span: Span
+    lips: Float[np.ndarray, "n channels"]
+    about: dict[str, Any]
+
+    def write(self, folder: Path, sound: Int16[np.ndarray, " samples"] | None, heard: Mapping[str, Any]) -> None:
+        """Make the clip whole: its sound as long as its frames, 16 kHz, if it has any, and its json.
+
+        heard: what the json says of the sound.
+        """
+        if sound is not None:
+            with wave.open(str(clip_file(folder, self.plan.key, "wav")), "wb") as stream:
+                stream.setnchannels(1)
+                stream.setsampwidth(2)
+                stream.setframerate(SAMPLE_RATE)
+                stream.writeframes(sound.astype("<i2").tobytes())
+        about = {**self.about, "sound": sound is not None, **heard}
+        text = json.dumps(about, indent=1, sort_keys=True, ensure_ascii=False)
+        clip_file(folder, self.plan.key, "json").write_text(text)
+
+
+def clip_file(folder: Path, key: str, suffix: str) -> Path:
+    """Where one of a clip's files is."""
+    return folder / f"{key}.{suffix}"
+
+
+def remove_clip(folder: Path, key: str) -> None:
+    """Leave none of a clip's files behind."""
+    for suffix in SUFFIXES:
+        clip_file(folder, key, suffix).unlink(missing_ok=True)
 
 
 def _npz(arrays: dict[str, Any]) -> bytes:

@@ -22,6 +22,7 @@ from vasa_core.config import InputError
 from vasa_core.files import write_bytes, write_text
 from vasa_core.training.preparation.config import PreparationConfig
 from vasa_core.training.preparation.labels import tools
+from vasa_core.training.preparation.sound import NO_SOUND
 from vasa_core.training.preparation.video import RawVideo, prepare_video
 from vasa_core.training.shards import SPLITS, SUFFIXES, holds_shards, read_files, shard_files, write_shards
 from vasa_core.training.tracking import VIDEO_SUFFIXES, read_manifest, split_by_hash
@@ -188,14 +189,20 @@ def _report(
         "clips": len(clips),
         "minutes": round(sum(c["seconds"] for c in clips) / 60, 3),
         "with_sound": sum(c["sound"] for c in clips),
+        "unsynced": dict(Counter(_short(why) for c in clips if (why := c["sound_reason"]) not in (None, NO_SOUND))),
         "identities": len({c["identity"] for c in clips}),
         **{split: sum(c["split"] == split for c in clips) for split in SPLITS},
-        "reasons": dict(Counter(drop["reason"].split(":")[0] for drop in dropped).most_common()),
+        "reasons": dict(Counter(_short(drop["reason"]) for drop in dropped).most_common()),
         "dropped": dropped,
+        "tracks": [{"file": v.name, **heard} for v in found for heard in states[v.key]["heard"]],
         "complaints": {v.name: said for v in found if (said := states[v.key]["complaint"])},
         "shards": names,
         "inputs": inputs,
     }
+
+
+def _short(reason: str) -> str:
+    return reason.split(":")[0]
 
 
 def table(report: dict[str, Any]) -> str:
@@ -205,6 +212,7 @@ def table(report: dict[str, Any]) -> str:
         f"{report['train']} train, {report['val']} val, {report['with_sound']} with sound, "
         f"{report['identities']} identities, {len(report['shards'])} shards",
         *(f"{count:6d} dropped  {reason}" for reason, count in report["reasons"].items()),
+        *(f"{count:6d} kept, their sound not trusted  {reason}" for reason, count in report["unsynced"].items()),
     ]
     broken = [d for d in report["dropped"] if d["reason"].startswith("cannot be read")]
     return "\n".join([*lines, *(f"{d['file']}: {d['reason']}" for d in broken)])

@@ -21,6 +21,8 @@ Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Detector = Callable[[Frame], Float[np.ndarray, "faces 4"]]
 Landmarks = Callable[[Frame], tuple[Float[np.ndarray, "478 3"], Float[np.ndarray, "4 4"]] | None]
 
+DETECT_EVERY = 3  # looks between two runs of the detector; between them faces are followed by their landmarks
+_MAX_STEP = 0.5  # of its height, how far a followed face may move from look to look
 MIN_OVERLAP = 0.3  # intersection over union of a face's boxes at two looks
 MAX_MISSED = 3  # looks in which a track may go unseen
 _SEARCH_PER_BOX = 2.0  # side of the landmarker's picture over the box's
@@ -58,31 +60,61 @@ class Track:
         return next((s for s in self.sightings if s.frame == frame), None)
 
 
-def find_tracks(
-    frames: Iterable[Frame], starts: Sequence[int], size: tuple[int, int], detect: Detector, find: Landmarks
-) -> tuple[list[Track], int]:
-    """Tracks in the order of their start (then left to right), and the number of looks.
+def find_faces(
+    looks: Iterable[Frame], size: tuple[int, int], detect: Detector, find: Landmarks
+) -> list[list[Sighting]]:
+    """The faces in each look, left to right. size: height, width of the source."""
+    faces: list[list[Sighting]] = []
+    for index, picture in enumerate(looks):
+        number = index * LOOK_EVERY
+        scale = size[1] / picture.shape[1], size[0] / picture.shape[0]
+        seen = None if index % DETECT_EVERY == 0 else _followed(picture, number, scale, faces[-1], find)
+        if seen is None:
+            seen = list(_sightings(picture, number, scale, detect, find))
+        faces.append(sorted(seen, key=lambda s: s.box[0]))
+    return faces
 
-    frames: the looks. starts: frames at which shots start. size: height, width of the source.
-    """
+
+def find_tracks(faces: Sequence[Sequence[Sighting]], starts: Sequence[int]) -> list[Track]:
+    """Tracks in the order of their start (then left to right). faces: of each look. starts: frames of new shots."""
     tracks: list[Track] = []
     active: list[Track] = []
-    shot, looked = -1, 0
-    for looked, picture in enumerate(frames, 1):
-        number = (looked - 1) * LOOK_EVERY
+    shot = -1
+    for index, seen in enumerate(faces):
+        number = index * LOOK_EVERY
         now = sum(start <= number for start in starts)
         if now != shot:
             active, shot = [], now
-        scale = size[1] / picture.shape[1], size[0] / picture.shape[0]
         active = [t for t in active if number - t.sightings[-1].frame <= (MAX_MISSED + 1) * LOOK_EVERY]
-        seen = sorted(_sightings(picture, number, scale, detect, find), key=lambda s: s.box[0])
         for sighting, track in _matched(seen, active):
             if track is None:
                 track = Track(shot)
                 tracks.append(track)
                 active.append(track)
             track.sightings.append(sighting)
-    return tracks, looked
+    return tracks
+
+
+def _followed(
+    picture: Frame, number: int, scale: tuple[float, float], before: Sequence[Sighting], find: Landmarks
+) -> list[Sighting] | None:
+    """The faces of the look before, found by their landmarks alone; None if one of them is not where it was."""
+    seen = []
+    for last in before:
+        if last.face is None:
+            return None
+        face = _face(picture, np.array(last.box) / [*scale, *scale], scale, find)
+        if face is None:
+            return None
+        x, y, height = last.face
+        nearer = face[2] / height
+        if max(abs(face[0] - x), abs(face[1] - y)) > _MAX_STEP * height or not 1 / _MAX_NEARER < nearer < _MAX_NEARER:
+            return None
+        x0, y0, x1, y1 = (
+            (v - c) * nearer + to for v, c, to in zip(last.box, (x, y, x, y), (*face[:2], *face[:2]), strict=True)
+        )
+        seen.append(Sighting(number, (x0, y0, x1, y1), face))
+    return seen
 
 
 def _sightings(

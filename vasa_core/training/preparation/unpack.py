@@ -19,6 +19,7 @@ from vasa_core.training.shards import SPLITS, ShardSample, decode_sample, read_f
 from vasa_core.training.tracking import MANIFEST, TRACKING_SUFFIX
 
 _DONE = "unpacked.json"
+_COLUMNS = ["file", "split", "identity", "frame_inside", "lag", "confidence"]
 
 
 def unpack_shards(folder: Path, target: Path) -> Path:
@@ -45,7 +46,7 @@ def unpack_shards(folder: Path, target: Path) -> Path:
         if not video.is_file():
             _write_video(video, sample.video, files.get("wav"))
         written |= {tracking.name, video.name}
-        rows.append({"file": video.name, "split": sample.about["split"], "identity": sample.about["identity"]})
+        rows.append(_row(video.name, sample.about))
     _write_manifest(target / MANIFEST, rows)
     for path in target.iterdir():
         if path.name not in written:
@@ -65,9 +66,16 @@ def _tracking(sample: ShardSample) -> bytes:
     return stream.getvalue()
 
 
-def _write_manifest(path: Path, rows: list[dict[str, str]]) -> None:
+def _row(name: str, about: dict[str, Any]) -> dict[str, Any]:
+    """A clip's row of the manifest. lag (frames), confidence: of its lips, empty where there is no sound."""
+    sync = about["sync"] or {"lag": "", "confidence": ""}
+    inside = about["quality"]["inside"]
+    return {"file": name, "split": about["split"], "identity": about["identity"], "frame_inside": inside, **sync}
+
+
+def _write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["file", "split", "identity"], lineterminator="\n")
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["file"]))
     write_text(path, text.getvalue())

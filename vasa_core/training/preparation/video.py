@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int16
 
 from vasa_core.config import InputError
-from vasa_core.rates import FPS, SAMPLES_PER_FRAME
+from vasa_core.rates import FPS
 from vasa_core.training.preparation import source
-from vasa_core.training.preparation.clip import ClipPlan, Cut
+from vasa_core.training.preparation.clip import ClipPlan, Cut, CutClip
 from vasa_core.training.preparation.config import PreparationConfig
-from vasa_core.training.preparation.crops import choose_crop
+from vasa_core.training.preparation.crops import choose_crop, needed
 from vasa_core.training.preparation.labels import Tools
 from vasa_core.training.preparation.quality import reason_before, shared
+from vasa_core.training.preparation.sound import Heard, give_sound
 from vasa_core.training.preparation.source import LOOK_EVERY, Span
-from vasa_core.training.preparation.tracks import Sighting, Track, find_tracks, spans
+from vasa_core.training.preparation.tracks import Sighting, Track, find_faces, find_tracks, spans
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,12 @@ class Drop:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a video: keys of its clips, what was left out, and what ffmpeg complained of, if anything."""
+    """What became of a video: keys of its clips, what was left out, ffmpeg's complaint, and whose sound it is."""
 
     kept: list[str]
     dropped: list[Drop]
     complaint: str | None = None
+    heard: list[Heard] = field(default_factory=list)
 
 
 def prepare_video(video: RawVideo, folder: Path, config: PreparationConfig, tools: Tools) -> Outcome:
@@ -63,19 +64,24 @@ def prepare_video(video: RawVideo, folder: Path, config: PreparationConfig, tool
     try:
         _, first = next(source.whole_frames(video.path, [(0, 1)]))
         size: tuple[int, int] = first.shape[:2]
-        starts = [0, *source.cuts(video.path)]
-        plans, dropped = _plans(video, size, starts, config, tools)
-        kept = _cut(video, plans, dropped, folder, config, tools)
+        plans, dropped = _plans(video, size, config, tools)
+        clips = _cut(video, plans, dropped, folder, config, tools)
+        kept, heard, mute = give_sound(video.path, clips, folder, config, tools)
+        dropped += [_drop(video, clip.span, reason) for clip, reason in mute]
     except InputError as error:
         return Outcome([], [Drop(video.name, 0.0, 0.0, f"cannot be read: {error}")])
-    return Outcome(kept, sorted(dropped, key=lambda d: (d.start, d.end, d.reason)), source.complaint(video.path))
+    dropped.sort(key=lambda d: (d.start, d.end, d.reason))
+    return Outcome(kept, dropped, source.complaint(video.path), heard)
 
 
 def _plans(
-    video: RawVideo, size: tuple[int, int], starts: Sequence[int], config: PreparationConfig, tools: Tools
+    video: RawVideo, size: tuple[int, int], config: PreparationConfig, tools: Tools
 ) -> tuple[list[ClipPlan], list[Drop]]:
-    tracks, looked = find_tracks(source.looks(video.path), starts, size, tools.detector, tools.landmarker)
-    shots = list(zip(starts, [*starts[1:], looked * LOOK_EVERY], strict=True))
+    looks = source.Looks(video.path)
+    faces = find_faces(looks, size, tools.detector, tools.landmarker)
+    starts = [0, *looks.cuts]
+    tracks = find_tracks(faces, starts)
+    shots = list(zip(starts, [*starts[1:], len(faces) * LOOK_EVERY], strict=True))
     dropped = [
         _drop(video, span, "no face")
         for number, span in enumerate(shots, 1)
@@ -97,7 +103,8 @@ def _plans(
                 dropped.append(_drop(video, span, reason))
                 continue
             key = f"{video.key}-{number:03d}-{span[0]:07d}"
-            plans.append(ClipPlan(key, identity, video.split, video.name, number, span, crop, face, inside, share))
+            who = (key, identity, video.split, video.name, number)
+            plans.append(ClipPlan(*who, span, crop, size, face, inside, share))
     return plans, dropped
 
 
@@ -127,30 +134,29 @@ def _cut(
     folder: Path,
     config: PreparationConfig,
     tools: Tools,
-) -> list[str]:
-    """Cut the planned clips in one pass over the video; returns the keys of those kept, and adds to `dropped`."""
+) -> list[CutClip]:
+    """Cut the planned clips in one pass over the video; returns those kept, without sound, and adds to `dropped`."""
     if not plans:
         return []
-    sound_file = folder / "sound.part"
-    has_sound = source.write_sound(video.path, sound_file)
+    part = needed([p.crop for p in plans], plans[0].size)
     waiting = sorted(plans, key=lambda p: (p.span, p.track))
     active: list[Cut] = []
-    kept = []
+    kept: list[CutClip] = []
 
     def end(cut: Cut) -> None:
-        reason = cut.finish(config, _sound(sound_file, cut.plan.span) if has_sound else None)
-        if reason:
-            dropped.append(_drop(video, cut.plan.span, reason))
+        done = cut.finish(config)
+        if isinstance(done, str):
+            dropped.append(_drop(video, cut.plan.span, done))
         else:
-            kept.append(cut.plan.key)
+            kept.append(done)
 
     try:
-        for number, frame in source.whole_frames(video.path, [p.span for p in plans]):
+        for number, frame in source.whole_frames(video.path, [p.span for p in plans], part):
             for cut in [c for c in active if c.plan.span[1] <= number]:
                 active.remove(cut)
                 end(cut)
             while waiting and waiting[0].span[0] <= number:
-                active.append(Cut(waiting.pop(0), folder, tools))
+                active.append(Cut(waiting.pop(0), folder, tools, part[:2]))
             for cut in active:
                 cut.add(frame)
         while active:
@@ -158,10 +164,4 @@ def _cut(
     finally:
         for cut in active:
             cut.drop()
-    sound_file.unlink(missing_ok=True)
-    return sorted(kept)
-
-
-def _sound(file: Path, span: Span) -> Int16[np.ndarray, " samples"]:
-    first, after = (frame * SAMPLES_PER_FRAME for frame in span)
-    return np.fromfile(file, "<i2", after - first, offset=2 * first).astype(np.int16)
+    return sorted(kept, key=lambda c: c.plan.key)
