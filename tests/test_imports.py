@@ -90,7 +90,7 @@ def test_the_library_knows_no_gradio(path: Path) -> None:
 def test_every_file_says_what_it_is(path: Path) -> None:
     text = path.read_text()
     assert not text or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
-    assert len(text.splitlines()) < (200 if path.name == "app.py" else 400)
+    assert len(text.splitlines()) < (250 if path.name == "app.py" else 400)
 
 
 def test_importing_touches_nothing() -> None:

@@ -68,7 +68,7 @@ class GenerationOptions:
     guidance_gaze: float = 0.0
     guidance_emotion: float = -1.0
     guidance_distance: float = 0.0
-    guidance_liveliness: float = 0.0
+    guidance_liveliness: float = 1.0
     guidance_previous: float = 0.0
     expressiveness: float = 1.0
     style: str | Path | None = None

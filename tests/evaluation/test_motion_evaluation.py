@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vasa_core.audio import open_encoder
 from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.phones import Phone, phones_of_letters
@@ -362,7 +363,7 @@ def test_summary_sets_motion_beside_all_real_clips_and_their_lively_half() -> No
 
 def test_lips_follow_their_own_voice_and_no_other(pipeline: Pipeline, face: Face) -> None:
     judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
-    listen = Listener(pipeline.speech, judge, pipeline.speech)
+    listen = Listener(pipeline.speech, judge, open_encoder(judge.config.encoder))
     takes = [listen(name, "g", read_audio(ASSETS / name), None, face) for name in ("speech.wav", "speech2.wav")]
     generate = Generator(pipeline.motion, pipeline.face.basis)
     rows = measure_take(generate, takes[0], takes[1], 50)

@@ -18,7 +18,7 @@ from vasa_core.motion.stream import MotionStream
 
 calls: list[int] = []
 X, T = torch.zeros(2, 3, 4), torch.tensor([5, 5])
-WORTH = {"audio": 1.0, "gaze": 10.0, "emotion": 100.0, "distance": 1000.0, "previous": 30000.0}
+WORTH = {"audio": 1.0, "gaze": 10.0, "emotion": 100.0, "distance": 1000.0, "liveliness": 5000.0, "previous": 30000.0}
 FULL = sum(WORTH.values())
 
 
@@ -30,6 +30,7 @@ def bind(conditions: Conditions):
         context = conditions.previous.shape[1]
         value = WORTH["audio"] * conditions.has_audio[:, context:].all(1) + WORTH["gaze"] * conditions.has_gaze
         value = value + WORTH["emotion"] * conditions.has_emotion + WORTH["distance"] * conditions.has_distance
+        value = value + WORTH["liveliness"] * conditions.has_liveliness
         before = conditions.has_previous.float() + conditions.has_audio[:, :context].all(1)
         return x + (value + WORTH["previous"] / 2 * before)[:, None, None]
 
@@ -103,7 +104,7 @@ def test_a_condition_that_is_withheld_is_in_no_term_and_costs_nothing(conditions
 
 def test_guidance_on_what_came_before_begins_with_the_second_window(model: MotionModel) -> None:
     audio = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
-    plain = GenerationOptions(steps=3, guidance_audio=0.0)
+    plain = GenerationOptions(steps=3, guidance_audio=0.0, guidance_liveliness=0.0)
     motions, seen = [], []
     for scale in (0.0, 2.0):
         with passes(model) as counted:
@@ -118,9 +119,24 @@ def test_guidance_on_what_came_before_begins_with_the_second_window(model: Motio
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scale_of_the_options_reaches_the_denoiser(model: MotionModel, name: str) -> None:
     audio = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
-    none = GenerationOptions(steps=2, emotion="anger", guidance_audio=0.0, guidance_emotion=0.0)
+    none = GenerationOptions(
+        steps=2, emotion="anger", guidance_audio=0.0, guidance_emotion=0.0, guidance_liveliness=0.0
+    )
     one, other = (
         MotionStream(model, np.zeros(6), options).push(audio).dynamics
         for options in (none, replace(none, **{f"guidance_{name}": 1.0}))
     )
     assert not np.allclose(one, other)
+
+
+def test_channels_that_a_condition_does_not_guide_stay_as_told(model: MotionModel, conditions: Conditions) -> None:
+    x = torch.randn(2, model.config.window, model.config.motion_channels, generator=torch.Generator().manual_seed(3))
+    t = torch.full((2,), 500)
+    half = torch.ones(model.config.motion_channels)
+    half[:7] = 0
+    plain = model.denoiser.bind(conditions)(x, t)
+    everywhere = guided(model.denoiser.bind, conditions, {"liveliness": 2.0})(x, t)
+    there = guided(model.denoiser.bind, conditions, {"liveliness": 2.0}, {"liveliness": half})(x, t)
+    assert torch.allclose(there[..., :7], plain[..., :7], atol=1e-5)
+    assert torch.allclose(there[..., 7:], everywhere[..., 7:], atol=1e-5)
+    assert not torch.allclose(everywhere[..., :7], plain[..., :7], atol=1e-2)

@@ -76,7 +76,7 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
         for name, talker, words in (("a.wav", heard, text), ("b.wav", held, text), ("c.wav", heard, "qwrtzk")):
             shutil.copy(speech, folder / name)
             rows.writerow([name, talker, words])
-    encoder = open_encoder("moonshine")
+    encoder = open_encoder("moonshine+prosody")
     (clip,) = spoken_clips([folder], CHECKPOINTS / "motion", encoder, basis, tmp_path / "cache")
     assert (clip.name, clip.identity, clip.split, clip.made, clip.synced) == (
         "a.wav",
@@ -85,7 +85,7 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
         True,
         True,
     )
-    assert clip.dirty is not None and clip.dirty.shape == clip.audio.shape == (len(clip), 288)
+    assert clip.dirty is not None and clip.dirty.shape == clip.audio.shape == (len(clip), 293)
     assert not np.array_equal(clip.dirty, clip.audio)
     (again,) = spoken_clips([folder], CHECKPOINTS / "motion", encoder, basis, tmp_path / "cache")
     assert again.dirty is not None and np.array_equal(again.x, clip.x) and np.array_equal(again.dirty, clip.dirty)

@@ -69,12 +69,12 @@ def test_each_loss_alone_trains_the_network_where_something_was_measured(name: s
 
 def test_visible_expressions_count_more() -> None:
     weights = channel_weights(14, np.array([0.01, 0.005, 0.00001, 0.01]))
-    assert weights[10:].tolist() == pytest.approx([1, 0.5, 0.1, 1])
+    assert weights[10:].tolist() == pytest.approx([1, 0.5, 0.2, 1])
 
 
 def test_training_reduces_the_loss() -> None:
-    run = trainer(replace(CONFIG, steps=120, batch=8, learning_rate=3e-3))
-    losses = [run.train_step()["total"] for _ in range(120)]
+    run = trainer(replace(CONFIG, steps=200, batch=8, learning_rate=3e-3))
+    losses = [run.train_step()["total"] for _ in range(200)]
     assert np.mean(losses[-40:]) < 0.9 * np.mean(losses[:40])
 
 

@@ -15,12 +15,18 @@ WITHHELD = -1.0  # a scale that leaves H(x_t, t, C | c = null) alone: the condit
 Bind = Callable[[Conditions], Denoise]
 
 
-def guided(bind: Bind, conditions: Conditions, scales: Mapping[str, float]) -> Denoise:
+def guided(
+    bind: Bind,
+    conditions: Conditions,
+    scales: Mapping[str, float],
+    channels: Mapping[str, Float[Tensor, " channels"]] | None = None,
+) -> Denoise:
     """x_t, t -> (1 + sum_c lambda_c) H(x_t, t, C) - sum_c lambda_c H(x_t, t, C | c = null).
 
     bind: conditions -> H(., ., conditions). One batched call of the denoiser serves all terms, all from the same x_t.
     Conditions with scale 0, and those that are absent already (their term would cancel), cost nothing. One with scale
-    WITHHELD is taken from all terms.
+    WITHHELD is taken from all terms. channels: share of a condition's scale that each channel of x is guided by, by
+    default all of it.
     """
     for name, scale in scales.items():
         if scale == WITHHELD:
@@ -34,9 +40,10 @@ def guided(bind: Bind, conditions: Conditions, scales: Mapping[str, float]) -> D
         x: Float[Tensor, "batch frames channels"], t: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch frames channels"]:
         full, *nulls = denoiser(x.repeat(parts, 1, 1), t.repeat(parts)).chunk(parts)
-        result = (1 + sum(active.values())) * full
-        for scale, null in zip(active.values(), nulls, strict=True):
-            result = result - scale * null
+        result = full
+        for (name, scale), null in zip(active.items(), nulls, strict=True):
+            share = scale * channels[name].to(full) if channels and name in channels else scale
+            result = result + share * (full - null)
         return result
 
     return denoise

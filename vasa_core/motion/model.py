@@ -18,7 +18,7 @@ from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
 from vasa_core.motion.guidance import guided
 from vasa_core.motion.liveliness import LIVELINESS
-from vasa_core.motion.representation import FACE
+from vasa_core.motion.representation import FACE, GAZE, LIDS
 from vasa_core.motion.sampler import sample
 
 MOST_LIVELY = 2.5  # standard deviations over people: a style further out is taken for that
@@ -145,7 +145,9 @@ class MotionModel(nn.Module):
         Where there is a previous window, motion goes on from it without a jump.
         """
         conditions = conditions.to(self.device)
-        denoise = guided(self.denoiser.bind, conditions, scales)
+        beside_eyes = torch.ones(self.config.motion_channels)
+        beside_eyes[GAZE] = beside_eyes[LIDS] = 0  # lively people do not blink more: their lids are not guided to
+        denoise = guided(self.denoiser.bind, conditions, scales, {"liveliness": beside_eyes})
         follows = conditions.has_previous[:, None, None]
 
         def on_device(x: Float[Tensor, "batch frames channels"], t: Tensor) -> Float[Tensor, "batch frames channels"]:

@@ -19,7 +19,9 @@ GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
-BLINKING, BLINK_GAIN = 0.75, 0.8  # opening below which lids close further, and how much further, of what is missing
+DROWSY = 0.7  # of the way to closed: lids that go less far stay more open
+BOTH_EYES = 0.7  # share of the difference between the two lids that is taken off
+BLINKING, BLINK_GAIN = 0.6, 1.0  # opening below which lids close further, and how much further, of what is missing
 STARTLED = 0.08  # how much wider than usual lids open at most: further, white shows above the iris
 AWAKE = 12  # frames in which lids come to do what they are told
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
@@ -100,6 +102,15 @@ def closed_further(
     result, lids = x.copy(), x[:, LIDS]
     last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids])[:-1]  # (n, 2)
     result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - np.minimum(lids, last), 0)
+    return result
+
+
+def wide_awake(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
+    """x with lids that are either open or in a blink, both alike: sampled ones hang half closed or wink too often."""
+    result, lids = x.copy(), x[:, LIDS]
+    lids = lids + BOTH_EYES * (lids.mean(1, keepdims=True) - lids)  # (n, 2)
+    closing = np.maximum(1 - lids, 0)
+    result[:, LIDS] = lids + closing * (1 - np.minimum(closing / DROWSY, 1))
     return result
 
 

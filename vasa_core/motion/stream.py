@@ -12,7 +12,15 @@ from torch import Tensor
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import LIDS, awake_at_first, closed_further, from_model, not_startled, with_emotion
+from vasa_core.motion.representation import (
+    LIDS,
+    awake_at_first,
+    closed_further,
+    from_model,
+    not_startled,
+    wide_awake,
+    with_emotion,
+)
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -124,6 +132,7 @@ class MotionStream:
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
+        x = wide_awake(x)
         lids, self._lids = self._lids, np.concatenate([self._lids[None], x[:, LIDS]])[-1]
         x = awake_at_first(not_startled(closed_further(x, lids)), self._given)
         self._given += len(x)

@@ -27,12 +27,11 @@ from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter
-from vasa_core.motion.liveliness import liveliness
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import to_model, usual_pose, with_head
+from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.pipeline.ahead import made_ahead
-from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.driving import style_of, track_driving
 from vasa_core.pipeline.eye_contact import eye_contact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
@@ -46,7 +45,6 @@ from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
 DRAWING_THREADS = 2
-STYLE_SECONDS = 30  # of a video that a style is learned from
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
@@ -165,7 +163,7 @@ class Pipeline:
     def speech_motion(self, portrait: LiftedPhoto, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
         """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
         usual, contact = portrait.motion.pose[0], eye_contact(portrait.motion)
-        style = self.style(Path(options.style)) if options.style else None
+        style = style_of(Path(options.style), self.preprocessor, self.face) if options.style else None
         speech, stream = self.speech, MotionStream(self.motion, usual, options, style=style)
         if sound.live:
             speech = self.live
@@ -175,19 +173,6 @@ class Pipeline:
             for start in range(0, len(features), stream.hop):
                 yield _placed(stream.push(features[start : start + stream.hop]), contact, options)
         yield _placed(stream.finish(), contact, options)
-
-    def style(self, video: Path) -> Float[np.ndarray, " 4"]:
-        """How lively the person of a video is (see `motion.liveliness`), by its first STYLE_SECONDS.
-
-        Raises InputError for a video that cannot be read, is too short, or shows no face that can be followed.
-        """
-        landmarks, size = track_driving(video, self.preprocessor, most=STYLE_SECONDS * FPS)
-        if len(landmarks) < FPS:
-            raise InputError(
-                f"{video.name} has {len(landmarks)} frames; expected at least {FPS} to learn a style from."
-            )
-        motion = self.face.encode_landmarks(landmarks, size)[1]
-        return liveliness(to_model(motion, usual_pose(motion)), self.face.basis.readings())
 
     def _speak(
         self,

@@ -176,7 +176,7 @@ class MotionTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             rest = None if emotion_rest is None else torch.from_numpy(emotion_rest)
-            self.model = MotionModel(architecture, stats, audio_encoder, rest, expressive(train, lively)).to(device)
+            self.model = MotionModel(architecture, stats, audio_encoder, rest, expressive(lively)).to(device)
         last = self.denoiser.blocks[-1]
         assert isinstance(last, Block)
         last.condition_bias.requires_grad_(False)  # no output depends on it, for which processes would wait

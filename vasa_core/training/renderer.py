@@ -1,7 +1,6 @@
 """Train the renderer on pairs of frames of talking video: L1, VGG features, change over time, hinge patch GAN.
 
-The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2) with feature matching, on the mouth or the eyes alone
-and at their own resolution.
+The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2) with feature matching, on the mouth or the eyes.
 """
 
 from __future__ import annotations
@@ -47,8 +46,7 @@ from vasa_core.training.renderer_losses import (
 )
 from vasa_core.training.tracking import find_clips, track_clips
 
-SHEET_PAIRS = 45
-SMALL_PATCH = 64  # px
+SHEET_PAIRS, SMALL_PATCH = 45, 64  # pairs, px
 VALIDATION_PAIRS = 6  # a clip
 NETWORKS = {
     "mouth": PatchConfig(patch=MOUTH.patch, widths=(32, 64, 96, 128)),
@@ -108,23 +106,22 @@ def train_renderer(
 
     network: "mouth" or "eyes". cache: folder of cached tracking and face crops, and of this run's state: the same call
     again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from.
-    identity: descriptor for the identity loss, or "none" (see `open_descriptor`). Returns the scores. Raises InputError
-    for an unknown network, a start of other sizes, or if there is no clip to train on.
+    identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network, a start of other sizes, or
+    if there is no clip to train on.
     """
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
     config = RendererTrainingConfig(NETWORKS[network], seed=seed)
-    descriptor = open_descriptor(identity)
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
-    run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name, descriptor)
+    run = TrainingRun(config, Perceptual(resolve("perceptual")), cache / "runs" / out.name, open_descriptor(identity))
     run.resume()
     if start and run.step == 0:
         run.start_from(start)
     torch.manual_seed(config.seed)
     batches = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, run.step)
-    loader = iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
-    return _loop(run, loader, validation_pairs(val or train, triangles, network), out, minutes)
+    loader = DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4)
+    return _loop(run, iter(loader), validation_pairs(val or train, triangles, network), out, minutes)
 
 
 def load_face_clips(
