@@ -64,7 +64,7 @@ class GenerationOptions:
     distance: float = 1.0
     emotion: str | None = None
     emotion_strength: float = 1.0
-    guidance_audio: float = 0.3
+    guidance_audio: float = 1.0
     guidance_gaze: float = 0.0
     guidance_emotion: float = -1.0
     guidance_distance: float = 0.0

@@ -31,7 +31,7 @@ BORROWED_WEIGHT = 0.5  # of the loss on a head that was not recorded with the so
 MIN_STD = 1e-3
 # Of LIVELINESS, in standard deviations over people: with a guidance of 1, samples are as lively as the livelier half of
 # held-out people at the first, and the second is a unit of expressiveness.
-LIVELY, EXPRESSION_STEP = np.array([0.25, 1.2, 1.6, 1.5]), np.array([0.9, 1.3, 1.3, 0.0])
+LIVELY, EXPRESSION_STEP = np.array([-0.2, 1.2, 1.2, 1.5]), np.array([0.9, 1.3, 1.3, 0.0])
 MOST_FRAMES = 1500  # of one person that count for how often clips are drawn
 _HEAD = slice(POSE.start, LIDS.stop)  # pose, gaze and lids: the channels that can be borrowed
 
