@@ -20,7 +20,8 @@ LOUDNESS, PITCH, VOICING, ONSET, SLOW = range(len(NAMES))
 def buzz(hertz: float, seconds: float = 1.0, level: float = 0.1) -> np.ndarray:
     """A voice-like tone: ten harmonics."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    return (level * sum(np.sin(2 * np.pi * hertz * k * time) / k for k in range(1, 11))).astype(np.float32)
+    harmonics = np.arange(1, 11)[:, None]
+    return (level * np.sin(2 * np.pi * hertz * harmonics * time) / harmonics).sum(0).astype(np.float32)
 
 
 def hiss(seconds: float = 1.0, level: float = 0.1) -> np.ndarray:
