@@ -18,6 +18,7 @@ from vasa_core.config import CHECKPOINTS, InputError
 from vasa_core.face.basis import FaceBasis, lip_gaps
 from vasa_core.face.mesh import load_basis
 from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.liveliness import liveliness
 from vasa_core.rates import FPS
 from vasa_core.training.motion_speech import closed_at_phones, spoken_clips
 from vasa_core.training.motion_windows import BORROWED_WEIGHT, Augmentation, WindowSampler, statistics
@@ -87,6 +88,7 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
     )
     assert clip.dirty is not None and clip.dirty.shape == clip.audio.shape == (len(clip), 293)
     assert not np.array_equal(clip.dirty, clip.audio)
+    assert clip.lively == pytest.approx(liveliness(clip.x, basis.readings()))
     (again,) = spoken_clips([folder], CHECKPOINTS / "motion", encoder, basis, tmp_path / "cache")
     assert again.dirty is not None and np.array_equal(again.x, clip.x) and np.array_equal(again.dirty, clip.dirty)
     with pytest.raises(InputError, match="transcripts"):

@@ -141,9 +141,7 @@ def prosody(waveform: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "f
     voice. voicing: 0 to 1. onset: mean rise of log power in four bands since the frame before.
     """
     meter = ProsodyMeter()
-    return np.concatenate([meter.push(waveform), meter.finish(frame_count(len(waveform)))])[
-        : frame_count(len(waveform))
-    ]
+    return np.concatenate([meter.push(waveform), meter.finish(frame_count(len(waveform)))])
 
 
 def voice(power_spectrum: Float[np.ndarray, " bins"]) -> tuple[float, float]:

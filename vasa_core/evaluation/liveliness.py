@@ -19,12 +19,11 @@ from vasa_core.audio.lip_sync import lip_shape
 from vasa_core.evaluation.geometry import MOUTH, face_height
 from vasa_core.evaluation.motion_figures import MIN_SILENCE_SECONDS, runs
 from vasa_core.face.pose import PITCH, ROLL, YAW
-from vasa_core.face.topology import EYES, LIP_PAIRS
+from vasa_core.face.topology import EYES, LIP_PAIRS, MOUTH_CORNERS
 from vasa_core.rates import FPS, SAMPLE_RATE
 
 # Of the image-left and of the image-right eye, as EYES.
 BROWS = ((46, 53, 52, 65, 55, 70, 63, 105, 66, 107), (276, 283, 282, 295, 285, 300, 293, 334, 296, 336))
-MOUTH_CORNERS = (61, 291)
 UPPER_LIP_CENTRE = 13
 # What `liveness_score` is the mean over, and what `lively_half` sorts by.
 SCORED = (

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vasa_core.face.pose import fit_similarity, to_pose, unproject
-from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, STABLE
+from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, MOUTH_CORNERS, STABLE
 from vasa_core.types import Motion
 
 GAZE = slice(0, 2)
@@ -24,7 +24,6 @@ EXPRESSION = slice(4, None)
 LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
 CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
 UPPER_LIP, LOWER_LIP = [upper for upper, _ in LIP_PAIRS], [lower for _, lower in LIP_PAIRS]
-MOUTH_CORNERS = [61, 291]  # image-left, image-right
 BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # their upper edges
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
@@ -178,7 +177,7 @@ class FaceBasis:
         corners = [point for eye in EYES for point in eye.corners]
         brows = moves[:, corners, 1].mean(1) - moves[:, BROWS, 1].mean(1)
         middle = moves[:, [LIPS_INNER[5], LIPS_INNER[15]], 1].mean(1)
-        rise = middle - moves[:, MOUTH_CORNERS, 1].mean(1)
+        rise = middle - moves[:, list(MOUTH_CORNERS), 1].mean(1)
         return np.stack([lip_gaps(moves).mean(1), brows, moves[:, right, 0] - moves[:, left, 0], rise], 1)
 
     @property

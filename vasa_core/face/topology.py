@@ -16,6 +16,7 @@ N_FACE = 468  # mesh points; 468..477 are the iris points
 CHEEK_LEFT, CHEEK_RIGHT = 234, 454  # in the image; their distance is the face's width
 FOREHEAD, CHIN = 10, 152
 
+MOUTH_CORNERS = (61, 291)  # image-left, image-right
 LIPS_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 FACE_OVAL = (

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from vasa_core.motion.schedule import Frames, Schedule, Steps
 
@@ -24,18 +22,17 @@ def sample(
     schedule: Schedule,
     steps: int,
     generator: torch.Generator,
-    temperature: Float[Tensor, " channels"] | float = 1.0,
 ) -> Frames:
     """x_0 sampled in `steps` calls of `denoise`, from noise of `shape` (batch, frames, channels).
 
-    The noise is the only random draw, on the generator's device. temperature: scale of the noise per channel.
+    The noise is the only random draw, on the generator's device.
     """
     times = schedule.spaced(steps)
     ends = torch.tensor([*times, 0])
     signals, noises = schedule.signal(ends).clamp(min=_LEAST), schedule.noise(ends)
     signal, noise = signals.tolist(), noises.tolist()
     widths = (signals / noises)[:-1].log().diff().tolist()  # in half the log signal-to-noise ratio
-    x = temperature * torch.randn(shape, generator=generator, device=generator.device)
+    x = torch.randn(shape, generator=generator, device=generator.device)
     before = x  # the estimate of the step before
     for i, time in enumerate(times):
         x0 = denoise(x, torch.full((shape[0],), time))

@@ -27,7 +27,6 @@ from vasa_core.training.motion_scores import sample_scores
 from vasa_core.training.motion_sheet import LipSheet
 from vasa_core.training.motion_speech import spoken_clips
 
-LIP_CORNERS = (61, 291)  # landmarks
 CARD, SCORES = "MODEL_CARD.md", "scores.json"
 
 Progress = Callable[[float, str], None]
@@ -68,8 +67,7 @@ def train_motion(
         spoken = spoken_clips(speech, teacher or checkpoints / "motion", hears, face.basis, cache) if speech else []
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     gaps = lip_gaps(face.basis.dynamics)
-    widths = (face.basis.dynamics[:, LIP_CORNERS[1], 0] - face.basis.dynamics[:, LIP_CORNERS[0], 0])[:, None]
-    lip_moves = np.concatenate([gaps, widths, face.basis.readings()[:, [1, 3]]], 1)  # (E, pairs + 3)
+    lip_moves = np.concatenate([gaps, face.basis.readings()[:, 1:]], 1)  # (E, pairs + 3)
     trainer = MotionTrainer(
         [*clips, *spoken], config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator
     )

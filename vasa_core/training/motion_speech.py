@@ -21,6 +21,7 @@ from vasa_core.config import GenerationOptions, InputError
 from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
 from vasa_core.files import write_arrays
 from vasa_core.io.audio import read_audio
+from vasa_core.motion.liveliness import liveliness
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import to_model
 from vasa_core.rates import FPS
@@ -116,6 +117,7 @@ def _clip(
         _gaps(motion.dynamics[:, EXPRESSION], basis).mean(1).astype(np.float32),
         of_length(noisy, n),
         made=True,
+        lively=liveliness(x, basis.readings()),
     )
 
 
