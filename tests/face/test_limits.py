@@ -24,3 +24,13 @@ def test_turns_are_limited_from_the_photo_s_own_pose() -> None:
     assert np.array_equal(kept.dynamics[:, 4:], far.dynamics[:, 4:])
     same = limited(own, own)
     np.testing.assert_allclose(same.pose, own.pose)
+
+
+def test_eyes_open_up_to_where_white_would_show_and_close_as_they_like() -> None:
+    own = Motion(np.zeros((1, 6)), np.array([[0.0, 0.0, 1.0, 0.9, 0.0]]))
+    lids = np.array([[0.0, 0.0], [1.0, 0.9], [1.05, 0.95], [3.0, 3.0]])
+    moving = Motion(np.zeros((4, 6)), np.concatenate([np.zeros((4, 2)), lids, np.zeros((4, 1))], 1))
+    kept = limited(moving, own, np.array([1.2, 0.9])).dynamics[:, 2:4]
+    np.testing.assert_allclose(kept[:2], lids[:2])
+    assert 1.0 < kept[2, 0] < 1.05
+    np.testing.assert_allclose(kept[3], [1.2, 0.9], atol=1e-4)

@@ -180,8 +180,8 @@ def _emotion(
     pipeline: Pipeline, classify: EmotionClassifier, portrait: Any, motion: Motion, moments: np.ndarray
 ) -> Float[np.ndarray, " 7"]:
     """Mean probabilities of EMOTIONS over some rendered frames."""
-    chosen = Motion(motion.pose[moments], motion.dynamics[moments])
-    points = pipeline.face.landmarks(portrait, limited(chosen, portrait.motion))
+    chosen = motion[moments]
+    points = pipeline.face.landmarks(portrait, limited(chosen, portrait.motion, portrait.widest_lids))
     frames = pipeline.face.decode(portrait, chosen)
     return np.mean([classify(frame, p.astype(np.float32)) for frame, p in zip(frames, points, strict=True)], 0)
 

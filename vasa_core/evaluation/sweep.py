@@ -80,7 +80,7 @@ class Sweep:
         """Render and read one video; None if no face is found in it."""
         portrait = self._prepared.portrait
         parts = list(self._pipeline.speech_motion(portrait, open_sound(self._waveform, Event()), options))
-        motion = Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+        motion = Motion.joined(parts)
         path = self._folder / f"control.{name}.mp4"
         with VideoWriter(path, (options.size, options.size), None, METADATA) as writer:
             for frame in self._pipeline.animate(self._prepared, motion, options):
@@ -99,7 +99,7 @@ class Sweep:
         lips = inner_gap(track.landmarks)
         return Reading(
             (float(gaze[0]), float(gaze[1])),
-            self._irises(path, limited(motion, portrait.motion), options.distance),
+            self._irises(path, limited(motion, portrait.motion, portrait.widest_lids), options.distance),
             (float(head[:, 0].mean()), float(head[:, 1].mean()), float(head[:, 2].mean())),
             float(np.median(track.head.scale)) / track.size[1],
             delta_pose(track.head.angles),

@@ -108,7 +108,7 @@ class MeshFaceModel(LandmarkEncoder):
             skull=skull,
             moving=self._moving(
                 np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
-                skull.weights,
+                skull.weights + skull.trunk,
                 lifted.layers.person[..., 3],
             ),
             irises=lift_irises(photo, landmarks),
@@ -124,13 +124,13 @@ class MeshFaceModel(LandmarkEncoder):
         leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
         limited smoothly (see `face.limits`).
         """
-        motion = limited(motion, portrait.motion)
+        motion = limited(motion, portrait.motion, portrait.widest_lids)
         points = self.landmarks(portrait, motion)
         still = motion.dynamics.copy()
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
         unturned = self.landmarks(portrait, Motion(motion.pose, still))
         size = portrait.photo.shape[:2]
-        rings = portrait.skull.moved(motion.pose, portrait.motion.pose[0], size, portrait.depth_offset)
+        rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
         rest = _zoomed(source, portrait.centre, zoom)

@@ -283,7 +283,7 @@ class Pipeline:
         if dynamics_from is None:
             return Motion(pose, np.repeat(portrait.motion.dynamics, frames, 0))
         face = taken[dynamics_from]
-        return with_head(Motion(face.pose[:frames], face.dynamics[:frames]), pose)
+        return with_head(face[:frames], pose)
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
@@ -335,9 +335,7 @@ class Pipeline:
                 frames.append(mark(frame))
             return frames
 
-        parts = (
-            Motion(m.pose[i : i + batch], m.dynamics[i : i + batch]) for m in motion for i in range(0, len(m), batch)
-        )
+        parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
 
 
@@ -347,7 +345,7 @@ def _placed(motion: Motion, contact: Float[np.ndarray, " 2"], options: Generatio
     pose, dynamics = motion.pose.copy(), motion.dynamics.copy()
     pose[:, LOG_DISTANCE] -= math.log(options.distance)
     dynamics[:, GAZE] += contact
-    return Motion(pose, dynamics)
+    return Motion(pose, dynamics, motion.breath)
 
 
 def _watched(
