@@ -50,7 +50,7 @@ def test_who_is_not_told_to_blink_does_so_ten_to_twenty_five_times_a_minute_and_
 
 def test_a_blink_that_is_sampled_is_made_whole_when_it_was_sampled() -> None:
     x = still(56)
-    x[45:47, LIDS] = 0.5
+    x[45:47, LIDS] = 0.4
     found = blinks(Eyes(0)(x))
     assert [start for start, _ in found] == [45]
 

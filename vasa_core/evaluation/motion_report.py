@@ -49,6 +49,8 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("head_spread", "head's spread", "deg", "near real"),
     ("beat_alignment", "beat alignment", "0 to 1", "near real, over shuffled"),
     ("beat_alignment_other", "the same with another voice", "0 to 1", ""),
+    ("stress_alignment", "head, brows with loudness", "correlation", "near real, over shuffled"),
+    ("stress_alignment_other", "the same with another voice", "correlation", ""),
     ("blinks_per_minute", "blinks a minute", "", "8-30"),
     ("blink_seconds", "length of a blink", "s", "0.1-0.4"),
     ("usual_blink_share", "blinks of 0.1-0.4 s", "%", "100"),

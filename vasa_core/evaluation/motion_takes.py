@@ -23,6 +23,7 @@ from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import whole_motion
+from vasa_core.motion.style import Style
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
@@ -97,11 +98,15 @@ class Generator:
     basis: FaceBasis
 
     def __call__(
-        self, features: Float32[np.ndarray, "n channels"], own: Motion, options: GenerationOptions | None = None
+        self,
+        features: Float32[np.ndarray, "n channels"],
+        own: Motion,
+        options: GenerationOptions | None = None,
+        style: Style | None = None,
     ) -> Motion:
         """own: the portrait's motion. The head's distance is as asked for."""
         options = options or GenerationOptions()
-        made = whole_motion(self.model, features, own.pose[0], options)
+        made = whole_motion(self.model, features, own.pose[0], options, style)
         # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
         distance = np.array([0, 0, 0, 0, 0, np.log(options.distance)])
         shown = limited(Motion(made.pose - distance, made.dynamics), own)

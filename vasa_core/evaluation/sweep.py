@@ -27,7 +27,7 @@ from vasa_core.face.limits import limited
 from vasa_core.io.audio import read_audio
 from vasa_core.io.video import VideoWriter
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.pipeline.eye_contact import eye_contact, gaze_read
+from vasa_core.pipeline.eye_contact import EyeContact, gaze_read
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.provenance.mark import METADATA
@@ -99,7 +99,7 @@ class Sweep:
         lips = inner_gap(track.landmarks)
         return Reading(
             (float(gaze[0]), float(gaze[1])),
-            self._irises(path, limited(motion, portrait.motion, portrait.widest_lids), options.distance),
+            self._irises(path, limited(motion, portrait.motion), options.distance),
             (float(head[:, 0].mean()), float(head[:, 1].mean()), float(head[:, 2].mean())),
             float(np.median(track.head.scale)) / track.size[1],
             delta_pose(track.head.angles),
@@ -117,7 +117,7 @@ class Sweep:
         motion = portrait.motion
         points = self._pipeline.face.landmarks(portrait, motion)[0]
         found = iris_gaze(portrait.photo, points, motion.pose[0], self._radius)
-        return np.zeros(2) if found is None else found - (gaze_read(motion) - eye_contact(motion))
+        return np.zeros(2) if found is None else found - (gaze_read(motion) - EyeContact.of(motion).gaze)
 
     def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.basis import GAZE, LIDS
+from vasa_core.face.basis import GAZE
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, ROLL, SHIFT_X, SHIFT_Y, YAW
 from vasa_core.types import Motion
 
@@ -31,11 +31,17 @@ def _room(turn: Float[np.ndarray, " n"], own: float, limit: float) -> Float[np.n
     return np.where(back, np.maximum(limit - abs(own), LEAST_ROOM * limit), limit)
 
 
-def limited(motion: Motion, own: Motion, widest: Float[np.ndarray, " 2"] | None = None) -> Motion:
-    """Motion within what a photo with the pose and dynamics `own` (one frame) can show.
+def eased_lids(
+    lids: Float[np.ndarray, "n 2"], usual: Float[np.ndarray, " 2"], widest: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "n 2"]:
+    """Openings that go beyond the usual one no further than to `widest` (see `FaceBasis.widest_lids`), smoothly."""
+    room = np.maximum(widest - usual, 1e-6)
+    wider = np.maximum(lids - usual, 0)
+    return lids + room * np.tanh(wider / room) - wider
 
-    widest: opening of each eye at which white comes to show above its iris (`FaceBasis.widest_lids`), if known.
-    """
+
+def limited(motion: Motion, own: Motion) -> Motion:
+    """Motion within what a photo with the pose and dynamics `own` (one frame) can show."""
     pose, dynamics = motion.pose - own.pose, motion.dynamics.copy()
     for axis, limit in TURN_LIMITS.items():
         pose[:, axis] = soft_limit(pose[:, axis], _room(pose[:, axis], own.pose[0, axis], float(limit)))
@@ -43,9 +49,4 @@ def limited(motion: Motion, own: Motion, widest: Float[np.ndarray, " 2"] | None 
         pose[:, axis] = soft_limit(pose[:, axis], SHIFT_LIMIT)
     pose[:, LOG_DISTANCE] = soft_limit(pose[:, LOG_DISTANCE], float(LOG_DISTANCE_LIMIT))
     dynamics[:, GAZE] = soft_limit(dynamics[:, GAZE], GAZE_LIMITS)
-    if widest is not None:
-        usual = own.dynamics[0, LIDS]
-        room = np.maximum(widest - usual, 1e-6)
-        wider = np.maximum(dynamics[:, LIDS] - usual, 0)
-        dynamics[:, LIDS] += room * np.tanh(wider / room) - wider
     return Motion(pose + own.pose, dynamics, motion.breath)

@@ -124,7 +124,7 @@ class MeshFaceModel(LandmarkEncoder):
         leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
         limited smoothly (see `face.limits`).
         """
-        motion = limited(motion, portrait.motion, portrait.widest_lids)
+        motion = limited(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
         still = motion.dynamics.copy()
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]

@@ -18,18 +18,20 @@ NEAR = np.radians(3.0)  # from where the eyes rest: a gaze nearer than that does
 SMOOTH = 3  # frames: the gaze that is asked for is their mean
 LANDING = (0.7, 1.0)  # of the way, in the frames of a jump
 DROWSY = 0.7  # of the way to closed: lids that go less far stay more open
-STARTLED = 0.08  # how much wider than usual lids open at most: further, white shows above the iris
-BLINK_BELOW = 0.6  # opening, as sampled, that is meant to be a blink
+STARTLED = 0.08  # how much wider than usual lids open at most
+BLINK_BELOW = 0.5  # opening, as sampled, that is meant to be a blink
 CLOSING, OPENING = (0.55,), (0.3, 0.6, 0.8, 0.92)  # of filmed blinks (medians of 58): a frame down, four up
 SHUT = (2, 3)  # frames with closed lids, at least and at most
-PAUSE = 1.5  # s from one blink to the next, at least
-PATIENCE = (2.0, 2.5)  # s: nobody goes without a blink for longer than the first and some (exponential) of the second
+PAUSE = 1.6  # s from one blink to the next, at least
+PATIENCE = (2.0, 2.0)  # s: nobody goes without a blink for longer than the first and some (exponential) of the second
 
 
 class Eyes:
     """Gaze and lids of a stream of sampled motion, which may be cut anywhere."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, widest: float = 1 + STARTLED) -> None:
+        """widest: opening at which white comes to show above the irises, 1 = usual."""
+        self._startled = min(max(widest - 1, 0.0), STARTLED)
         self._random = np.random.default_rng([seed, 1])
         self._frames = 0
         self._asked: list[Float[np.ndarray, " 2"]] = []  # gaze of the last SMOOTH frames
@@ -66,7 +68,7 @@ class Eyes:
             shut = self._random.integers(SHUT[0], SHUT[1] + 1)
             self._blink = [*CLOSING, *[0.0] * shut, *OPENING]
             self._since, self._patience = 0, self._drawn_patience()
-        return opened(asked.mean()) * (self._blink.pop(0) if self._blink else 1.0) * np.ones(2)
+        return opened(asked.mean(), self._startled) * (self._blink.pop(0) if self._blink else 1.0) * np.ones(2)
 
     def _drawn_patience(self) -> float:
         """Frames."""
@@ -74,9 +76,9 @@ class Eyes:
         return FPS * (least + self._random.exponential(more))
 
 
-def opened(lids: float) -> float:
-    """Opening of lids outside a blink: hardly closed, and no more than STARTLED wider than usual; bent smoothly."""
+def opened(lids: float, startled: float) -> float:
+    """Opening of lids outside a blink: hardly closed, and no more than `startled` wider than usual; bent smoothly."""
     if lids > 1:
-        return 1 + STARTLED * np.tanh((lids - 1) / STARTLED)
+        return 1 + startled * np.tanh((lids - 1) / max(startled, 1e-6))
     closing = min(1 - lids, 1 - BLINK_BELOW)
     return 1 - closing * min(closing / DROWSY, 1)

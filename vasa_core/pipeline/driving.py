@@ -14,8 +14,8 @@ from jaxtyping import Float
 from vasa_core.config import MAX_AUDIO_SECONDS, PORTRAIT_SIZE, Cancelled, InputError
 from vasa_core.face.model import FaceModel
 from vasa_core.io.video import read_frames
-from vasa_core.motion.liveliness import liveliness
-from vasa_core.motion.representation import to_model, usual_pose
+from vasa_core.motion.model import MotionModel
+from vasa_core.motion.style import Style, style_of
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.rates import FPS
 
@@ -68,8 +68,8 @@ def track_driving(
     return np.stack(landmarks), size
 
 
-def style_of(video: Path, preprocessor: Preprocessor, face: FaceModel[Any]) -> Float[np.ndarray, " 4"]:
-    """How lively the person of a video is (see `motion.liveliness`), by its first STYLE_SECONDS.
+def style_of_video(video: Path, preprocessor: Preprocessor, face: FaceModel[Any], model: MotionModel) -> Style:
+    """The style of the person of a video, by its first STYLE_SECONDS.
 
     Raises InputError for a video that cannot be read, is shorter than a second, or shows no face that can be followed.
     """
@@ -77,4 +77,4 @@ def style_of(video: Path, preprocessor: Preprocessor, face: FaceModel[Any]) -> F
     if len(landmarks) < FPS:
         raise InputError(f"{video.name} has {len(landmarks)} frames; expected {FPS} or more to take a style from.")
     motion = face.encode_landmarks(landmarks, size)[1]
-    return liveliness(to_model(motion, usual_pose(motion)), face.basis.readings())
+    return style_of(motion, face.basis, model)

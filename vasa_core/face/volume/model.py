@@ -111,7 +111,7 @@ class VolumeFaceModel(LandmarkEncoder):
         zoom: size of the whole picture about the face, 1 / distance; the pose moves the person alone. paint: there is
         nothing to leave unpainted here. Motion beyond what a photo can show is limited smoothly (see `face.limits`).
         """
-        codes = self.motion_code(portrait, limited(motion, portrait.motion, portrait.widest_lids))
+        codes = self.motion_code(portrait, limited(motion, portrait.motion))
         size = portrait.photo.shape[:2]
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         for start in range(0, len(motion), self.engine.batch):
