@@ -346,7 +346,7 @@ def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline:
 
 
 def row(kind: str, **figures: float) -> dict:
-    counts = {"frames": 750, "blinks": 0, "usual_blinks": 0}
+    counts = {"frames": 750, "blinks": 0, "usual_blinks": 0, "not_filmed": 1}
     return {"take": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
 
 

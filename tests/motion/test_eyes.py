@@ -52,7 +52,7 @@ def test_a_blink_that_is_sampled_is_made_whole_when_it_was_sampled() -> None:
     x = still(56)
     x[45:47, LIDS] = 0.4
     found = blinks(Eyes(0)(x))
-    assert [start for start, _ in found] == [45]
+    assert [start for start, _ in found] == [46]
 
 
 def test_lids_that_hang_open_and_startled_ones_are_limited() -> None:

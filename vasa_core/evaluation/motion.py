@@ -130,7 +130,8 @@ def measure_take(
     for kind, moves in kinds.items():
         if moves is None:
             continue
-        row = {"take": take.name, "group": take.group, "kind": kind, **by_itself(moves, window)}
+        row = {"take": take.name, "group": take.group, "kind": kind, "not_filmed": int(take.generated)}
+        row |= by_itself(moves, window)
         row |= with_sound(moves, take.expected, take.waveform, other.waveform)
         if speech is not None:
             row |= speech_liveliness(moves.shapes, speech[: len(moves)], take.waveform)

@@ -17,7 +17,7 @@ AWAKE = 12  # frames without a blink at first: the first picture stands for the 
 NEAR = np.radians(3.0)  # from where the eyes rest: a gaze nearer than that does not move them
 SMOOTH = 3  # frames: the gaze that is asked for is their mean
 LANDING = (0.7, 1.0)  # of the way, in the frames of a jump
-DROWSY = 0.7  # of the way to closed: lids that go less far stay more open
+DROWSY = 0.06  # of the way to closed that lids outside a blink go at most
 STARTLED = 0.08  # how much wider than usual lids open at most
 BLINK_BELOW = 0.5  # opening, as sampled, that is meant to be a blink
 CLOSING, OPENING = (0.55,), (0.3, 0.6, 0.8, 0.92)  # of filmed blinks (medians of 58): a frame down, four up
@@ -80,5 +80,4 @@ def opened(lids: float, startled: float) -> float:
     """Opening of lids outside a blink: hardly closed, and no more than `startled` wider than usual; bent smoothly."""
     if lids > 1:
         return 1 + startled * np.tanh((lids - 1) / max(startled, 1e-6))
-    closing = min(1 - lids, 1 - BLINK_BELOW)
-    return 1 - closing * min(closing / DROWSY, 1)
+    return 1 - DROWSY * min((1 - lids) / (1 - BLINK_BELOW), 1) ** 2
