@@ -11,7 +11,8 @@ from vasa_core.config import GenerationOptions
 from vasa_core.evaluation.motion_measures import Moves, by_itself
 from vasa_core.evaluation.motion_takes import Face, Generator, Take
 from vasa_core.face.basis import EXPRESSION, FaceBasis, eye_gap
-from vasa_core.motion.style import Style, style_of
+from vasa_core.motion.style import Style
+from vasa_core.pipeline.style import style_of
 from vasa_core.types import Motion
 
 FIGURES = (

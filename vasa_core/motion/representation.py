@@ -14,6 +14,7 @@ from jaxtyping import Float
 from vasa_core.types import Motion
 
 POSE = slice(0, 6)
+ANGLES = slice(0, 3)  # pitch, yaw, roll
 PITCH, YAW, SHIFT_Y, LOG_DISTANCE = 0, 1, 4, 5
 GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)

@@ -30,12 +30,13 @@ from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.pipeline.ahead import made_ahead
-from vasa_core.pipeline.driving import style_of_video, track_driving
+from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, open_sound
+from vasa_core.pipeline.style import style_of_video
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark

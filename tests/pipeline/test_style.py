@@ -8,7 +8,8 @@ from vasa_core.face.basis import FaceBasis, lip_gaps
 from vasa_core.face.mesh import load_basis
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, from_model
-from vasa_core.motion.style import Style, style_of
+from vasa_core.motion.style import Style
+from vasa_core.pipeline.style import style_of
 
 RNG = np.random.default_rng(0)
 
