@@ -23,7 +23,7 @@ BLINK_BELOW = 0.5  # opening, as sampled, that is meant to be a blink
 CLOSING, OPENING = (0.55,), (0.3, 0.6, 0.8, 0.92)  # of filmed blinks (medians of 58): a frame down, four up
 SHUT = (2, 3)  # frames with closed lids, at least and at most
 PAUSE = 1.6  # s from one blink to the next, at least
-PATIENCE = (2.0, 2.0)  # s: nobody goes without a blink for longer than the first and some (exponential) of the second
+PATIENCE = (1.8, 1.5)  # s: nobody goes without a blink for longer than the first and some (exponential) of the second
 
 
 class Eyes:
