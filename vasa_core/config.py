@@ -51,7 +51,7 @@ class GenerationOptions:
         end of the window before, motion and sound. Each above 0 costs one more forward pass a step. That of the emotion
         may be -1: the motion model is not told of it, and lips move as without; what the emotion adds is there anyway.
     expressiveness: how lively the face is, 0 (quiet) to 2; 1 is as lively as people who talk with all their face.
-    style: None, or a video of somebody who is to be taken for expressiveness 1, head included.
+    style: None, or a video of somebody to move like; how lively they are is then expressiveness 1, head included.
     head_motion: amount of head motion; 0 freezes the head at the portrait's pose.
     head_pose: None for a generated one, SPIN for one that goes round, or a video of a head to follow (played forwards
         and backwards until the speech ends).

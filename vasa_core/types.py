@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,27 @@ class Motion:
     pose: rotation about x (pitch), y (yaw), z (roll) in radians; translation right and down in units of the
         face's width; log of the head-to-camera distance, relative to the crop (see `face.pose`).
     dynamics: z_dyn, the facial dynamics latent (see `face.basis` for what each entry is).
+    breath: how far the shoulders have risen, in units of the face's width; None is not at all.
     """
 
     pose: Float[np.ndarray, "n 6"]
     dynamics: Float[np.ndarray, "n dynamics"]
+    breath: Float[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.pose)
+
+    def __getitem__(self, frames: slice | Int[np.ndarray, " m"]) -> Motion:
+        """Motion of some of the frames."""
+        breath = None if self.breath is None else self.breath[frames]
+        return Motion(self.pose[frames], self.dynamics[frames], breath)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Motion]) -> Motion:
+        """One motion after the other. Where some breathe and some do not, those hold their breath."""
+        pose = np.concatenate([part.pose for part in parts])
+        dynamics = np.concatenate([part.dynamics for part in parts])
+        if all(part.breath is None for part in parts):
+            return cls(pose, dynamics)
+        breath = [np.zeros(len(part)) if part.breath is None else part.breath for part in parts]
+        return cls(pose, dynamics, np.concatenate(breath))

@@ -16,7 +16,7 @@ from vasa_core.audio.phones import Phone, phones_of_letters
 from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.config import CHECKPOINTS, EMOTION_CHOICES, GenerationOptions, InputError, MissingModelError
 from vasa_core.evaluation.geometry import MOUTH, angular_error
-from vasa_core.evaluation.liveliness import SCORED
+from vasa_core.evaluation.liveliness import BROWS, SCORED
 from vasa_core.evaluation.motion import measure_motion, measure_take
 from vasa_core.evaluation.motion_controls import RANGES, camera_gaze, cross_talk
 from vasa_core.evaluation.motion_figures import Seams, seam_changes
@@ -30,6 +30,7 @@ from vasa_core.evaluation.motion_measures import (
     head_beats,
     lip_vertex_error,
     onsets,
+    stress_alignment,
 )
 from vasa_core.evaluation.motion_phones import Synthesiser, lips_at_phones
 from vasa_core.evaluation.motion_report import KINDS, motion_table, summarise_motion
@@ -215,6 +216,22 @@ def test_beats_on_and_off_the_sound() -> None:
     assert beat_alignment(np.zeros(0), sound) is None
 
 
+def test_who_moves_with_loud_words_is_in_step_and_who_moves_between_them_is_not(face: Face) -> None:
+    loud = np.repeat(np.arange(10) % 2, 20).astype(float)  # 0.8 s of each
+    waveform = np.repeat(loud, 640) * np.random.default_rng(0).normal(0, 0.1, 200 * 640)
+
+    def moved(much: np.ndarray) -> Moves:
+        shapes, pose = np.repeat(face.rest[None], 200, 0), np.zeros((200, 6))
+        pose[:, 0] = 0.05 * np.cumsum(much * np.resize([1, 1, -1, -1], 200))
+        brows = [point for side in BROWS for point in side]
+        shapes[:, brows, 1] += pose[:, :1]
+        return Moves(shapes, pose)
+
+    assert stress_alignment(moved(loud), waveform) == pytest.approx(0.95, abs=0.05)
+    assert stress_alignment(moved(1 - loud), waveform) == pytest.approx(-0.95, abs=0.05)
+    assert stress_alignment(moved(0 * loud), waveform) is None
+
+
 def test_a_nodding_head_beats_where_it_turns_back() -> None:
     time = np.arange(100)
     pose = np.zeros((100, 6))
@@ -329,7 +346,7 @@ def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline:
 
 
 def row(kind: str, **figures: float) -> dict:
-    counts = {"frames": 750, "blinks": 0, "usual_blinks": 0}
+    counts = {"frames": 750, "blinks": 0, "usual_blinks": 0, "not_filmed": 1}
     return {"take": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
 
 

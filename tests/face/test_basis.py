@@ -179,3 +179,17 @@ def test_lids_go_up_and_down_with_the_eye(basis: FaceBasis, person: np.ndarray, 
         upper = (shape - person)[list(eye.upper[middle]), 1].mean()
         assert lower - upper == pytest.approx(basis.lid_follow * sine * gap, abs=0.004)
         assert np.array_equal(shape[list(eye.corners)], person[list(eye.corners)])
+
+
+def test_an_eye_as_wide_as_it_may_be_has_its_lid_at_the_top_of_the_iris(basis: FaceBasis, person: np.ndarray) -> None:
+    own = _still(basis)[0]
+    widest = basis.widest_lids(person, own)
+    assert (widest >= 1 - 1e-6).all()
+    dynamics = _still(basis)
+    dynamics[:, LIDS] = np.maximum(widest, 1.1)  # an eye that shows white already would stay as it is
+    shape = basis.decode(dynamics, person, own)[0]
+    for eye, room in zip(EYES, widest, strict=True):
+        iris = shape[list(eye.iris), 1]
+        above = shape[list(eye.upper)[2:5], 1].mean() - iris.min()  # the lid's edge below the iris's top
+        if room > 1.1:
+            assert abs(above) < 0.08 * np.ptp(iris)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vasa_core.face.limits import TURN_LIMITS, limited, soft_limit
+from vasa_core.face.limits import TURN_LIMITS, eased_lids, limited, soft_limit
 from vasa_core.face.pose import YAW
 from vasa_core.types import Motion
 
@@ -24,3 +24,11 @@ def test_turns_are_limited_from_the_photo_s_own_pose() -> None:
     assert np.array_equal(kept.dynamics[:, 4:], far.dynamics[:, 4:])
     same = limited(own, own)
     np.testing.assert_allclose(same.pose, own.pose)
+
+
+def test_eyes_open_up_to_where_white_would_show_and_close_as_they_like() -> None:
+    lids = np.array([[0.0, 0.0], [1.0, 0.9], [1.05, 0.95], [3.0, 3.0]])
+    kept = eased_lids(lids, np.array([1.0, 0.9]), np.array([1.2, 0.9]))
+    np.testing.assert_allclose(kept[:2], lids[:2])
+    assert 1.0 < kept[2, 0] < 1.05
+    np.testing.assert_allclose(kept[3], [1.2, 0.9], atol=1e-4)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from vasa_core.config import GenerationOptions
-from vasa_core.face.basis import GAZE
+from vasa_core.face.basis import GAZE, LIDS, eye_gap
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import PITCH, YAW
 from vasa_core.pipeline import Pipeline
-from vasa_core.pipeline.eye_contact import eye_contact
+from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.types import Motion
 
@@ -33,8 +33,20 @@ def _photo(yaw: float, pitch: float, head_yaw: float = 0, head_pitch: float = 0)
 def test_a_gaze_read_near_the_camera_is_eye_contact_and_one_far_off_is_not(
     read: tuple[float, float], share: float
 ) -> None:
-    contact = np.degrees(eye_contact(_photo(*read, head_yaw=10, head_pitch=-4)))
+    contact = np.degrees(EyeContact.of(_photo(*read, head_yaw=10, head_pitch=-4)).gaze)
     np.testing.assert_allclose(contact, share * np.array(read), atol=1e-9)
+
+
+def test_open_eyes_are_as_open_as_in_the_photo_whatever_gaze_is_read_off_them(
+    pipeline: Pipeline, portrait: Path
+) -> None:
+    ready = pipeline.prepare(portrait).portrait
+    contact = EyeContact.of(ready.motion)
+    resting = Motion(ready.motion.pose, ready.motion.dynamics.copy())
+    resting.dynamics[:, LIDS] = 1  # as generated, and with the gaze into the camera
+    resting.dynamics[:, GAZE] = -ready.motion.pose[:, [YAW, PITCH]]
+    drawn = pipeline.face.landmarks(ready, contact.kept(resting))[0]
+    np.testing.assert_allclose(eye_gap(drawn) / eye_gap(ready.landmarks), 1, atol=0.05)
 
 
 def test_gaze_zero_is_where_the_photo_looks(pipeline: Pipeline, portrait: Path) -> None:

@@ -54,7 +54,7 @@ def generate(
     expressiveness: Annotated[
         float, typer.Option(help="How lively the face is: 0 quiet, 2 very.")
     ] = DEFAULTS.expressiveness,
-    style: Annotated[Path | None, typer.Option(help="Video of somebody to be as lively as.")] = None,
+    style: Annotated[Path | None, typer.Option(help="Video of somebody to move like.")] = None,
     head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
     head_pose: Annotated[str | None, typer.Option(help="spin, or a video of a head; generated if left out.")] = None,
     steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,

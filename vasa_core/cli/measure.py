@@ -119,7 +119,7 @@ def evaluate_motion(
         held_out = [clip for clip in everything if clip.split == "val"] or everything
         for tracked in track_clips(spread(held_out, clips), cache / "tracking"):
             clip, group = tracked.clip, folder.resolve().name
-            real.append(RealClip(clip.path, group, clip.identity, tracked.landmarks, tracked.size))
+            real.append(RealClip(clip.path, group, clip.identity, tracked.landmarks, tracked.size, clip.generated))
     with progress_bar("evaluate-motion", "take") as progress:
         pipeline = load_pipeline(device, checkpoints)
         options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)

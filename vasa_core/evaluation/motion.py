@@ -1,7 +1,8 @@
 """The evaluation of generated motion, speech -> head pose and facial dynamics, before anything is drawn.
 
 Every figure is taken of five kinds of motion: generated from the voice, the real clip of it, the same as fitted by the
-face model, generated from another voice, and a still face. `motion_controls` adds controls, seeds and emotions.
+face model, generated from another voice, and a still face. `motion_controls` adds controls, seeds and emotions,
+`motion_styles` styles.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from vasa_core.evaluation.motion_controls import measure_controls, measure_emoti
 from vasa_core.evaluation.motion_measures import Moves, against_real, aperture, by_itself, with_sound
 from vasa_core.evaluation.motion_phones import SENTENCES, Synthesiser, lips_at_phones
 from vasa_core.evaluation.motion_report import summarise_motion
+from vasa_core.evaluation.motion_styles import measure_styles
 from vasa_core.evaluation.motion_takes import Face, Generator, Listener, RealClip, Take, filmed, spread, voices
 from vasa_core.evaluation.report import write_report
 from vasa_core.pipeline import Pipeline
@@ -32,7 +34,7 @@ from vasa_core.types import Motion
 
 SYNTHETIC = "synthetic voice"
 CONTROL_VOICES, EMOTION_VOICES, MOST_PORTRAITS = 2, 6, 6
-_PARTS = 3  # after the takes: controls, seeds, emotions
+_PARTS = 4  # after the takes: controls, seeds, styles, emotions
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
 
@@ -88,6 +90,7 @@ def measure_motion(
     parts: dict[str, Callable[[], Any]] = {
         "controls": lambda: measure_controls(generate, spread(timed, CONTROL_VOICES)),
         "seeds": lambda: measure_seeds(generate, spread(timed, CONTROL_VOICES)),
+        "styles": lambda: measure_styles(generate, takes, spread(timed, CONTROL_VOICES)),
         "emotions": lambda: measure_emotions(pipeline, generate, photos, spread(timed, EMOTION_VOICES), missing),
     }
     for name, measure in parts.items():
@@ -127,7 +130,8 @@ def measure_take(
     for kind, moves in kinds.items():
         if moves is None:
             continue
-        row = {"take": take.name, "group": take.group, "kind": kind, **by_itself(moves, window)}
+        row = {"take": take.name, "group": take.group, "kind": kind, "not_filmed": int(take.generated)}
+        row |= by_itself(moves, window)
         row |= with_sound(moves, take.expected, take.waveform, other.waveform)
         if speech is not None:
             row |= speech_liveliness(moves.shapes, speech[: len(moves)], take.waveform)

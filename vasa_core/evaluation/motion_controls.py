@@ -24,6 +24,7 @@ from vasa_core.face.basis import EXPRESSION, GAZE
 from vasa_core.face.limits import limited
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW
 from vasa_core.pipeline import Pipeline
+from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.types import Motion
 
@@ -165,11 +166,12 @@ def measure_emotions(
         for take in takes:
             moments = np.linspace(0, len(take.features) - 1, EMOTION_FRAMES + 2).astype(int)[1:-1]
             plain = generate(take.features, face.motion)
-            before = _emotion(pipeline, classify, portrait, plain, moments)
+            contact = EyeContact.of(portrait.motion)
+            before = _emotion(pipeline, classify, portrait, contact.kept(plain), moments)
             plain_moves = face.moved(generate.basis, plain)
             for name in EMOTION_CHOICES:
                 felt = generate(take.features, face.motion, GenerationOptions(emotion=name))
-                after = _emotion(pipeline, classify, portrait, felt, moments)
+                after = _emotion(pipeline, classify, portrait, contact.kept(felt), moments)
                 index = EMOTIONS.index(name)
                 row = {"emotion": name, "before": float(before[index]), "after": float(after[index])}
                 rows.append(row | _lips(plain_moves, face.moved(generate.basis, felt), take))
@@ -180,7 +182,7 @@ def _emotion(
     pipeline: Pipeline, classify: EmotionClassifier, portrait: Any, motion: Motion, moments: np.ndarray
 ) -> Float[np.ndarray, " 7"]:
     """Mean probabilities of EMOTIONS over some rendered frames."""
-    chosen = Motion(motion.pose[moments], motion.dynamics[moments])
+    chosen = motion[moments]
     points = pipeline.face.landmarks(portrait, limited(chosen, portrait.motion))
     frames = pipeline.face.decode(portrait, chosen)
     return np.mean([classify(frame, p.astype(np.float32)) for frame, p in zip(frames, points, strict=True)], 0)

@@ -17,16 +17,17 @@ from scipy.signal import find_peaks
 
 from vasa_core.audio.lip_sync import MIN_FRAMES, lag_curve, lip_shape, read_sync
 from vasa_core.evaluation.geometry import MOUTH, HeadFrame, eye_opening, face_height, relative_opening
-from vasa_core.evaluation.liveliness import liveliness
+from vasa_core.evaluation.liveliness import brow_height, liveliness
 from vasa_core.evaluation.motion_figures import delta_pose, find_blinks, seam_changes
 from vasa_core.face.pose import from_pose
 from vasa_core.face.topology import EYES
-from vasa_core.rates import FPS, SAMPLE_RATE, exact_div
+from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, exact_div
 
 MAX_LAG = 6  # frames
 CLEAR_CORRELATION, CLEAR_CONFIDENCE = 0.3, 0.25  # below, a lag means nothing
 BEAT_SIGMA = 3.0  # frames
 SMOOTHING = 1.0  # frames, of head angles before beats are looked for: landmarks tremble
+STRESS_SMOOTHING = 2.0  # frames, of loudness and speeds before they are compared
 USUAL_BLINK = (0.1, 0.4)  # seconds
 # Brows and the skin round them, then the lids' edges.
 UPPER_FACE = (
@@ -39,6 +40,8 @@ _HOP = exact_div(SAMPLE_RATE, 100)  # samples between two spectra
 _WINDOW = 2 * _HOP
 _ONSET_HEIGHT = 1.0  # standard deviations of the spectral flux
 _ONSET_GAP = 8  # hops between two onsets
+_FAINT = 1e-5  # power of sound that counts as none
+_NOTHING = 1e-9  # spread of what does not change
 _MOVES = np.radians(0.02)  # a head whose speed never gets here does not move, rad/frame
 
 
@@ -137,6 +140,8 @@ def with_sound(
     figures: dict[str, Any] = {
         "beat_alignment": beat_alignment(beats, onsets(waveform)),
         "beat_alignment_other": beat_alignment(beats, onsets(np.resize(other, len(waveform)))),
+        "stress_alignment": stress_alignment(moves, waveform),
+        "stress_alignment_other": stress_alignment(moves, np.resize(other, len(waveform))),
     }
     if len(moves) >= MIN_FRAMES:
         reading = read_sync(expected[: len(moves)], lip_shape(moves.shapes))
@@ -156,6 +161,25 @@ def head_beats(pose: Float[np.ndarray, "n 6"]) -> Float[np.ndarray, " beats"]:
         return np.zeros(0)
     low, _ = find_peaks(-speed, prominence=0.2 * float(speed.mean()))
     return low + 0.5
+
+
+def stress_alignment(moves: Moves, waveform: Float[np.ndarray, " samples"]) -> float | None:
+    """Correlation of loudness and of how fast head and brows move, both smoothed: who stresses a word moves with it.
+
+    None for what is too short, and where nothing moves or sounds.
+    """
+    n = min(len(moves), len(waveform) // SAMPLES_PER_FRAME)
+    if n < MIN_FRAMES:
+        return None
+    samples = waveform[: n * SAMPLES_PER_FRAME].astype(np.float64).reshape(n, -1)
+    power = (samples**2).mean(1)
+    loudness = gaussian_filter1d(np.log(power + _FAINT), STRESS_SMOOTHING)
+    turns = np.linalg.norm(np.gradient(moves.pose[:n, :3], axis=0), axis=1)
+    brows = np.abs(np.gradient(gaussian_filter1d(brow_height(moves.shapes[:n]), SMOOTHING)))
+    if min(turns.std(), brows.std(), loudness.std()) < _NOTHING:
+        return None
+    moving = gaussian_filter1d(turns / turns.std() + brows / brows.std(), STRESS_SMOOTHING)
+    return float(np.corrcoef(moving, loudness)[0, 1])
 
 
 def onsets(waveform: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " onsets"]:

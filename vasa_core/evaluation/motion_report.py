@@ -49,6 +49,8 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("head_spread", "head's spread", "deg", "near real"),
     ("beat_alignment", "beat alignment", "0 to 1", "near real, over shuffled"),
     ("beat_alignment_other", "the same with another voice", "0 to 1", ""),
+    ("stress_alignment", "head, brows with loudness", "correlation", "near real, over shuffled"),
+    ("stress_alignment_other", "the same with another voice", "correlation", ""),
     ("blinks_per_minute", "blinks a minute", "", "8-30"),
     ("blink_seconds", "length of a blink", "s", "0.1-0.4"),
     ("usual_blink_share", "blinks of 0.1-0.4 s", "%", "100"),
@@ -58,7 +60,7 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("seam_jerk_face", "seams: face, speed", "of elsewhere", "1"),
 )
 _MEDIANS = {"sync_lag", "lip_lag"}
-_COUNTS = {"frames", "blinks", "usual_blinks", "closed", "closures", "opened", "openings"}
+_COUNTS = {"not_filmed", "frames", "blinks", "usual_blinks", "closed", "closures", "opened", "openings"}
 
 
 def summarise_motion(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
@@ -114,7 +116,8 @@ def motion_table(result: dict[str, Any]) -> str:
     for group, kinds in result["groups"].items():
         made = kinds["generated"]
         cases = f", {made['closures']:.0f} /p b m/, {made['openings']:.0f} vowels" if "closures" in made else ""
-        lines.append(f"-- {group}: {made['takes']:.0f} takes, {made['frames'] / FPS / 60:.1f} min{cases}")
+        others = f" ({made['not_filmed']:.0f} of them other generators' videos)" if made.get("not_filmed") else ""
+        lines.append(f"-- {group}: {made['takes']:.0f} takes{others}, {made['frames'] / FPS / 60:.1f} min{cases}")
         for name, title, unit, wanted in ROWS:
             values = [kinds.get(kind, {}).get(name) for kind in KINDS]
             if any(value is not None for value in values):

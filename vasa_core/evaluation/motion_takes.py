@@ -23,6 +23,7 @@ from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import whole_motion
+from vasa_core.motion.style import Style
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
@@ -35,13 +36,17 @@ AWAKE = 0.85  # of the usual eye gap: the first frame with open eyes is the port
 
 @dataclass(frozen=True)
 class RealClip:
-    """A tracked clip of a talking face. group: where it belongs in the report. identity: the file's name if unknown."""
+    """A tracked clip of a talking face. group: where it belongs in the report. identity: the file's name if unknown.
+
+    generated: by some generator, not filmed.
+    """
 
     path: Path
     group: str
     identity: str
     landmarks: Float[np.ndarray, "n 478 3"]
     size: tuple[int, int]
+    generated: bool = False
 
     @property
     def source(self) -> str:
@@ -73,6 +78,7 @@ class Take:
     """One voice. features: of the motion model. expected: the judge's lip shapes. phones: None if not known.
 
     real: the face that was filmed; fitted: its motion as the face model can show it. Both None without video.
+    generated: what stands for `real` was made by some generator.
     """
 
     name: str
@@ -84,6 +90,7 @@ class Take:
     face: Face
     real: Moves | None = None
     fitted: Moves | None = None
+    generated: bool = False
 
     def __len__(self) -> int:
         return len(self.real) if self.real else len(self.features)
@@ -97,11 +104,15 @@ class Generator:
     basis: FaceBasis
 
     def __call__(
-        self, features: Float32[np.ndarray, "n channels"], own: Motion, options: GenerationOptions | None = None
+        self,
+        features: Float32[np.ndarray, "n channels"],
+        own: Motion,
+        options: GenerationOptions | None = None,
+        style: Style | None = None,
     ) -> Motion:
         """own: the portrait's motion. The head's distance is as asked for."""
         options = options or GenerationOptions()
-        made = whole_motion(self.model, features, own.pose[0], options)
+        made = whole_motion(self.model, features, own.pose[0], options, style)
         # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
         distance = np.array([0, 0, 0, 0, 0, np.log(options.distance)])
         shown = limited(Motion(made.pose - distance, made.dynamics), own)
@@ -193,7 +204,7 @@ def filmed(
         if reading is None or reading.confidence < TRUSTED_CONFIDENCE or abs(reading.lag) > TRUSTED_LAG:
             untrusted[clip.group] += 1
             continue
-        heard.append((clip, replace(take, face=face, real=real, fitted=fitted), reading.lag))
+        heard.append((clip, replace(take, face=face, real=real, fitted=fitted, generated=clip.generated), reading.lag))
     missing += [f"{group}: {count} clips without sound" for group, count in silent.items()]
     missing += [f"{group}: {count} clips whose sound the lips do not follow" for group, count in untrusted.items()]
     lags: dict[str, list[int]] = defaultdict(list)

@@ -27,7 +27,7 @@ from vasa_core.face.limits import limited
 from vasa_core.io.audio import read_audio
 from vasa_core.io.video import VideoWriter
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.pipeline.eye_contact import eye_contact, gaze_read
+from vasa_core.pipeline.eye_contact import EyeContact, gaze_read
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.provenance.mark import METADATA
@@ -80,7 +80,7 @@ class Sweep:
         """Render and read one video; None if no face is found in it."""
         portrait = self._prepared.portrait
         parts = list(self._pipeline.speech_motion(portrait, open_sound(self._waveform, Event()), options))
-        motion = Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+        motion = Motion.joined(parts)
         path = self._folder / f"control.{name}.mp4"
         with VideoWriter(path, (options.size, options.size), None, METADATA) as writer:
             for frame in self._pipeline.animate(self._prepared, motion, options):
@@ -117,7 +117,7 @@ class Sweep:
         motion = portrait.motion
         points = self._pipeline.face.landmarks(portrait, motion)[0]
         found = iris_gaze(portrait.photo, points, motion.pose[0], self._radius)
-        return np.zeros(2) if found is None else found - (gaze_read(motion) - eye_contact(motion))
+        return np.zeros(2) if found is None else found - (gaze_read(motion) - EyeContact.of(motion).gaze)
 
     def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""

@@ -147,7 +147,7 @@ class MeshDrawer:
     ) -> Pictures:
         """The portrait in the motion of some frames, at their size. identity: the driving person's, or read of them."""
         motion = self._motion(driving, identity)
-        shown = Motion(motion.pose[list(frames)], motion.dynamics[list(frames)])
+        shown = motion[np.array(frames)]
         return self._decoded(portrait, shown, driving.pictures.shape[1])
 
     def draw_mixed(

@@ -32,6 +32,7 @@ MAX_SINE = 0.9
 IRIS_TRAVEL = (1.15, 1.25)  # times the real travel of an iris, sideways and up; lids hide some of the latter
 SHUT, LID_CURVE = 0.15, 1.25  # the opening drawn as shut; how fast lids close from there
 MIN_REST_OPENING = 0.2  # a photo with closed eyes has nothing to open
+WHITE_ABOVE = 0.05  # of an iris's height: white above it that a wide eye may show
 LOWER_LID_TRAVEL = 0.25  # of the iris's: how far the lower lid goes up and down with the gaze
 
 Shape = Float[np.ndarray, "points 3"]
@@ -158,6 +159,16 @@ class FaceBasis:
         self._place_irises(shapes, rest, dynamics[:, GAZE], rest_dynamics[GAZE])
         _separate_lips(shapes, rest)
         return shapes
+
+    def widest_lids(self, rest: Shape, rest_dynamics: np.ndarray) -> Float[np.ndarray, " 2"]:
+        """How far each eye may open before white shows above its iris; no further than in the photo where it does."""
+        room = []
+        for eye, gap in zip(EYES, eye_gap(rest), strict=True):
+            iris = rest[list(eye.iris), 1]
+            covered = rest[list(eye.upper)[CENTRAL_PAIRS], 1].mean() - iris.min() + WHITE_ABOVE * np.ptp(iris)
+            room.append(max(covered, 0) / (LID_MEETING * gap))
+        drawn = np.maximum(_drawn_opening(rest_dynamics[LIDS]), MIN_REST_OPENING) * (1 + np.array(room))
+        return SHUT + (1 - SHUT) * drawn ** (1 / LID_CURVE)
 
     def mirror(self, motion: Motion) -> Motion:
         """The same motion seen in a mirror (left and right exchanged)."""

@@ -31,6 +31,15 @@ def _room(turn: Float[np.ndarray, " n"], own: float, limit: float) -> Float[np.n
     return np.where(back, np.maximum(limit - abs(own), LEAST_ROOM * limit), limit)
 
 
+def eased_lids(
+    lids: Float[np.ndarray, "n 2"], usual: Float[np.ndarray, " 2"], widest: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "n 2"]:
+    """Openings that go beyond the usual one no further than to `widest` (see `FaceBasis.widest_lids`), smoothly."""
+    room = np.maximum(widest - usual, 1e-6)
+    wider = np.maximum(lids - usual, 0)
+    return lids + room * np.tanh(wider / room) - wider
+
+
 def limited(motion: Motion, own: Motion) -> Motion:
     """Motion within what a photo with the pose and dynamics `own` (one frame) can show."""
     pose, dynamics = motion.pose - own.pose, motion.dynamics.copy()
@@ -40,4 +49,4 @@ def limited(motion: Motion, own: Motion) -> Motion:
         pose[:, axis] = soft_limit(pose[:, axis], SHIFT_LIMIT)
     pose[:, LOG_DISTANCE] = soft_limit(pose[:, LOG_DISTANCE], float(LOG_DISTANCE_LIMIT))
     dynamics[:, GAZE] = soft_limit(dynamics[:, GAZE], GAZE_LIMITS)
-    return Motion(pose + own.pose, dynamics)
+    return Motion(pose + own.pose, dynamics, motion.breath)

@@ -108,7 +108,7 @@ class MeshFaceModel(LandmarkEncoder):
             skull=skull,
             moving=self._moving(
                 np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
-                skull.weights,
+                skull.weights + skull.trunk,
                 lifted.layers.person[..., 3],
             ),
             irises=lift_irises(photo, landmarks),
@@ -130,7 +130,7 @@ class MeshFaceModel(LandmarkEncoder):
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
         unturned = self.landmarks(portrait, Motion(motion.pose, still))
         size = portrait.photo.shape[:2]
-        rings = portrait.skull.moved(motion.pose, portrait.motion.pose[0], size, portrait.depth_offset)
+        rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
         rest = _zoomed(source, portrait.centre, zoom)

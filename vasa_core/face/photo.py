@@ -30,7 +30,7 @@ class LiftedPhoto:
 
     layers: person and background of the photo with `margin` px more of its surroundings on each side. landmarks: px of
     `photo`. rest: the photographed face in canonical space. motion: its own pose and dynamics, one frame. centre: of
-    the face, px.
+    the face, px. widest_lids: how far its eyes may open (see `FaceBasis.widest_lids`).
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
@@ -42,6 +42,7 @@ class LiftedPhoto:
     depth_offset: float
     motion: Motion
     centre: Float[np.ndarray, " 2"]
+    widest_lids: Float[np.ndarray, " 2"]
 
 
 class LandmarkEncoder:
@@ -90,16 +91,18 @@ class LandmarkEncoder:
         stable = list(STABLE)
         similarity = fit_similarity(identity.neutral[stable], landmarks[None, stable])
         ends = landmarks[[FOREHEAD, CHIN], :2] + margin
+        rest = unproject(landmarks[None], *similarity)[0]
         return LiftedPhoto(
             photo=tracked.image,
             layers=take_apart(canvas, matte, ends.mean(0), float(np.linalg.norm(ends[0] - ends[1]))),
             margin=margin,
             landmarks=landmarks,
             identity=identity,
-            rest=unproject(landmarks[None], *similarity)[0],
+            rest=rest,
             depth_offset=float(similarity[2][0, 2]),
             motion=motion,
             centre=landmarks[:N_FACE, :2].mean(0),
+            widest_lids=self.basis.widest_lids(rest, motion.dynamics[0]),
         )
 
     def landmarks(self, portrait: LiftedPhoto, motion: Motion) -> Float[np.ndarray, "n 478 3"]:

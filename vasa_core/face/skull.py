@@ -1,4 +1,5 @@
-"""Rings of vertices around the face: skull and hair follow the head, shoulders and background stay where they are."""
+"""Rings of vertices around the face: skull and hair follow the head, shoulders stay where they are but for breath, the
+background altogether."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from jaxtyping import Float
 
 from vasa_core.face.pose import LOG_DISTANCE, ROLL, project, unproject
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD, STABLE
+from vasa_core.types import Motion
 
 RADII = (1.18, 1.42, 1.7, 2.1, 2.7)  # of the face oval
 HEAD_DEPTH = 0.55  # face widths behind the eyes: where a head is widest, and its outline lies
@@ -26,18 +28,21 @@ WHOLE_DOWN = (0.85, 0.4, 0.1, 0.0, 0.0)  # ... and below it (neck, shoulders)
 class Skull:
     """Ring vertices, rings from the inside out. photo: in the photo, px, with depth. rings: in canonical space.
 
-    axis: canonical too, the point of the head's axis that is as deep as each vertex. weights: rigid weights.
+    axis: canonical too, the point of the head's axis that is as deep as each vertex. weights: rigid weights. trunk:
+    share of the shoulders' rise that each makes besides.
     """
 
     photo: Float[np.ndarray, "rings 3"]
     rings: Float[np.ndarray, "rings 3"]
     axis: Float[np.ndarray, "rings 3"]
     weights: Float[np.ndarray, " rings"]
+    trunk: Float[np.ndarray, " rings"]
 
     def moved(
-        self, pose: Float[np.ndarray, "n 6"], own: Float[np.ndarray, " 6"], size: tuple[int, int], depth_offset: float
+        self, motion: Motion, own: Float[np.ndarray, " 6"], size: tuple[int, int], depth_offset: float
     ) -> Float[np.ndarray, "n rings 3"]:
         """Where the vertices are drawn, px of a picture of `size`. own: the photo's pose."""
+        pose = motion.pose
         rigid, axis = (project(np.repeat(p[None], len(pose), 0), pose, size) for p in (self.rings, self.axis))
         own_axis = project(self.axis[None], own[None], size)[0]
         angle, scale = pose[:, ROLL] - own[ROLL], np.exp(own[LOG_DISTANCE] - pose[:, LOG_DISTANCE])
@@ -47,7 +52,11 @@ class Skull:
         roundness = np.repeat(ROUND, len(FACE_OVAL))[:, None]
         rigid[..., :2] += roundness * (ball - rigid[..., :2])
         rigid[..., 2] += depth_offset
-        return self.photo + self.weights[:, None] * (rigid - self.photo)
+        moved = self.photo + self.weights[:, None] * (rigid - self.photo)  # (n, rings, 3)
+        if motion.breath is not None:
+            rise = motion.breath * size[0] * np.exp(-own[LOG_DISTANCE])  # (n,) px
+            moved[..., 1] -= self.trunk * rise[:, None]
+        return moved
 
 
 def ring_vertices(landmarks: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "rings 3"]:
@@ -73,8 +82,10 @@ def build_skull(
     axis = photo.copy()
     axis[:, :2] = landmarks[list(FACE_OVAL), :2].mean(0)
     weights = layer_weights(landmarks, photo) if layered else whole_weights(landmarks)
+    trunk = 1 - weights if layered else np.zeros(len(weights))
+    trunk[-len(FACE_OVAL) :] = 0
     rings, axis = (unproject(points[None], *similarity)[0] for points in (photo, axis))
-    return Skull(photo, rings, axis, weights)
+    return Skull(photo, rings, axis, weights, trunk)
 
 
 def layer_weights(

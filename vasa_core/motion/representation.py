@@ -14,16 +14,12 @@ from jaxtyping import Float
 from vasa_core.types import Motion
 
 POSE = slice(0, 6)
-PITCH, YAW, LOG_DISTANCE = 0, 1, 5
+ANGLES = slice(0, 3)  # pitch, yaw, roll
+PITCH, YAW, SHIFT_Y, LOG_DISTANCE = 0, 1, 4, 5
 GAZE = slice(6, 8)  # yaw, pitch
 LIDS = slice(8, 10)
 EXPRESSION = slice(10, None)
 FACE = slice(8, None)  # lids and expression: what an emotion changes
-DROWSY = 0.7  # of the way to closed: lids that go less far stay more open
-BOTH_EYES = 0.7  # share of the difference between the two lids that is taken off
-BLINKING, BLINK_GAIN = 0.6, 1.0  # opening below which lids close further, and how much further, of what is missing
-STARTLED = 0.08  # how much wider than usual lids open at most: further, white shows above the iris
-AWAKE = 12  # frames in which lids come to do what they are told
 _HEAD = [YAW, PITCH]  # in the order of the gaze's yaw, pitch
 
 
@@ -90,49 +86,8 @@ def with_emotion(
     return felt
 
 
-def closed_further(
-    x: Float[np.ndarray, "n channels"], before: Float[np.ndarray, " 2"] | None = None
-) -> Float[np.ndarray, "n channels"]:
-    """x with lids that are on their way to closed going farther, as far as those of filmed blinks do, and for a frame
-    longer: lids open slower than they close.
-
-    A sampled blink stays shallower than a filmed one: few steps average over when exactly it happens. Opening from
-    BLINKING up is left as it is. before: lids of the frame before; open ones by default.
-    """
-    result, lids = x.copy(), x[:, LIDS]
-    last = np.concatenate([np.ones((1, 2)) if before is None else before[None], lids])[:-1]  # (n, 2)
-    result[:, LIDS] -= BLINK_GAIN * np.maximum(BLINKING - np.minimum(lids, last), 0)
-    return result
-
-
-def wide_awake(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
-    """x with lids that are either open or in a blink, both alike: sampled ones hang half closed or wink too often."""
-    result, lids = x.copy(), x[:, LIDS]
-    lids = lids + BOTH_EYES * (lids.mean(1, keepdims=True) - lids)  # (n, 2)
-    closing = np.maximum(1 - lids, 0)
-    result[:, LIDS] = lids + closing * (1 - np.minimum(closing / DROWSY, 1))
-    return result
-
-
-def not_startled(x: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n channels"]:
-    """x with lids that open no more than STARTLED wider than usual, bent smoothly; what an emotion adds comes later."""
-    result = x.copy()
-    wider = np.maximum(x[:, LIDS] - 1, 0)
-    result[:, LIDS] += STARTLED * np.tanh(wider / STARTLED) - wider
-    return result
-
-
-def awake_at_first(x: Float[np.ndarray, "n channels"], first: int) -> Float[np.ndarray, "n channels"]:
-    """x of frames `first` on of a video, which begins with open eyes: its first picture stands for it, and a third of
-    sampled videos blink at once."""
-    result = x.copy()
-    share = np.minimum((first + np.arange(len(x))) / AWAKE, 1)[:, None]
-    result[:, LIDS] = 1 + share * (x[:, LIDS] - 1)
-    return result
-
-
 def with_head(motion: Motion, pose: Float[np.ndarray, "n 6"]) -> Motion:
     """The same motion on a head of another pose. Eyes keep their direction in the camera."""
     dynamics = motion.dynamics.copy()
     dynamics[:, :2] += motion.pose[:, _HEAD] - pose[:, _HEAD]
-    return Motion(pose, dynamics)
+    return Motion(pose, dynamics, motion.breath)

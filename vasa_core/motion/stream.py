@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,17 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vasa_core.config import EMOTIONS, GenerationOptions, InputError
+from vasa_core.motion.breath import HEAD_RISES, breathing
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
+from vasa_core.motion.eyes import STARTLED, Eyes
 from vasa_core.motion.model import MotionModel
-from vasa_core.motion.representation import (
-    LIDS,
-    awake_at_first,
-    closed_further,
-    from_model,
-    not_startled,
-    wide_awake,
-    with_emotion,
-)
+from vasa_core.motion.representation import POSE, from_model, with_emotion
+from vasa_core.motion.style import Style
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
@@ -43,13 +39,14 @@ class MotionStream:
         options: GenerationOptions,
         hop: int | None = None,
         look_ahead: int = 0,
-        style: Float[np.ndarray, " 4"] | None = None,
+        style: Style | None = None,
+        widest_lids: float = 1 + STARTLED,
     ) -> None:
         """portrait_pose: the usual pose of the head to be animated.
 
         hop: frames kept of each window, which is sampled as soon as their features are there, with no later audio; by
         default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too.
-        style: how lively somebody else is, to be as lively as (see `motion.liveliness`).
+        style: of somebody else, to move like. widest_lids: opening at which white comes to show above the irises.
         Raises InputError unless they fit into a window.
         """
         config = model.config
@@ -64,7 +61,9 @@ class MotionStream:
         self._options = options
         self._gaze = np.deg2rad([options.gaze_yaw, options.gaze_pitch])
         self._log_distance = math.log(options.distance)
-        self._liveliness = model.liveliness(float(options.expressiveness), style).cpu()
+        self._style = style
+        lively = style.liveliness if style else None
+        self._liveliness = model.liveliness(float(options.expressiveness), lively).cpu()
         self._scales = {name: float(getattr(options, f"guidance_{name}")) for name in NAMES}
         self._pending = np.zeros((0, config.audio_channels), np.float32)
         self._context_audio = torch.zeros(1, config.context, config.audio_channels)
@@ -72,7 +71,7 @@ class MotionStream:
         self._known = 0  # frames of the context that are there
         self._windows = 0
         self._given = 0  # frames
-        self._lids = np.ones(2)  # as sampled for the last of them
+        self._eyes = Eyes(int(options.seed), widest_lids)
 
     def push(self, features: Float[np.ndarray, "frames audio"]) -> Motion:
         """Motion of all windows that these features complete; often none (0 frames) or several windows."""
@@ -132,14 +131,18 @@ class MotionStream:
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
         x = np.concatenate([np.zeros((0, self._model.config.motion_channels)), *parts])
-        x = wide_awake(x)
-        lids, self._lids = self._lids, np.concatenate([self._lids[None], x[:, LIDS]])[-1]
-        x = awake_at_first(not_startled(closed_further(x, lids)), self._given)
+        x = self._eyes(x)
+        if self._style:
+            x = self._style.applied(x)
+        breath = breathing(self._given, len(x), int(self._options.seed))
+        x[:, POSE] += breath[:, None] * HEAD_RISES
         self._given += len(x)
         if self._options.emotion is not None:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
             x = with_emotion(x, rest, float(self._options.emotion_strength))
-        return from_model(x, self._usual, self._gaze, self._log_distance, float(self._options.head_motion))
+        head_motion = float(self._options.head_motion)
+        motion = from_model(x, self._usual, self._gaze, self._log_distance, head_motion)
+        return replace(motion, breath=head_motion * breath)
 
 
 def whole_motion(
@@ -147,8 +150,8 @@ def whole_motion(
     features: Float[np.ndarray, "frames audio"],
     portrait_pose: Float[np.ndarray, " 6"],
     options: GenerationOptions,
+    style: Style | None = None,
 ) -> Motion:
     """Motion for all of some speech features at once; see `MotionStream`."""
-    stream = MotionStream(model, portrait_pose, options)
-    parts = [stream.push(features), stream.finish()]
-    return Motion(np.concatenate([p.pose for p in parts]), np.concatenate([p.dynamics for p in parts]))
+    stream = MotionStream(model, portrait_pose, options, style=style)
+    return Motion.joined([stream.push(features), stream.finish()])

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
 from vasa_core.config import MAX_AUDIO_SECONDS, PORTRAIT_SIZE, Cancelled, InputError
-from vasa_core.face.model import FaceModel
 from vasa_core.io.video import read_frames
-from vasa_core.motion.liveliness import liveliness
-from vasa_core.motion.representation import to_model, usual_pose
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.rates import FPS
 
-STYLE_SECONDS = 30  # of a video that a style is taken from
 MIN_FOUND = 0.5  # of a driving video's frames
 
 
@@ -66,15 +61,3 @@ def track_driving(
             f"{path.name} shows a face in {found_frames} of {len(landmarks)} frames; expected most of them."
         )
     return np.stack(landmarks), size
-
-
-def style_of(video: Path, preprocessor: Preprocessor, face: FaceModel[Any]) -> Float[np.ndarray, " 4"]:
-    """How lively the person of a video is (see `motion.liveliness`), by its first STYLE_SECONDS.
-
-    Raises InputError for a video that cannot be read, is shorter than a second, or shows no face that can be followed.
-    """
-    landmarks, size = track_driving(video, preprocessor, most=STYLE_SECONDS * FPS)
-    if len(landmarks) < FPS:
-        raise InputError(f"{video.name} has {len(landmarks)} frames; expected {FPS} or more to take a style from.")
-    motion = face.encode_landmarks(landmarks, size)[1]
-    return liveliness(to_model(motion, usual_pose(motion)), face.basis.readings())

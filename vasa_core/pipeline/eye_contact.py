@@ -7,10 +7,12 @@ would no longer do so.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.basis import GAZE
+from vasa_core.face.basis import GAZE, LIDS
 from vasa_core.motion.representation import PITCH, YAW
 from vasa_core.types import Motion
 
@@ -22,12 +24,30 @@ def gaze_read(photo: Motion) -> Float[np.ndarray, " 2"]:
     return photo.dynamics[0, GAZE] + photo.pose[0, [YAW, PITCH]]
 
 
-def eye_contact(photo: Motion) -> Float[np.ndarray, " 2"]:
-    """Gaze (yaw, pitch; rad, in the camera) that this face is read to have when it looks into the camera.
+@dataclass(frozen=True)
+class EyeContact:
+    """What eyes are read to do when they look into the camera.
 
-    photo: motion of the photo, one frame. A gaze read up to CONTACT off the camera is taken for eye contact; from there
-    on less and less of it, and from ASIDE on none: that person does look aside.
+    gaze: (yaw, pitch), rad, in the camera. lids: their usual opening, which is read off that gaze.
     """
-    read = gaze_read(photo)
-    share = np.clip((ASIDE - np.linalg.norm(read)) / (ASIDE - CONTACT), 0, 1)
-    return share * read
+
+    gaze: Float[np.ndarray, " 2"]
+    lids: Float[np.ndarray, " 2"]
+
+    @classmethod
+    def of(cls, photo: Motion) -> EyeContact:
+        """Of the face of a photo, by its own motion, one frame.
+
+        A gaze read up to CONTACT off the camera is taken for eye contact; from there on less and less of it, and from
+        ASIDE on none: that person does look aside.
+        """
+        read = gaze_read(photo)
+        share = np.clip((ASIDE - np.linalg.norm(read)) / (ASIDE - CONTACT), 0, 1)
+        return cls(share * read, 1 + share * (photo.dynamics[0, LIDS] - 1))
+
+    def kept(self, motion: Motion) -> Motion:
+        """Motion of eyes that are read rightly, for these."""
+        dynamics = motion.dynamics.copy()
+        dynamics[:, GAZE] += self.gaze
+        dynamics[:, LIDS] *= self.lids
+        return replace(motion, dynamics=dynamics)

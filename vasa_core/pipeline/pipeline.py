@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -15,11 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
 from vasa_core.config import CHECKPOINTS, MESH, SPIN, VOLUME, Cancelled, GenerationOptions, InputError
-from vasa_core.face.basis import GAZE
+from vasa_core.face.basis import LIDS
 from vasa_core.face.model import FaceModel
 from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.pose import LOG_DISTANCE
@@ -31,12 +30,13 @@ from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.pipeline.ahead import made_ahead
-from vasa_core.pipeline.driving import style_of, track_driving
-from vasa_core.pipeline.eye_contact import eye_contact
+from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, open_sound
+from vasa_core.pipeline.style import style_of_video
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark
@@ -162,12 +162,15 @@ class Pipeline:
 
     def speech_motion(self, portrait: LiftedPhoto, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
         """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
-        usual, contact = portrait.motion.pose[0], eye_contact(portrait.motion)
-        style = style_of(Path(options.style), self.preprocessor, self.face) if options.style else None
-        speech, stream = self.speech, MotionStream(self.motion, usual, options, style=style)
+        usual, contact = portrait.motion.pose[0], EyeContact.of(portrait.motion)
+        widest = float((portrait.widest_lids / portrait.motion.dynamics[0, LIDS]).min())
+        style = None
+        if options.style:
+            style = style_of_video(Path(options.style), self.preprocessor, self.face, self.motion)
+        speech, stream = self.speech, MotionStream(self.motion, usual, options, style=style, widest_lids=widest)
         if sound.live:
             speech = self.live
-            stream = MotionStream(self.motion, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style)
+            stream = MotionStream(self.motion, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style, widest)
         for features in stream_features(speech, sound.chunks):
             # A hop at a time, so that the first frame does not wait for the whole block's motion.
             for start in range(0, len(features), stream.hop):
@@ -283,7 +286,7 @@ class Pipeline:
         if dynamics_from is None:
             return Motion(pose, np.repeat(portrait.motion.dynamics, frames, 0))
         face = taken[dynamics_from]
-        return with_head(Motion(face.pose[:frames], face.dynamics[:frames]), pose)
+        return with_head(face[:frames], pose)
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
@@ -335,19 +338,16 @@ class Pipeline:
                 frames.append(mark(frame))
             return frames
 
-        parts = (
-            Motion(m.pose[i : i + batch], m.dynamics[i : i + batch]) for m in motion for i in range(0, len(m), batch)
-        )
+        parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
 
 
-def _placed(motion: Motion, contact: Float[np.ndarray, " 2"], options: GenerationOptions) -> Motion:
+def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> Motion:
     """Eyes as this face has them, and the pose without the distance asked for: the picture as a whole is zoomed by
     that, shoulders included."""
-    pose, dynamics = motion.pose.copy(), motion.dynamics.copy()
+    pose = motion.pose.copy()
     pose[:, LOG_DISTANCE] -= math.log(options.distance)
-    dynamics[:, GAZE] += contact
-    return Motion(pose, dynamics)
+    return contact.kept(replace(motion, pose=pose))
 
 
 def _watched(

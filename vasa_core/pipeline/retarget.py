@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, FaceBasis, eye_gap, lip_gaps, lip_opening
-from vasa_core.face.limits import soft_limit
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, eye_gap, lip_gaps, lip_opening
+from vasa_core.face.limits import eased_lids, soft_limit
 from vasa_core.face.model import FaceModel
 from vasa_core.face.photo import Identity, LiftedPhoto
 from vasa_core.motion.representation import usual_pose
@@ -42,6 +42,7 @@ def taken_over(face: FaceModel[Any], portrait: LiftedPhoto, landmarks: Landmarks
     motion, gaps = relative_to_rest(face, landmarks, size)
     dynamics = motion.dynamics.copy()
     dynamics[:, EXPRESSION] = soft_limit(dynamics[:, EXPRESSION], STRONGEST)
+    dynamics[:, LIDS] = eased_lids(dynamics[:, LIDS], portrait.motion.dynamics[0, LIDS], portrait.widest_lids)
     return Motion(motion.pose - usual_pose(motion) + own, with_lips(face.basis, portrait, dynamics, gaps))
 
 

@@ -91,7 +91,7 @@ def _generated(
         if cancelled and cancelled():
             raise Cancelled("stopped before the first frame")
         parts.append(motion)
-    return Motion(np.concatenate([part.pose for part in parts]), np.concatenate([part.dynamics for part in parts]))
+    return Motion.joined(parts)
 
 
 def _mix(
@@ -109,7 +109,7 @@ def _mix(
     if dynamics_from is not None:
         face = pipeline.reenacted_motion(portrait, dynamics_from, dynamics_from, cancelled)
         order = back_and_forth(len(face), 0, frames)
-        face = Motion(face.pose[order], face.dynamics[order])
+        face = face[order]
     if pose_from == SPIN:
         pose = portrait.motion.pose + spinning(0, frames)
     elif pose_from is not None:

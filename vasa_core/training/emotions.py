@@ -70,7 +70,7 @@ ACTIONS: dict[str, Actions] = {
             "upper lip": (None, -0.008),
             "lower lip": (None, 0.008),
         },
-        1.3,
+        1.5,
     ),
     "happiness": Actions(  # AU 6 cheeks raised, 12 lip corners pulled out and up
         {
@@ -104,7 +104,7 @@ ACTIONS: dict[str, Actions] = {
             "lip corner": (0.012, 0.0),
             "chin": (0.0, 0.02),
         },
-        1.22,
+        1.38,
     ),
 }
 

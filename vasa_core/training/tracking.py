@@ -29,11 +29,12 @@ UNPACKED = "unpacked"  # folder of a folder of shards, for its clips
 
 @dataclass(frozen=True)
 class Clip:
-    """One video of a training folder."""
+    """One video of a training folder. generated: made by some generator: a teacher, never the truth in a claim."""
 
     path: Path
     identity: str
     split: str  # "train" or "val"
+    generated: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -56,8 +57,9 @@ class TrackedClip:
 def find_clips(folder: Path) -> list[Clip]:
     """Clips of a folder and its subfolders.
 
-    A `manifest.csv` beside the clips may give `file,split,identity`; without one, a clip's identity is its file
-    name and every tenth clip (by a hash of its name) is held out as "val". A folder of shards is unpacked first.
+    A `manifest.csv` beside the clips may give `file,split,identity` and `generated` (0 or 1); without one, a clip's
+    identity is its file name and every tenth clip (by a hash of its name) is held out as "val". A folder of shards is
+    unpacked first.
     """
     if holds_shards(folder):
         from vasa_core.training.preparation.unpack import unpack_shards
@@ -67,7 +69,7 @@ def find_clips(folder: Path) -> list[Clip]:
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES):
         row = read_manifest(path.parent).get(path.name)
         if row:
-            clips.append(Clip(path, row["identity"], row["split"]))
+            clips.append(Clip(path, row["identity"], row["split"], row.get("generated") == "1"))
         else:
             clips.append(Clip(path, path.stem, split_by_hash(path.stem)))
     return clips
