@@ -14,16 +14,9 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import ImageData
 
-from vasa_core.config import (
-    ASSETS,
-    DISTANCE_RANGE,
-    EMOTION_CHOICES,
-    FACES,
-    GAZE_LIMIT,
-    GenerationOptions,
-    InputError,
-    MissingModelError,
-)
+from vasa_core.assets import ASSETS
+from vasa_core.errors import InputError, MissingModelError
+from vasa_core.options import DISTANCE_RANGE, EMOTION_CHOICES, FACES, GAZE_LIMIT, GenerationOptions
 from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()

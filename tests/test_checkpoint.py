@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vasa_core.checkpoint import config_from, load_checkpoint, load_tensors, save_checkpoint, save_tensors
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @dataclass(frozen=True)

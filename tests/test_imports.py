@@ -12,21 +12,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"config", "files", "rates", "types"}
-MODEL_FILES = {"registry", "checkpoint"}
+BASE = {"errors", "options", "files", "rates", "types"}
+MODEL_FILES = {"assets", "checkpoint"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
-    "config": set(),
+    "errors": set(),
+    "options": {"errors"},
     "files": set(),
     "rates": set(),
     "types": BASE,
-    "registry": BASE,
-    "checkpoint": BASE | {"registry"},
+    "assets": BASE,
+    "checkpoint": BASE | {"assets"},
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,
-    "training": BASE | MODEL_FILES | PARTS - {"provenance"},
-    "evaluation": BASE | MODEL_FILES | PARTS | {"pipeline"},
-    "cli": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
+    "data": BASE | MODEL_FILES | PARTS - {"provenance"},
+    "training": BASE | MODEL_FILES | PARTS - {"provenance"} | {"data"},
+    "evaluation": BASE | MODEL_FILES | PARTS | {"data", "pipeline"},
+    "cli": BASE | MODEL_FILES | {"data", "pipeline", "training", "evaluation"},
     "__main__": BASE | {"cli"},
     "app": BASE | MODEL_FILES | {"pipeline", "training", "evaluation"},
     "__init__": set(),

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from vasa_core.config import DISTANCE_RANGE, EMOTION_CHOICES, EMOTIONS, GAZE_LIMIT, GenerationOptions, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import DISTANCE_RANGE, EMOTION_CHOICES, EMOTIONS, GAZE_LIMIT, GenerationOptions
 
 BAD = [
     ("gaze_yaw", GAZE_LIMIT + 0.1),

@@ -10,7 +10,7 @@ from vasa_core.audio import features, open_encoder, stream_features
 from vasa_core.audio.block_wav2vec2 import ARCHITECTURE, FIELD, LOOK_AHEAD, STEP, BlockWav2Vec2, build_network
 from vasa_core.audio.features import LiveEncoder, SpeechEncoder, window_geometry
 from vasa_core.checkpoint import save_checkpoint
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.rates import SAMPLE_RATE, SAMPLES_PER_FRAME, frame_count
 
 

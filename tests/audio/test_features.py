@@ -8,7 +8,7 @@ import pytest
 from vasa_core.audio import SpeechEncoder, features, live_encoder, open_encoder, stream_features
 from vasa_core.audio.features import LiveEncoder, at_frame_times, window_geometry
 from vasa_core.audio.moonshine import LIVE_AHEAD, LIVE_BLOCK, LIVE_FIRST
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 

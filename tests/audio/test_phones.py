@@ -1,10 +1,9 @@
 """Phones with known times: the phone set, labels per step, a synthesiser's letters, a real recording's alignment."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS
 from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.phones import IPA, PHONES, SILENCE, UNKNOWN, Phone, phones_of_letters, step_labels
 from vasa_core.io.audio import read_audio
@@ -35,7 +34,7 @@ def test_letters_of_synthesis_become_phones_with_times() -> None:
 
 
 def test_a_real_recording_is_aligned_with_its_words() -> None:
-    speech = read_audio(Path(__file__).resolve().parents[2] / "assets" / "speech.wav")
+    speech = read_audio(ASSETS / "speech.wav")
     phones = Aligner()(speech, TEXT)
     assert phones is not None
     assert all(phone.name in PHONES and phone.end > phone.start for phone in phones)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS
 from vasa_core.audio import live_encoder, open_encoder, stream_features
 from vasa_core.audio.features import features
 from vasa_core.audio.prosody import NAMES, ProsodyMeter, WithProsody, prosody, voice
-from vasa_core.config import ASSETS
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import SAMPLE_RATE, SAMPLES_PER_FRAME
 

@@ -18,7 +18,7 @@ from vasa_core.face.basis import (
     lip_gaps,
     lip_opening,
 )
-from vasa_core.face.mesh import load_basis
+from vasa_core.face.mesh.model import load_basis
 from vasa_core.face.pose import project
 from vasa_core.face.topology import EYES, LIP_PAIRS, STABLE
 from vasa_core.types import Motion

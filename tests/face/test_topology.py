@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vasa_core.assets import resolve
 from vasa_core.face.topology import (
     CHEEK_LEFT,
     CHEEK_RIGHT,
@@ -9,7 +10,6 @@ from vasa_core.face.topology import (
     canonical_mesh,
     ring_triangles,
 )
-from vasa_core.registry import resolve
 
 
 def test_canonical_mesh_is_the_landmarker_s_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.io.audio import AudioFile, read_audio
 from vasa_core.io.ffmpeg import executable
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.io.image import read_image
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.io.ffmpeg import executable
 from vasa_core.io.video import VideoWriter, read_frames
 from vasa_core.rates import frame_count

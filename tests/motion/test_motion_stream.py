@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from vasa_core.checkpoint import load_tensors
-from vasa_core.config import EMOTIONS, GenerationOptions, InputError
+from vasa_core.errors import InputError
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
+from vasa_core.options import EMOTIONS, GenerationOptions
 from vasa_core.types import Motion
 
 OPTIONS = GenerationOptions(steps=3, seed=7)

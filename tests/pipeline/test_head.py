@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.config import GenerationOptions, InputError
+from vasa_core.errors import InputError
 from vasa_core.face.pose import PITCH, YAW
 from vasa_core.io.video import VideoWriter, read_frames
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared, showcase
 from vasa_core.pipeline.head import ROUND, SPIN_SECONDS, back_and_forth, moved_heads, played, spinning
 from vasa_core.pipeline.showcase import TILE, columns

@@ -6,9 +6,9 @@ from threading import Event
 import numpy as np
 import pytest
 
-from vasa_core.config import GenerationOptions
 from vasa_core.face.basis import LIDS, lip_opening
 from vasa_core.motion.breath import RISE
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.rates import FPS, SAMPLE_RATE

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from jaxtyping import Float32
 
+from vasa_core.assets import ASSETS
 from vasa_core.audio.features import LiveEncoder
-from vasa_core.config import ASSETS, Cancelled, GenerationOptions, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.evaluation.bench import measure_live
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound, open_sound
 from vasa_core.provenance.mark import mark_score

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.config import Cancelled, GenerationOptions, InputError
+from vasa_core.assets import ASSETS, resolve
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.audio import AudioFile, read_audio
 from vasa_core.io.video import read_frames
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.provenance.mark import mark_score
-from vasa_core.registry import resolve
 
-SPEECH = Path(__file__).parent.parent.parent / "assets" / "speech.wav"
+SPEECH = ASSETS / "speech.wav"
 
 
 @pytest.fixture(scope="module")

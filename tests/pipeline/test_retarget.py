@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from vasa_core.config import ASSETS, GenerationOptions
+from vasa_core.assets import ASSETS
 from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, lip_gaps, lip_opening, move_lips
 from vasa_core.face.pose import PITCH, YAW, project
 from vasa_core.face.topology import STABLE
 from vasa_core.io.image import read_image
 from vasa_core.io.video import read_frames
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.retarget import WIDEST_LIPS, taken_over

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vasa_core.assets import RUNTIME_MODELS, resolve
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.person import PersonMatte, refine
 from vasa_core.preprocess.portrait import Preprocessor
-from vasa_core.registry import RUNTIME_MODELS, resolve
 from vasa_core.types import TrackedImage
 
 

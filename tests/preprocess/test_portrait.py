@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vasa_core.config import EMOTIONS, PORTRAIT_SIZE, InputError
+from vasa_core.assets import resolve
+from vasa_core.errors import InputError
 from vasa_core.io.image import read_image
+from vasa_core.options import EMOTIONS, PORTRAIT_SIZE
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.portrait import FaceCrop, PasteBack, Preprocessor, check_yaw, yaw_degrees
-from vasa_core.registry import resolve
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_a_smile_reads_as_happiness(crop: FaceCrop) -> None:
 
 def test_leaving_python_without_closing_is_quiet() -> None:
     program = (
-        "from vasa_core.preprocess.landmarker import Landmarker\nfrom vasa_core.registry import resolve\n"
+        "from vasa_core.preprocess.landmarker import Landmarker\nfrom vasa_core.assets import resolve\n"
         "landmarker = Landmarker(resolve('face_landmarker'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
 from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
 from vasa_core.audio.prosody import WithProsody
-from vasa_core.config import CHECKPOINTS, InputError
-from vasa_core.registry import resolve
+from vasa_core.errors import InputError
 
 __all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_features"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.audio.phones import PHONES, SILENCE, Phone
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 from vasa_core.rates import SAMPLE_RATE
 
 _HOP = 100  # steps a second

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32
 
+from vasa_core.assets import file_sha256
 from vasa_core.checkpoint import WEIGHTS, load_checkpoint
 from vasa_core.rates import SAMPLES_PER_FRAME, exact_div, frame_count
-from vasa_core.registry import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor

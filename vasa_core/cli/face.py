@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import Checkpoints, cli
-from vasa_core.config import CHECKPOINTS
 
 
 @cli.command("export-face")
@@ -16,6 +16,6 @@ def export_face(
     batch: Annotated[int, typer.Option(min=1, help="Frames drawn in one pass.")] = 1,
 ) -> None:
     """Write what the volume face model runs for every frame as ONNX beside its weights, for onnxruntime."""
-    from vasa_core.training.face_export import export_render
+    from vasa_core.training.volume.export import export_render
 
     print(f"{export_render(checkpoints / 'volume', batch)} written")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vasa_core.config import FACES, MESH, GenerationOptions, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import FACES, MESH, GenerationOptions
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -47,7 +48,7 @@ def check_paths(*sources: Path, out: Path, suffix: str) -> None:
 
 def video_folders(folders: list[Path]) -> list[Path]:
     """The folders, each of which holds videos. Raises InputError for one that does not."""
-    from vasa_core.training.tracking import find_clips
+    from vasa_core.data.tracking import find_clips
 
     for folder in folders:
         if not find_clips(folder):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.files import whole_file
 
 

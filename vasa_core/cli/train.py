@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULT_CACHE,
     WRITTEN,
@@ -21,7 +22,7 @@ from vasa_core.cli.options import (
     video_folders,
 )
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.config import CHECKPOINTS, InputError
+from vasa_core.errors import InputError
 
 
 @cli.command("train-basis")
@@ -32,7 +33,7 @@ def train_basis(
     as_json: Json = False,
 ) -> None:
     """Learn the linear face basis (identity and dynamics)."""
-    from vasa_core.training.basis import train_basis as train
+    from vasa_core.training.basis.fit import train_basis as train
 
     report(train(video_folders(data), out, cache / "tracking"), as_json, f"{out}: face basis written")
 
@@ -50,7 +51,7 @@ def train_renderer(
     as_json: Json = False,
 ) -> None:
     """Learn to paint what no warp of a photo shows: the inside of the mouth and lips, or lids and eyeballs."""
-    from vasa_core.training.renderer import train_renderer as train
+    from vasa_core.training.renderer.train import train_renderer as train
 
     target = out or CHECKPOINTS / network
     made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed, start, identity)
@@ -60,7 +61,7 @@ def train_renderer(
 @cli.command("export-renderer")
 def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""
-    from vasa_core.training.export import export_driving
+    from vasa_core.training.renderer.export import export_driving
 
     for network in ("mouth", "eyes"):
         print(f"{export_driving(checkpoints / network)} written")
@@ -79,8 +80,8 @@ def train_speech(
     as_json: Json = False,
 ) -> None:
     """Learn what speech sounds like, whatever the voice: the encoder that hears as it streams."""
-    from vasa_core.training.speech import SpeechTrainingConfig
-    from vasa_core.training.speech_run import run_speech_training
+    from vasa_core.training.speech.run import run_speech_training
+    from vasa_core.training.speech.train import SpeechTrainingConfig
 
     config = SpeechTrainingConfig(minutes=positive("minutes", minutes), seed=seed)
     folders = video_folders(data)
@@ -127,8 +128,8 @@ def train_motion(
     On many GPUs: torchrun --nproc_per_node N -m vasa_core train-motion ...
     """
     folders = video_folders(data)
-    from vasa_core.training.motion import MotionTrainingConfig
-    from vasa_core.training.motion_run import train_motion as train
+    from vasa_core.training.motion.run import train_motion as train
+    from vasa_core.training.motion.train import MotionTrainingConfig
 
     minutes = positive("minutes", minutes) if minutes is not None else None if steps else 30.0
     config = MotionTrainingConfig(
@@ -180,7 +181,7 @@ def train_emotions(
     as_json: Json = False,
 ) -> None:
     """Give a motion model the expressions of the emotions, from known facial actions. `train-motion` does it too."""
-    from vasa_core.training.emotions import write_emotions
+    from vasa_core.training.motion.emotions import write_emotions
 
     report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
 
@@ -235,9 +236,9 @@ def train_face(
     On many GPUs: torchrun --nproc_per_node N -m vasa_core train-face ...
     """
     folders, weights = video_folders(data), _weights(weight or [])
-    from vasa_core.training.face import FaceTrainingConfig
-    from vasa_core.training.face_run import train_face as train
     from vasa_core.training.losses.weights import LossWeights
+    from vasa_core.training.volume.run import train_face as train
+    from vasa_core.training.volume.train import FaceTrainingConfig
 
     off = {"face": 0.0, "cross_identity": 0.0} if identity == "none" else {}
     config = FaceTrainingConfig(
@@ -297,6 +298,6 @@ def train_judge(
 ) -> None:
     """Fit the judge of lip sync that `evaluate` uses."""
     folders = video_folders(data)
-    from vasa_core.training.sync_judge import train_judge as train
+    from vasa_core.training.sync_judge.fit import train_judge as train
 
     report(train(folders, out, cache / "tracking"), as_json, f"{out}: sync judge written")

@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
-from vasa_core.evaluation.footage import Figures, describe, tracked, video
+from vasa_core.assets import ASSETS
+from vasa_core.errors import InputError
+from vasa_core.evaluation.video.tracks import Figures, describe, tracked, video
 from vasa_core.io.audio import read_audio
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME

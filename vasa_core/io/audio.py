@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, InputError
+from vasa_core.errors import InputError
 from vasa_core.io.ffmpeg import input_arguments, quiet_command
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
 from vasa_core.rates import SAMPLE_RATE
 
 _BYTES_PER_SAMPLE = 4

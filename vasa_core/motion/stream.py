@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.config import EMOTIONS, GenerationOptions, InputError
+from vasa_core.errors import InputError
 from vasa_core.motion.breath import HEAD_RISES, breathing
 from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.eyes import STARTLED, Eyes
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import POSE, from_model, with_emotion
 from vasa_core.motion.style import Style
+from vasa_core.options import EMOTIONS, GenerationOptions
 from vasa_core.types import Motion
 
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of

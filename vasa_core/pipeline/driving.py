@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.config import MAX_AUDIO_SECONDS, PORTRAIT_SIZE, Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.video import read_frames
+from vasa_core.options import MAX_AUDIO_SECONDS, PORTRAIT_SIZE
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.rates import FPS
 

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import torch
 
+from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.config import CHECKPOINTS, MESH, SPIN, VOLUME, Cancelled, GenerationOptions, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.face.basis import LIDS
+from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.audio import AudioFile
@@ -29,10 +30,11 @@ from vasa_core.io.video import VideoWriter
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.pipeline.ahead import made_ahead
+from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
+from vasa_core.pipeline.prefetch import made_ahead
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, open_sound
@@ -41,7 +43,6 @@ from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import PasteBack, Preprocessor
 from vasa_core.provenance.mark import METADATA, mark
 from vasa_core.rates import FPS
-from vasa_core.registry import resolve
 from vasa_core.types import Motion
 
 DRAWING_THREADS = 2

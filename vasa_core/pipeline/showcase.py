@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.config import PORTRAIT_SIZE, SPIN, Cancelled, GenerationOptions
+from vasa_core.errors import Cancelled
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import VideoWriter
 from vasa_core.motion.representation import with_head
+from vasa_core.options import PORTRAIT_SIZE, SPIN, GenerationOptions
 from vasa_core.pipeline.head import back_and_forth, spinning
 from vasa_core.pipeline.pipeline import Pipeline, Progress, Stopped, VideoResult, finished_video
 from vasa_core.pipeline.prepared import Frame, Prepared

@@ -10,7 +10,7 @@ from threading import Event
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.audio import AudioFile
 from vasa_core.rates import frame_count
 

@@ -13,7 +13,7 @@ import torch
 from small_networks import SMALL
 from torch import Tensor
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, SHIFT_Y
 from vasa_core.face.volume.config import PRESETS, preset
 from vasa_core.face.volume.macs import describe

@@ -10,10 +10,10 @@ import pytest
 import torch
 from small_networks import SMALL
 
-from vasa_core.config import InputError
-from vasa_core.face.mesh import MeshFaceModel, load_basis
+from vasa_core.errors import InputError
+from vasa_core.face.mesh.layers import still_scene
+from vasa_core.face.mesh.model import MeshFaceModel, load_basis
 from vasa_core.face.model import FaceModel
-from vasa_core.face.plate import still_scene
 from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, project
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.engine import VolumeEngine

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_networks import SMALL
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
 from vasa_core.face.volume.warp import Fields, Unseen, WarpGenerator, learned_warp
 

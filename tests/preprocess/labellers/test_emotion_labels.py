@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 from vasa_core.preprocess.labellers import Labeller
 from vasa_core.preprocess.labellers.emotions import HSEmotion
 from vasa_core.types import TrackedImage

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 from vasa_core.preprocess.labellers import Labeller
 from vasa_core.preprocess.labellers.crops import cut, face_box, imagenet_normalised
 from vasa_core.preprocess.labellers.deep3d import STANDARD, Deep3DDistance, aligned_box

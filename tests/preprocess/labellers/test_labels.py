@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vasa_core.config import EMOTIONS, InputError
-from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.errors import InputError
+from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.motion import conditions
+from vasa_core.options import EMOTIONS
 from vasa_core.preprocess.labellers import Labeller, Labellers, Labels, main_gaze, open_labellers, reordered
 from vasa_core.preprocess.labellers.emotions import HSEMOTIONS
 from vasa_core.preprocess.labellers.labels import BLOCK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.preprocess.labellers.landmarks import LandmarkDistance, LandmarkGaze
 from vasa_core.types import Motion, TrackedImage
 

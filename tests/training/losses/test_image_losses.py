@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from vasa_core.config import InputError
-from vasa_core.face.regions import MOUTH
+from vasa_core.assets import resolve
+from vasa_core.errors import InputError
+from vasa_core.face.inpaint.regions import MOUTH
 from vasa_core.face.topology import canonical_mesh
-from vasa_core.registry import resolve
+from vasa_core.training.losses.lpips import Perceptual
 from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
 from vasa_core.training.losses.pixel import alpha_loss, over_grey, pixel_loss
 from vasa_core.training.losses.regions import GAZE, SPEECH, box_weight, region_loss
 from vasa_core.training.losses.transfer import transfer_loss
-from vasa_core.training.perceptual import Perceptual
 
 SIDE = 64
 WIDTH = 40.0  # of the face below, px

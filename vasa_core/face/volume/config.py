@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @dataclass(frozen=True)

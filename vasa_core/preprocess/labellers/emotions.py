@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
-from vasa_core.config import EMOTIONS, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import EMOTIONS
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.labellers.crops import as_tensor, cut, face_box, imagenet_normalised
 from vasa_core.preprocess.labellers.labels import Image

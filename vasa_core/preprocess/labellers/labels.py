@@ -10,7 +10,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from vasa_core.config import EMOTIONS, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import EMOTIONS
 
 BLOCK = 16  # frames that are held and labelled at once
 _BIN = 4.0  # degrees, of the gaze histogram

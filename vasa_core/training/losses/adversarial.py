@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vasa_core.training.renderer_losses import SLOPE
+from vasa_core.training.renderer.losses import SLOPE
 
 Images = Float[Tensor, "b 3 h w"]
 VERDICT_GAIN = 12.0  # with spectral norm alone verdicts stay so small that the hinge never bends

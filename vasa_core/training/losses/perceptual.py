@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vasa_core.config import InputError
-from vasa_core.training.perceptual import Perceptual
+from vasa_core.errors import InputError
+from vasa_core.training.losses.lpips import Perceptual
 
 Images = Float[Tensor, "b 3 h w"]
 SMALLEST = 16  # px a side that the deepest features still need

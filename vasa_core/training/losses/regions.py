@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.face.regions import EYE_LEFT, EYE_RIGHT, MOUTH, Region
+from vasa_core.face.inpaint.regions import EYE_LEFT, EYE_RIGHT, MOUTH, Region
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT
 
 Images = Float[Tensor, "b 3 h w"]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @dataclass(frozen=True)
