@@ -87,7 +87,7 @@ class Pipeline:
         return cls(
             open_face(face, checkpoints, device),
             motion,
-            open_encoder(motion.audio_encoder),
+            open_encoder(motion.audio_encoder, device=device),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
             checkpoints,
