@@ -30,6 +30,7 @@ from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
@@ -210,11 +211,10 @@ class Pipeline:
         if sound.live:
             speech = self.live
             stream = MotionStream(self.motion_model, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style, widest)
-        for features in stream_features(speech, sound.chunks):
-            # A hop at a time, so that the first frame does not wait for the whole block's motion.
-            for start in range(0, len(features), stream.hop):
-                yield _placed(stream.push(features[start : start + stream.hop]), contact, options)
-        yield _placed(stream.finish(), contact, options)
+        first = 0
+        for made in _pushed(stream, stream_features(speech, sound.chunks)):
+            yield eased_in(_placed(made, contact, options), portrait.motion, first)
+            first += len(made)
 
     def reenact(
         self,
@@ -325,6 +325,14 @@ class Pipeline:
 
         parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
+
+
+def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
+    for features in blocks:
+        # A hop at a time, so that the first frame does not wait for the whole block's motion.
+        for start in range(0, len(features), stream.hop):
+            yield stream.push(features[start : start + stream.hop])
+    yield stream.finish()
 
 
 def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> Motion:
