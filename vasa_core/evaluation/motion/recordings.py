@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.lip_sync import MIN_FRAMES, TRUSTED_CONFIDENCE, TRUSTED_LAG, SyncJudge, lip_shape, read_sync
 from vasa_core.audio.phones import Phone
+from vasa_core.data.recordings import spoken_words, transcripts
 from vasa_core.errors import InputError
 from vasa_core.evaluation.motion.figures import Moves
 from vasa_core.face.basis import FaceBasis, eye_gap
@@ -157,7 +158,7 @@ def voices(
     """
     takes = []
     for folder in folders:
-        said = list(transcripts(folder))
+        said = transcripts(folder)
         found = [recording for recording in said if recording.speaker and recording.held_out] or said
         if not found:
             missing.append(f"{folder.name}: no transcripts.csv or metadata.csv that names its audio files")
