@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vasa_core.assets import file_sha256
-from vasa_core.data.tracking import split_by_hash
+from vasa_core.data.clips import split_by_hash
 from vasa_core.errors import InputError
 
 

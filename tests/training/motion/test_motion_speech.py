@@ -14,7 +14,7 @@ from motion_clips import CONFIG, make_clip, make_clips
 from vasa_core.assets import ASSETS, CHECKPOINTS
 from vasa_core.audio import open_encoder
 from vasa_core.audio.phones import Phone
-from vasa_core.data.tracking import split_by_hash
+from vasa_core.data.clips import split_by_hash
 from vasa_core.errors import InputError
 from vasa_core.face.basis import FaceBasis, lip_gaps
 from vasa_core.face.mesh.model import load_basis
