@@ -49,12 +49,12 @@ class OtherTools(Tools):
         return Labellers(Column("yaw", "pitch"), Column("distance"), FerEmotion(resolve("emotion_classifier")))
 
 
-def shards(folder: Path, **labellers: str) -> Path:
+def shards(folder: Path, gaze: str = "landmarks", distance: str = "landmarks") -> Path:
     """Shards of one silent video whose labellers are OtherTools', under these names."""
     raw, work, out = folder / "moving.mp4", folder / "work", folder / "shards"
     out.mkdir()
     swaying(raw, sound=False)
-    config = PreparationConfig(size=256, min_seconds=1.0, min_expression=0.0, **labellers)
+    config = PreparationConfig(size=256, min_seconds=1.0, min_expression=0.0, gaze=gaze, distance=distance)
     done = prepare_video(RawVideo(raw, raw.name, "moving", "Ann", "train", True), work, config, OtherTools(config))
     (key,) = done.kept
     paths = {suffix: work / f"{key}.{suffix}" for suffix in SUFFIXES}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vasa_core.errors import InputError
 from vasa_core.face.pose import LOG_DISTANCE, SHIFT_X, SHIFT_Y
-from vasa_core.face.volume.config import PRESETS, preset
+from vasa_core.face.volume.config import PRESETS, VolumeConfig, preset
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume, save_volume
 from vasa_core.face.volume.rigid import FACE_CENTRE, FACE_REACH
 

@@ -132,7 +132,6 @@ def load_face_clips(
     from tqdm import tqdm
 
     crops = cache / "faces"
-    crops.mkdir(parents=True, exist_ok=True)
     splits: list[list[FaceClip]] = []
     for split in ("train", "val"):
         found = [clip for folder in data for clip in find_clips(folder) if clip.split == split]
