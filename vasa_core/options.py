@@ -46,7 +46,7 @@ class Control:
         """The range or the choices, in words."""
         if self.choices:
             return ", ".join(map(str, self.choices))
-        return f"{self.low:g} to {self.high:g}" if self.low is not None else ""
+        return f"{self.low:.10g} to {self.high:.10g}" if self.low is not None else ""
 
 
 def _control(default: Any, help: str, *limits: float | int, **more: Any) -> Any:

@@ -13,7 +13,7 @@ __all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_
 PROSODY = "+prosody"
 
 
-def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
+def open_encoder(name: str = "moonshine", threads: int = 1, device: str = "cpu") -> SpeechEncoder:
     """Open the speech encoder of that name: "moonshine" or "wav2vec2:<folder or hub name>".
 
     Followed by "+prosody", loudness, pitch, voicing and onsets stand beside its features.
@@ -21,10 +21,10 @@ def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
     if name.endswith(PROSODY):
-        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads))
+        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads, device))
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
-        return MoonshineEncoder(resolve("speech_encoder"), threads)
+        return MoonshineEncoder(resolve("speech_encoder"), threads, device)
     if kind == "wav2vec2" and source:
         from vasa_core.audio.wav2vec2 import Wav2Vec2Encoder
 

@@ -29,6 +29,7 @@ from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.options import CONTROLS, MESH, SPIN, GenerationOptions
 
+VERIFIED_FRAMES, VERIFIED_STEP = 250, 10  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
@@ -161,6 +162,27 @@ def encode(
             np.savez_compressed(stream, **arrays)
     shapes = {name: list(array.shape) for name, array in arrays.items()}
     report({"path": out, "arrays": shapes}, as_json, f"{out}: {', '.join(f'{k} {v}' for k, v in shapes.items())}")
+
+
+@cli.command()
+def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as_json: Json = False) -> None:
+    """Say whether a picture or a video carries this project's invisible mark."""
+    from itertools import islice
+
+    from vasa_core.io.image import IMAGE_SUFFIXES, read_image
+    from vasa_core.io.video import read_frames
+    from vasa_core.provenance.mark import MARKED_FROM, mark_score
+
+    if not source.is_file():
+        raise InputError(f"{source} does not exist; expected a file.")
+    is_image = source.suffix.lower() in IMAGE_SUFFIXES
+    frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
+    if not frames:
+        raise InputError(f"{source.name} holds no frames; expected a picture or a video.")
+    score = mark_score(frames)
+    found = {"path": source, "mark_score": score, "marked": score >= MARKED_FROM, "frames": len(frames)}
+    says = "carries the mark: it was generated" if found["marked"] else "carries no mark that can be found"
+    report(found, as_json, f"{source}: {says} (score {score:.2f}; from {MARKED_FROM} on it is taken for marked)")
 
 
 @cli.command("fetch-models")

@@ -24,7 +24,7 @@ from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.audio import AudioFile, has_sound
-from vasa_core.io.image import read_image
+from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
@@ -44,7 +44,6 @@ from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion
 
 DRAWING_THREADS = 2
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
 Photo = str | Path | Frame
@@ -87,7 +86,7 @@ class Pipeline:
         return cls(
             open_face(face, checkpoints, device),
             motion,
-            open_encoder(motion.audio_encoder),
+            open_encoder(motion.audio_encoder, device=device),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
             checkpoints,

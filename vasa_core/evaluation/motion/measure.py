@@ -28,9 +28,9 @@ from vasa_core.evaluation.motion.recordings import Face, Generator, Listener, Re
 from vasa_core.evaluation.motion.report import summarise_motion
 from vasa_core.evaluation.motion.styles import measure_styles
 from vasa_core.evaluation.report import write_report
+from vasa_core.io.image import IMAGE_SUFFIXES
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
-from vasa_core.pipeline.pipeline import IMAGE_SUFFIXES
 from vasa_core.types import Motion
 
 SYNTHETIC = "synthetic voice"

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import onnxruntime
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vasa_core.errors import InputError
 from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
+from vasa_core.onnx import open_session
 from vasa_core.rates import exact_div
 
 ONNX_FILE = "driving.onnx"  # beside the weights that it was exported from
@@ -75,9 +75,7 @@ class OnnxEngine:
 
     def __init__(self, network: PatchNetwork, exported: Path, weights_sha256: str) -> None:
         """exported: file of `export_driving`. Raises InputError if it was exported from other weights."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(exported)
         found = self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY)
         if found != weights_sha256:
             raise InputError(
