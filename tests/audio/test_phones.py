@@ -1,11 +1,11 @@
-"""Phones with known times: the phone set, labels per step, a synthesiser's letters, a real recording's alignment."""
+"""Phones with known times: the phone set, a synthesiser's letters, a real recording's alignment."""
 
 import numpy as np
 import pytest
 
 from vasa_core.assets import ASSETS
 from vasa_core.audio.alignment import Aligner
-from vasa_core.audio.phones import IPA, PHONES, SILENCE, UNKNOWN, Phone, phones_of_letters, step_labels
+from vasa_core.audio.phones import IPA, PHONES, SILENCE, phones_of_letters
 from vasa_core.io.audio import read_audio
 
 TEXT = (
@@ -17,12 +17,6 @@ TEXT = (
 def test_the_phone_set() -> None:
     assert len(PHONES) == len(set(PHONES)) == 40
     assert set(IPA.values()) <= set(PHONES) and set(PHONES) - set(IPA.values()) == {SILENCE}
-
-
-def test_labels_are_read_at_the_middle_of_each_step() -> None:
-    phones = [Phone("M", 0.0, 0.05), Phone("AA", 0.05, 0.081), Phone("", 0.081, 0.09)]
-    labels = step_labels(phones, samples=1600, rate=16000)
-    assert [PHONES[k] if k != UNKNOWN else "?" for k in labels] == ["M", "M", "AA", "AA", "?"]
 
 
 def test_letters_of_synthesis_become_phones_with_times() -> None:

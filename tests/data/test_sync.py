@@ -18,7 +18,7 @@ from vasa_core.audio.lip_sync import (
     read_sync,
     with_context,
 )
-from vasa_core.data.tracking import Clip
+from vasa_core.data.clips import Clip
 from vasa_core.errors import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.training.sync_judge.fit import Recording, fit, fit_believed, train_judge

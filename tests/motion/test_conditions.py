@@ -61,6 +61,11 @@ def test_main_gaze_is_the_mode_and_not_the_mean() -> None:
     assert np.rad2deg(main_gaze(np.concatenate([camera, away]))) == pytest.approx([5, -3], abs=0.3)
 
 
+def test_main_gaze_across_the_edge_of_a_cell_stays_whole() -> None:
+    gaze = np.radians([[-0.1, 0.1]] * 4 + [[0.1, -0.1]] * 4 + [[30.0, 30.0]] * 7)
+    assert main_gaze(gaze) == pytest.approx([0, 0], abs=1e-9)
+
+
 def test_main_gaze_moves_with_the_gaze() -> None:
     gaze = np.random.default_rng(1).normal(0, 0.02, (50, 2))
     shift = np.deg2rad([20.0, -15.0])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from vasa_core.assets import CHECKPOINTS, resolve
+from vasa_core.assets import resolve
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
 from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
 from vasa_core.audio.prosody import WithProsody
@@ -16,8 +14,9 @@ PROSODY = "+prosody"
 
 
 def open_encoder(name: str = "moonshine", threads: int = 1, device: str = "cpu") -> SpeechEncoder:
-    """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>"; followed by
-    "+prosody", with loudness, pitch, voicing and onsets beside its features.
+    """Open the speech encoder of that name: "moonshine" or "wav2vec2:<folder or hub name>".
+
+    Followed by "+prosody", loudness, pitch, voicing and onsets stand beside its features.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
@@ -26,15 +25,11 @@ def open_encoder(name: str = "moonshine", threads: int = 1, device: str = "cpu")
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
         return MoonshineEncoder(resolve("speech_encoder"), threads, device)
-    if kind == "block":
-        from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
-
-        return BlockWav2Vec2(Path(source) if source else CHECKPOINTS / "speech")
     if kind == "wav2vec2" and source:
         from vasa_core.audio.wav2vec2 import Wav2Vec2Encoder
 
         return Wav2Vec2Encoder(source)
-    raise InputError(f"speech encoder is {name!r}; expected 'moonshine', 'block' or 'wav2vec2:<folder or hub name>'.")
+    raise InputError(f"speech encoder is {name!r}; expected 'moonshine' or 'wav2vec2:<folder or hub name>'.")
 
 
 def live_encoder(encoder: SpeechEncoder) -> SpeechEncoder:

@@ -57,7 +57,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Render, re-track what was rendered, and report it beside the same figures of real clips."""
-    from vasa_core.data.tracking import find_clips
+    from vasa_core.data.clips import find_clips
 
     found = [clip for folder in video_folders(data or []) for clip in find_clips(folder)]
     held_out = [clip.path for clip in found if clip.split == "val"] or [clip.path for clip in found]
@@ -82,7 +82,7 @@ def evaluate_renderer(
 ) -> None:
     """Draw held-out clips from their own first frames, and report the painted frames beside the bare warp."""
     from vasa_core.assets import resolve
-    from vasa_core.data.tracking import find_clips
+    from vasa_core.data.clips import find_clips
     from vasa_core.evaluation.renderer.measure import measure_renderer
     from vasa_core.evaluation.renderer.report import render_table
     from vasa_core.training.losses.lpips import Perceptual
@@ -109,7 +109,8 @@ def evaluate_motion(
     as_json: Json = False,
 ) -> None:
     """Report generated motion beside real clips, motion from another voice and a still face, before it is drawn."""
-    from vasa_core.data.tracking import find_clips, track_clips
+    from vasa_core.data.clips import find_clips
+    from vasa_core.data.tracking import track_clips
     from vasa_core.evaluation.motion.measure import measure_motion
     from vasa_core.evaluation.motion.recordings import RealClip, spread
     from vasa_core.evaluation.motion.report import motion_table
@@ -120,7 +121,7 @@ def evaluate_motion(
         held_out = [clip for clip in everything if clip.split == "val"] or everything
         for tracked in track_clips(spread(held_out, clips), cache / "tracking"):
             clip, group = tracked.clip, folder.resolve().name
-            real.append(RealClip(clip.path, group, clip.identity, tracked.landmarks, tracked.size, clip.generated))
+            real.append(RealClip(clip.path, group, clip.person, tracked.landmarks, tracked.size, clip.generated))
     with progress_bar("evaluate-motion", "take") as progress:
         pipeline = load_pipeline(device, checkpoints)
         options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)

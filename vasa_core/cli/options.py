@@ -48,7 +48,7 @@ def check_paths(*sources: Path, out: Path, suffix: str) -> None:
 
 def video_folders(folders: list[Path]) -> list[Path]:
     """The folders, each of which holds videos. Raises InputError for one that does not."""
-    from vasa_core.data.tracking import find_clips
+    from vasa_core.data.clips import find_clips
 
     for folder in folders:
         if not find_clips(folder):

@@ -39,8 +39,8 @@ def prepare_data(
     """Cut raw VIDEOS into clips of single talking heads, label them, and pack them as WebDataset shards into OUT.
 
     A clip keeps its sound only where its lips follow it; report.json says which do not, and why. The same command again
-    resumes what was interrupted. A manifest.csv beside the videos (file, split, identity) says who is in them; without
-    one, every tenth video is held out as val.
+    resumes what was interrupted. `train-motion` takes its conditions from these labels. A manifest.csv beside the
+    videos (file, split, identity) says who is in them; without one, every tenth video is held out as val.
     """
     from vasa_core.data.prepare.config import PreparationConfig
     from vasa_core.data.prepare.prepare import prepare_data as prepare

@@ -67,28 +67,6 @@ def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
         print(f"{export_driving(checkpoints / network)} written")
 
 
-@cli.command("train-speech")
-def train_speech(
-    data: Data,
-    speech: Annotated[list[Path], typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")],
-    voices: Annotated[Path | None, typer.Option(help="Folder of Kokoro's model.onnx and voices/*.bin.")] = None,
-    synthetic: Annotated[int, typer.Option(help="Sentences to synthesise with these voices.")] = 560,
-    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/speech")] = CHECKPOINTS / "speech",
-    cache: Cache = DEFAULT_CACHE,
-    minutes: Minutes = 30.0,
-    seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Learn what speech sounds like, whatever the voice: the encoder that hears as it streams."""
-    from vasa_core.training.speech.run import run_speech_training
-    from vasa_core.training.speech.train import SpeechTrainingConfig
-
-    config = SpeechTrainingConfig(minutes=positive("minutes", minutes), seed=seed)
-    folders = video_folders(data)
-    scores = run_speech_training(folders, speech, voices, synthetic, out, cache, config)
-    report(scores, as_json, f"{out}: speech encoder written")
-
-
 @cli.command("train-motion")
 def train_motion(
     data: Data,
@@ -105,9 +83,7 @@ def train_motion(
     full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
-    encoder: Annotated[
-        str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
-    ] = "moonshine",
+    encoder: Annotated[str, typer.Option(help="moonshine or wav2vec2:FOLDER: what hears the speech.")] = "moonshine",
     start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
     speech: Annotated[
         list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from vasa_core.data.tracking import Clip, TrackedClip
+from vasa_core.data.tracking import TrackedClip
 from vasa_core.face.inpaint.regions import MOUTH, Region
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, N_FACE
 from vasa_core.files import write_arrays
@@ -74,19 +74,6 @@ def face_clip(
     return FaceClip(speaker, frames, landmarks, follower, lip_gaps(landmarks), lids, gaze, height)
 
 
-def speaker(clip: Clip) -> str:
-    """Identity of a clip; clips of a folder without a manifest count as one speaker."""
-    return clip.identity if clip.identity != clip.path.stem else str(clip.path.parent)
-
-
-def few_per_identity(clips: list[Clip], most: int) -> list[Clip]:
-    """At most `most` clips of each speaker, spread over what there is."""
-    groups: dict[str, list[Clip]] = {}
-    for clip in clips:
-        groups.setdefault(speaker(clip), []).append(clip)
-    return [clip for group in groups.values() for clip in group[:: -(-len(group) // most)]]
-
-
 def face_widths(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
     """Distance of the cheeks, px."""
     return np.linalg.norm(landmarks[:, CHEEK_RIGHT] - landmarks[:, CHEEK_LEFT], axis=1)
@@ -142,7 +129,7 @@ def load_clip(clip: TrackedClip, cache: Path, most: int) -> FaceClip:
     if not target.is_file():
         _cut(clip, target, most)
     with np.load(target, allow_pickle=False) as data:
-        return face_clip(speaker(clip.clip), data["frames"], data["landmarks"], data["numbers"])
+        return face_clip(clip.clip.person, data["frames"], data["landmarks"], data["numbers"])
 
 
 def _cut(clip: TrackedClip, target: Path, most: int) -> None:

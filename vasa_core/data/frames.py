@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.assets import resolve
-from vasa_core.data.crops import few_per_identity, kept_frames, lid_openings, lip_gaps, speaker
-from vasa_core.data.tracking import TrackedClip, find_clips, track_clips
+from vasa_core.data.clips import few_per_person, find_clips
+from vasa_core.data.crops import kept_frames, lid_openings, lip_gaps
+from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
 from vasa_core.face.basis import LIDS, FaceBasis
 from vasa_core.face.mesh.model import MeshFaceModel
@@ -64,7 +65,7 @@ def load_face_frames(
     """
     from tqdm import tqdm
 
-    found = few_per_identity([clip for folder in folders for clip in find_clips(folder)], clips_per_speaker)
+    found = few_per_person([clip for folder in folders for clip in find_clips(folder)], clips_per_speaker)
     tracked = [clip for clip in track_clips(found, cache / "tracking") if clip.valid.sum() >= MIN_FRAMES]
     if not tracked:
         places = ", ".join(str(folder) for folder in folders)
@@ -82,7 +83,7 @@ def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Pat
         arrays = {name: data[name] for name in ("frames", "mattes", "landmarks", "pose", "dynamics")}
     mirrored = face.basis.mirror(Motion(arrays["pose"], arrays["dynamics"])).dynamics.astype(np.float32)
     rest, shapes = _shapes(face, arrays["landmarks"], arrays["dynamics"], size)
-    return FaceFrames(speaker(clip.clip), clip.clip.split, mirrored=mirrored, rest=rest, shapes=shapes, **arrays)
+    return FaceFrames(clip.clip.person, clip.clip.split, mirrored=mirrored, rest=rest, shapes=shapes, **arrays)
 
 
 def _shapes(

@@ -1,7 +1,7 @@
 """Shards of prepared clips: WebDataset tar files, written the same way each time and read as streams.
 
 A clip is four files of one key: `.mp4` (the crop, no sound), `.wav` (16 kHz mono, only if there is sound), `.npz`
-(landmarks, transforms, valid, pose, dynamics, gaze, distance, emotion) and `.json` (who, from where, quality, labels).
+(landmarks, valid, pose, dynamics, gaze, distance, emotion) and `.json` (who, from where, quality, labels).
 They are decoded here; nothing in a shard is ever unpickled.
 """
 
@@ -10,25 +10,22 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from vasa_core.errors import InputError
-from vasa_core.io.video import read_frames
 from vasa_core.rates import SAMPLE_RATE
 
 SPLITS = ("train", "val")
 SUFFIXES = ("json", "mp4", "npz", "wav")  # in the order in which a shard has them
 _ARRAYS = {
     "landmarks": 3,
-    "transforms": 3,
     "valid": 1,
     "pose": 2,
     "dynamics": 2,
@@ -43,8 +40,8 @@ class ShardSample:
     """One clip of a shard.
 
     video: an mp4 file. sound: 16 kHz mono in -1..1, or None. arrays: landmarks (n, 478, 3) in px of the crop,
-    transforms (n, 4, 4), valid (n,), pose (n, 6), dynamics (n, D), gaze (n, 2) in the camera in degrees, distance (n,)
-    up to a factor, emotion (7,). about: the clip's json.
+    valid (n,), pose (n, 6), dynamics (n, D), gaze (n, 2) in the camera in degrees, distance (n,) up to a factor,
+    emotion (7,). about: the clip's json.
     """
 
     key: str
@@ -52,13 +49,6 @@ class ShardSample:
     sound: Float32[np.ndarray, " samples"] | None
     arrays: dict[str, np.ndarray]
     about: dict[str, Any]
-
-    def frames(self) -> Iterator[UInt8[np.ndarray, "side side 3"]]:
-        """The crop's frames, RGB. Raises InputError if the video cannot be read."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "clip.mp4"
-            path.write_bytes(self.video)
-            yield from read_frames(path)
 
 
 def shard_files(folder: Path, split: str) -> list[Path]:
@@ -71,33 +61,23 @@ def holds_shards(folder: Path) -> bool:
     return any(shard_files(folder, split) for split in SPLITS)
 
 
-def read_samples(source: Path | Sequence[str], split: str | None = None) -> Iterator[ShardSample]:
-    """Samples of a folder of shards or of shard URLs, always in the same order, streamed.
+def read_files(folder: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Read the clips of a folder of shards, always in the same order, streamed: keys and files, {suffix: content}.
 
-    source: a folder, or URLs of any kind that webdataset opens: paths, file:, http:, pipe: (which runs a command, so
-    take URLs only from whom you trust). split: "train" or "val"; None is both.
-    Raises InputError if a folder has no shards of the split, or if a sample is not one of these.
+    Raises InputError if the folder holds no shard, or if the name of a file in one is not a plain name.
     """
-    for key, files in read_files(source, split):
-        yield decode_sample(key, files)
-
-
-def read_files(source: Path | Sequence[str], split: str | None = None) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Like `read_samples`, but each sample's files as bytes, {suffix: content}."""
     from webdataset.pipeline import DataPipeline
     from webdataset.shardlists import SimpleShardList
     from webdataset.tariterators import tarfile_to_samples
 
-    if split not in (None, *SPLITS):
-        raise InputError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
-    if isinstance(source, Path):
-        urls = [str(p.resolve()) for s in SPLITS if split in (None, s) for p in shard_files(source, s)]
-        if not urls:
-            raise InputError(f"{source} holds no shard; expected files such as {split or SPLITS[0]}-000000.tar.")
-    else:
-        urls = [url for url in source if split is None or url.rsplit("/", 1)[-1].startswith(f"{split}-")]
-    for sample in DataPipeline(SimpleShardList(urls), tarfile_to_samples()):
-        yield sample["__key__"], {suffix: sample[suffix] for suffix in SUFFIXES if suffix in sample}
+    paths = [path.resolve() for split in SPLITS for path in shard_files(folder, split)]
+    if not paths:
+        raise InputError(f"{folder} holds no shard; expected files such as {SPLITS[0]}-000000.tar.")
+    for sample in DataPipeline(SimpleShardList([str(path) for path in paths]), tarfile_to_samples()):
+        key = sample["__key__"]
+        if "/" in key or "\\" in key:  # it names the files that are written of it
+            raise InputError(f"{sample['__url__']} holds a file {key!r}; expected names without folders.")
+        yield key, {suffix: sample[suffix] for suffix in SUFFIXES if suffix in sample}
 
 
 def decode_sample(key: str, files: dict[str, bytes]) -> ShardSample:
@@ -113,6 +93,10 @@ def decode_sample(key: str, files: dict[str, bytes]) -> ShardSample:
         raise InputError(f"sample {key} cannot be read ({error}); expected a clip made by prepare-data.") from error
     if wrong := [name for name, dimensions in _ARRAYS.items() if arrays[name].ndim != dimensions]:
         raise InputError(f"{wrong[0]} of sample {key} has shape {arrays[wrong[0]].shape}; expected another rank.")
+    if len({len(array) for name, array in arrays.items() if name != "emotion"}) > 1:
+        raise InputError(f"arrays of sample {key} differ in length; expected one row a frame.")
+    if not (np.isfinite(arrays["gaze"]).all() and (arrays["distance"] > 0).all()):
+        raise InputError(f"gaze or distance of sample {key} is no angle or no distance; expected labels of each frame.")
     return ShardSample(key, files["mp4"], sound, arrays, about)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+
+from vasa_core.audio.lip_sync import with_context
 
 CONTEXT = 3  # frames of features on each side
 LAGS = range(-6, 7)  # frames; positive: the mouth comes after the sound
@@ -32,7 +35,10 @@ def sync_scores(clips: Clips) -> dict[str, SyncScore]:
 
     A first fit on everything finds the good clips; the second, on those alone, gives the scores.
     """
-    people = sorted({person for _, _, person in clips.values()})
+    if not clips:
+        return {}
+    # By name: who is in which fold does not depend on where folders lie.
+    people = sorted({person for _, _, person in clips.values()}, key=lambda person: (Path(person).name, person))
     if len(people) >= FOLDS:
         fold = {name: people.index(person) % FOLDS for name, (_, _, person) in clips.items()}
     else:  # too few people to leave some out: leave clips out
@@ -44,19 +50,16 @@ def sync_scores(clips: Clips) -> dict[str, SyncScore]:
 
 
 def _with_common_lags(scores: dict[str, SyncScore], clips: Clips) -> dict[str, SyncScore]:
-    """Someone with many clips was recorded in one way: all of them get the median lag of the clear ones."""
-    lags: dict[str, list[int]] = {}
-    for name, score in scores.items():
-        if score.correlation >= _CLEAR:
-            lags.setdefault(clips[name][2], []).append(score.lag)
-    common = {person: round(float(np.median(found))) for person, found in lags.items() if len(found) >= _MANY}
+    common = common_lags((clips[name][2], s.lag) for name, s in scores.items() if s.correlation >= _CLEAR)
     return {name: SyncScore(s.correlation, common.get(clips[name][2], s.lag)) for name, s in scores.items()}
 
 
-def stacked(features: Float[np.ndarray, "n audio"]) -> Float[np.ndarray, "n stacked"]:
-    """Each frame's features with those of CONTEXT frames before and after, edges repeated."""
-    padded = np.pad(features, ((CONTEXT, CONTEXT), (0, 0)), "edge")
-    return np.concatenate([padded[i : i + len(features)] for i in range(2 * CONTEXT + 1)], 1)
+def common_lags(lags: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Find the median lag of each person of many clips, who was recorded in one way. lags: person and lag of clips."""
+    found: dict[str, list[int]] = {}
+    for person, lag in lags:
+        found.setdefault(person, []).append(lag)
+    return {person: round(float(np.median(own))) for person, own in found.items() if len(own) >= _MANY}
 
 
 def lag_correlation(
@@ -87,7 +90,7 @@ def _score_all(clips: Clips, fold: Mapping[str, int], used: set[str]) -> dict[st
         weights = np.linalg.solve(gram + np.eye(len(gram)) * max(np.trace(gram) / len(gram), 1e-6) * _RIDGE, side)
         for name, (features, lips, _) in clips.items():
             if fold[name] == index:
-                curve = lag_correlation(stacked((features - mean) / std) @ weights, lips)
+                curve = lag_correlation(with_context((features - mean) / std, CONTEXT) @ weights, lips)
                 scores[name] = SyncScore(float(curve.max()), LAGS[int(curve.argmax())])
     return scores
 
@@ -106,7 +109,7 @@ def _normal_equations(clips: Clips, used: set[str], mean: np.ndarray, std: np.nd
         counts[person] = counts.get(person, 0) + 1
         if counts[person] > MOST_PER_PERSON or lips.std() < 1e-6:
             continue
-        design = stacked((features - mean) / std)
+        design = with_context((features - mean) / std, CONTEXT)
         gram += design.T @ design
         side += design.T @ ((lips - lips.mean()) / lips.std())
     return gram, side

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from vasa_core.assets import ASSETS
+from vasa_core.data.shards import ShardSample, decode_sample, read_files
 from vasa_core.io.ffmpeg import executable
+from vasa_core.io.video import read_frames
 
 SECONDS = 1.4
 # A window that sways over the portrait: the head moves, and the rest of the picture with it.
@@ -23,3 +28,14 @@ def swaying(target: Path, *effects: str, sound: bool = True) -> None:
     heard = ["-t", SECONDS, "-i", ASSETS / "speech.wav", "-map", "1:a"] if sound else []
     chain = ",".join([SWAY, *effects])
     ffmpeg(*photo, *heard, "-map", "0:v", "-vf", chain, "-pix_fmt", "yuv420p", "-crf", "12", target)
+
+
+def read_samples(folder: Path) -> list[ShardSample]:
+    return [decode_sample(key, files) for key, files in read_files(folder)]
+
+
+def frames_of(sample: ShardSample) -> list[np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        path.write_bytes(sample.video)
+        return list(read_frames(path))

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 from jaxtyping import Float
-from raw_videos import swaying
+from raw_videos import read_samples, swaying
 
 from vasa_core.assets import ASSETS, resolve
+from vasa_core.data.clips import UNPACKED, find_clips
 from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.crops import Crop, needed
 from vasa_core.data.prepare.labels import Tools
@@ -21,8 +22,6 @@ from vasa_core.data.prepare.prepare import prepare_data, table
 from vasa_core.data.prepare.quality import expression, outside
 from vasa_core.data.prepare.source import Frame
 from vasa_core.data.prepare.tracks import DETECT_EVERY, find_faces, find_tracks
-from vasa_core.data.shards import read_samples
-from vasa_core.data.tracking import UNPACKED, find_clips
 from vasa_core.errors import InputError
 from vasa_core.preprocess.detector import FaceDetector
 

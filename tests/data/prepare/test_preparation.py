@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from raw_videos import ffmpeg, swaying
+from raw_videos import ffmpeg, frames_of, read_samples, swaying
 
 from vasa_core.assets import ASSETS, resolve
+from vasa_core.data.clips import UNPACKED, find_clips
 from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.prepare import prepare_data, table
-from vasa_core.data.shards import ShardSample, read_samples, shard_files
-from vasa_core.data.tracking import UNPACKED, find_clips, track_clips
+from vasa_core.data.shards import ShardSample, read_files, shard_files, write_shards
+from vasa_core.data.tracking import track_clips
 from vasa_core.errors import InputError
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.io.audio import read_audio
@@ -68,7 +69,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def test_a_moving_head_is_one_clip_framed_as_portraits_are(prepared: Prepared) -> None:
     (sample,) = prepared.samples("moving.mp4")
-    frames = list(sample.frames())
+    frames = frames_of(sample)
     assert len(frames) == FRAMES == sample.about["frames"]
     assert frames[0].shape == (sample.about["side"], sample.about["side"], 3)
     points = sample.arrays["landmarks"]
@@ -82,7 +83,7 @@ def test_a_moving_head_is_one_clip_framed_as_portraits_are(prepared: Prepared) -
 
 def test_landmarks_are_those_of_the_written_frames(prepared: Prepared) -> None:
     (sample,) = prepared.samples("moving.mp4")
-    frame = list(sample.frames())[20]
+    frame = frames_of(sample)[20]
     with Landmarker(resolve("face_landmarker")) as landmarker:
         found = landmarker(frame)
     assert found is not None and sample.arrays["valid"].all()
@@ -139,8 +140,14 @@ def test_what_is_left_out_has_a_reason(prepared: Prepared) -> None:
 
 
 def test_splits_are_separate_shards(prepared: Prepared) -> None:
-    assert {s.about["split"] for s in read_samples(prepared.out, "train")} == {"train"}
-    assert {s.about["source"] for s in read_samples(prepared.out, "val")} >= {"silent.mkv", "two.mp4"}
+    samples = read_samples(prepared.out)
+    assert {s.about["source"] for s in samples if s.about["split"] == "val"} >= {"silent.mkv", "two.mp4"}
+    for split in ("train", "val"):
+        keys = set()
+        for path in shard_files(prepared.out, split):
+            with tarfile.open(path) as tar:
+                keys |= {name.split(".")[0] for name in tar.getnames()}
+        assert keys == {s.key for s in samples if s.about["split"] == split}
 
 
 def test_shards_are_bare_files_of_no_date(prepared: Prepared) -> None:
@@ -149,6 +156,15 @@ def test_shards_are_bare_files_of_no_date(prepared: Prepared) -> None:
             with tarfile.open(path) as tar:
                 assert {(m.mtime, m.uid, m.uname, m.isreg()) for m in tar} == {(0, 0, "", True)}
                 assert {Path(name).suffix for name in tar.getnames()} <= {".mp4", ".wav", ".npz", ".json"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "a/../../b"])
+def test_names_that_lead_out_of_the_folder_are_refused(prepared: Prepared, tmp_path: Path, name: str) -> None:
+    (_, files), *_ = read_files(prepared.out)
+    write_shards(tmp_path, "train", [(name, files)], 10**9)
+    with pytest.raises(InputError, match="names without folders"):
+        find_clips(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.mp4")] == []
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import pytest
 
 from vasa_core.assets import ASSETS, CHECKPOINTS, resolve
 from vasa_core.audio import open_encoder
-from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.phones import Phone, phones_of_letters
 from vasa_core.audio.voice_activity import VoiceActivity
@@ -122,23 +122,6 @@ def test_a_missing_package_is_named_with_how_to_get_it(
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
     with pytest.raises(MissingModelError, match=f"needs {module}, `pip install"):
         part()
-
-
-def test_transcripts_and_words_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.ogg").touch()
-    (tmp_path / "transcripts.csv").write_text("file,speaker,text\na.ogg,1,HELLO\nlost.ogg,1,WORLD\n")
-    assert list(transcripts(tmp_path)) == [(tmp_path / "a.ogg", "HELLO", "1", f"{tmp_path.name}/1")]
-    (tmp_path / "transcripts.csv").write_text("name,words\na.ogg,HELLO\n")
-    with pytest.raises(InputError, match="expected file and text"):
-        list(transcripts(tmp_path))
-    (tmp_path / "transcripts.csv").unlink()
-    (tmp_path / "metadata.csv").write_text("a|No. 1|Number one\n")
-    assert list(transcripts(tmp_path)) == [(tmp_path / "a.ogg", "Number one", "", f"{tmp_path.name}/")]
-    clip = tmp_path / "c.mp4"
-    assert spoken_words(clip) is None
-    (tmp_path / "words.json").write_text(json.dumps({"c.mp4": [[0, 1, "sil"], [1, 2, "bin"], [2, 3, "blue"]]}))
-    assert spoken_words(clip) == "bin blue"
-    assert spoken_words(tmp_path / "d.mp4") is None
 
 
 # --- figures ---

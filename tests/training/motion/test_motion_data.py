@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from motion_clips import CONFIG, make_clip, make_clips
 
+from vasa_core.data.clips import Clip
 from vasa_core.data.sync import SyncScore, lag_correlation, sync_scores
-from vasa_core.data.tracking import Clip, cache_file
+from vasa_core.data.tracking import cache_file
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.training.motion.data import MotionClip, rested, with_trusted_sound
@@ -115,6 +116,38 @@ def test_motion_is_about_its_main_gaze_and_distance() -> None:
     # labels reach far beyond the data
     assert np.abs(batch.conditions.gaze.numpy()).max() > np.deg2rad(15)
     assert np.abs(batch.conditions.distance.numpy()).max() > 0.2
+
+
+def test_conditions_come_from_labels_where_a_clip_has_them() -> None:
+    plain = [make_clip(seed, frames=150) for seed in range(4)]
+    aside, nearer = np.radians([8.0, -5.0]), 0.3
+    labelled = [replace(c, gaze=c.x[:, 6:8] + aside, log_distance=c.x[:, 5] + nearer) for c in plain]
+    stats = statistics(plain, ARCHITECTURE.window)
+    seen, told = (WindowSampler(clips, ARCHITECTURE, stats, 0).batch(0, 64) for clips in (plain, labelled))
+    gaze = (told.conditions.gaze - seen.conditions.gaze).numpy()
+    assert np.abs(gaze[:, 0]) == pytest.approx(np.full(64, aside[0]), abs=0.02)
+    assert {-1, 1} == set(np.sign(gaze[:, 0]).tolist())  # some windows are seen in a mirror
+    assert gaze[:, 1] == pytest.approx(np.full(64, aside[1]), abs=0.02)
+    assert (told.conditions.distance - seen.conditions.distance).numpy() == pytest.approx(np.full((64, 1), nearer))
+    # Motion is relative to the label, so that what is added to it later is the label's own direction.
+    moved = ((seen.x - told.x) * stats.motion_std).numpy()
+    assert moved[..., 6:8] == pytest.approx(np.repeat(gaze[:, None], ARCHITECTURE.window, 1), abs=1e-5)
+    assert moved[..., 5] == pytest.approx(np.full(moved.shape[:2], nearer), abs=1e-5)
+    assert np.abs(np.delete(moved, [5, 6, 7], 2)).max() == 0
+
+
+def test_a_borrowed_head_brings_its_own_labels() -> None:
+    lively = [replace(c, gaze=c.x[:, 6:8] + np.radians([0.0, 30.0])) for c in (make_clip(1), make_clip(2))]
+    x = make_clip(0).x.copy()
+    x[:, :6] = 0
+    still = replace(make_clip(0), x=x, mirrored=None, name="still")
+    windows = sampler([still, *lively])
+    batches = [windows.batch(step, 1) for step in range(60)]
+    borrowed = [b for b in batches if (b.weight[0, :, 0] == BORROWED_WEIGHT).all()]
+    pitches = np.rad2deg([b.conditions.gaze[0, 1] for b in borrowed])
+    own = np.rad2deg([main_gaze(c.gaze)[1] for c in lively if c.gaze is not None])
+    near = np.abs(pitches[:, None] - own).min(1) < 6
+    assert len(borrowed) > 5 and near.mean() > 0.3  # the others are shifted
 
 
 def test_frames_outside_a_clip_do_not_count() -> None:

@@ -13,8 +13,8 @@ from motion_clips import CONFIG, make_clip, make_clips
 
 from vasa_core.assets import ASSETS, CHECKPOINTS
 from vasa_core.audio import open_encoder
-from vasa_core.audio.alignment import held_out_voice
 from vasa_core.audio.phones import Phone
+from vasa_core.data.clips import split_by_hash
 from vasa_core.errors import InputError
 from vasa_core.face.basis import FaceBasis, lip_gaps
 from vasa_core.face.mesh.model import load_basis
@@ -57,7 +57,7 @@ def test_lips_that_are_closed_already_stay_as_they_are(basis: FaceBasis) -> None
 
 
 def test_a_tenth_of_the_voices_is_held_out() -> None:
-    held = [held_out_voice(f"folder/{number}") for number in range(2000)]
+    held = [split_by_hash(f"folder/{number}") == "val" for number in range(2000)]
     assert 0.07 < np.mean(held) < 0.14
 
 
@@ -65,8 +65,8 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
     folder = tmp_path / "read"
     folder.mkdir()
     talkers = [str(number) for number in range(40)]
-    held = next(t for t in talkers if held_out_voice(f"read/{t}"))
-    heard = next(t for t in talkers if not held_out_voice(f"read/{t}"))
+    held = next(t for t in talkers if split_by_hash(f"read/{t}") == "val")
+    heard = next(t for t in talkers if split_by_hash(f"read/{t}") == "train")
     speech = ASSETS / "speech.wav"
     text = (
         "My name is maple and I am pleased to meet you. A moment before I was only a photo now my lips open my brows "
@@ -98,7 +98,7 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
 
 def test_a_teacher_must_hear_as_the_pupil_does(tmp_path: Path, basis: FaceBasis) -> None:
     with pytest.raises(InputError, match="hears by moonshine"):
-        spoken_clips([], CHECKPOINTS / "motion", open_encoder("block"), basis, tmp_path)
+        spoken_clips([], CHECKPOINTS / "motion", open_encoder("moonshine"), basis, tmp_path)
 
 
 def test_made_motion_lends_lips_alone_and_counts_in_no_statistics() -> None:

@@ -26,12 +26,13 @@ from vasa_core.data.prepare.source import Frame, Span
 from vasa_core.data.shards import SUFFIXES
 from vasa_core.data.tracking import filled
 from vasa_core.io.video import read_frames
+from vasa_core.motion.conditions import main_gaze
 from vasa_core.options import EMOTIONS
-from vasa_core.preprocess.labellers import main_gaze, reordered
+from vasa_core.preprocess.labellers import reordered
 from vasa_core.rates import FPS, SAMPLE_RATE
 
 _READ_EVERY = 5  # frames between two readings of sharpness
-_LOST = np.full((478, 3), np.nan, np.float32), np.full((4, 4), np.nan, np.float32)
+_LOST = np.full((478, 3), np.nan, np.float32)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ class Cut:
     tools: Tools
     origin: tuple[int, int]
     _landmarks: list[np.ndarray] = field(default_factory=list)
-    _transforms: list[np.ndarray] = field(default_factory=list)
     _sharpness: list[float] = field(default_factory=list)
     _frozen: int = 0
     _before: Frame | None = None
@@ -82,11 +82,10 @@ class Cut:
         frame = self.plan.crop.cut(source, self.origin)
         self._writer.write(frame)
         found = self.tools.landmarker(frame)
-        points, transform = found or _LOST
+        points = found[0] if found else _LOST
         if found and len(self._landmarks) % _READ_EVERY == 0:
             self._sharpness.append(sharpness(frame, points))
         self._landmarks.append(points)
-        self._transforms.append(transform)
         self._frozen += self._before is not None and repeats(frame, self._before)
         self._before = frame
 
@@ -103,7 +102,7 @@ class Cut:
         if n < config.min_frames or not self._sharpness:
             self.drop()
             return "too short: the video ends in it" if n < config.min_frames else "no landmarks in the crop"
-        landmarks, transforms = filled(np.stack(self._landmarks)), filled(np.stack(self._transforms))
+        landmarks = filled(np.stack(self._landmarks))
         figures = {
             "face_px": self.plan.face,
             "inside": self.plan.inside,
@@ -123,7 +122,6 @@ class Cut:
         emotions = self.tools.labellers.emotions
         arrays = {
             "landmarks": landmarks,
-            "transforms": transforms,
             "valid": valid,
             "pose": labels.motion.pose.astype(np.float32),
             "dynamics": labels.motion.dynamics.astype(np.float32),
@@ -151,7 +149,7 @@ class Cut:
             "emotion_classes": {
                 name: round(float(p), 4) for name, p in zip(emotions, labels.emotion.mean(0), strict=True)
             },
-            "main_gaze": [round(float(v), 3) for v in main_gaze(labels.gaze)],
+            "main_gaze": [round(float(v), 3) for v in np.degrees(main_gaze(np.radians(labels.gaze)))],
             "distance": round(float(np.median(labels.distance)), 4),
             "labellers": self.tools.names,
         }

@@ -18,12 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vasa_core.data.clips import VIDEO_SUFFIXES, read_manifest, split_by_hash
 from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.labels import tools
 from vasa_core.data.prepare.sound import NO_SOUND
 from vasa_core.data.prepare.video import RawVideo, prepare_video
 from vasa_core.data.shards import SPLITS, SUFFIXES, holds_shards, read_files, shard_files, write_shards
-from vasa_core.data.tracking import VIDEO_SUFFIXES, read_manifest, split_by_hash
 from vasa_core.errors import InputError
 from vasa_core.files import write_bytes, write_text
 

@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.audio.alignment import Aligner, spoken_words, transcripts
+from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.lip_sync import MIN_FRAMES, TRUSTED_CONFIDENCE, TRUSTED_LAG, SyncJudge, lip_shape, read_sync
 from vasa_core.audio.phones import Phone
+from vasa_core.data.recordings import spoken_words, transcripts
+from vasa_core.data.sync import common_lags
 from vasa_core.errors import InputError
 from vasa_core.evaluation.motion.figures import Moves
 from vasa_core.face.basis import FaceBasis, eye_gap
@@ -31,28 +33,22 @@ from vasa_core.types import Motion
 Item = TypeVar("Item")
 
 MAX_SECONDS = 12.0  # longer clips and voices are cut
-MANY = 10  # clips of one person, recorded in one way: their sound is moved by their common lag
 AWAKE = 0.85  # of the usual eye gap: the first frame with open eyes is the portrait
 
 
 @dataclass(frozen=True)
 class RealClip:
-    """A tracked clip of a talking face. group: where it belongs in the report. identity: the file's name if unknown.
+    """A tracked clip of a talking face. group: where it belongs in the report. person: whose clips it belongs to.
 
     generated: by some generator, not filmed.
     """
 
     path: Path
     group: str
-    identity: str
+    person: str
     landmarks: Float[np.ndarray, "n 478 3"]
     size: tuple[int, int]
     generated: bool = False
-
-    @property
-    def source(self) -> str:
-        """What clips with the same delay of sound have in common: the person, or the folder where that is not known."""
-        return self.path.parent.name if self.identity == self.path.stem else self.identity
 
 
 @dataclass(frozen=True)
@@ -157,7 +153,7 @@ def voices(
     """
     takes = []
     for folder in folders:
-        said = list(transcripts(folder))
+        said = transcripts(folder)
         found = [recording for recording in said if recording.speaker and recording.held_out] or said
         if not found:
             missing.append(f"{folder.name}: no transcripts.csv or metadata.csv that names its audio files")
@@ -208,13 +204,10 @@ def filmed(
         heard.append((clip, replace(take, face=face, real=real, fitted=fitted, generated=clip.generated), reading.lag))
     missing += [f"{group}: {count} clips without sound" for group, count in silent.items()]
     missing += [f"{group}: {count} clips whose sound the lips do not follow" for group, count in untrusted.items()]
-    lags: dict[str, list[int]] = defaultdict(list)
-    for clip, _, lag in heard:
-        lags[clip.source].append(lag)
+    common = common_lags((clip.person, lag) for clip, _, lag in heard)
     takes = []
     for clip, take, lag in heard:
-        mine = lags[clip.source]
-        take = moved_sound(take, round(float(np.median(mine))) if len(mine) >= MANY else lag)
+        take = moved_sound(take, common.get(clip.person, lag))
         words = spoken_words(clip.path)
         phones = align(take.waveform, words) if align and words else None
         takes.append(replace(take, phones=phones))

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.assets import resolve
-from vasa_core.data.tracking import TrackedClip, find_clips, track_clips
+from vasa_core.data.clips import find_clips
+from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_gaps, lip_opening, move_lips
 from vasa_core.face.mesh.model import save_basis
 from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
@@ -61,13 +62,8 @@ def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingC
 def _few_per_identity(clips: list[TrackedClip], most: int) -> list[TrackedClip]:
     kept: dict[str, list[TrackedClip]] = {}
     for clip in clips:
-        kept.setdefault(_speaker(clip), []).append(clip)
+        kept.setdefault(clip.clip.person, []).append(clip)
     return [clip for group in kept.values() for clip in group[:: max(1, len(group) // most)][:most]]
-
-
-def _speaker(clip: TrackedClip) -> str:
-    """Identity of a clip; clips of a folder without a manifest count as one speaker."""
-    return clip.clip.identity if clip.clip.identity != clip.clip.path.stem else str(clip.clip.path.parent)
 
 
 def _aligned_mean(clips: list[TrackedClip], rounds: int) -> Float[np.ndarray, "478 3"]:
@@ -111,7 +107,7 @@ def _align_clip(clip: TrackedClip, mean: Float[np.ndarray, "478 3"], most: int) 
     awake = (gap > 0.8 * open_gap).all(1)
     order = np.argsort(np.where(awake, lip_opening(shapes), np.inf))
     neutral = shapes[order[: max(3, len(shapes) // 6)]].mean(0)
-    return _AlignedClip(_speaker(clip), shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
+    return _AlignedClip(clip.clip.person, shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
 
 
 def fit_basis(mean: Float[np.ndarray, "478 3"], clips: list[_AlignedClip], config: BasisTrainingConfig) -> FaceBasis:

@@ -15,15 +15,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vasa_core.audio import SpeechEncoder, features
-from vasa_core.data.crops import few_per_identity
+from vasa_core.data.clips import few_per_person, find_clips
 from vasa_core.data.noise import dirty
 from vasa_core.data.sync import SyncScore, sync_scores
-from vasa_core.data.tracking import TrackedClip, find_clips, track_clips
+from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
 from vasa_core.files import whole_file
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.liveliness import LIVELINESS, liveliness
-from vasa_core.motion.representation import EXPRESSION, to_model, usual_pose
+from vasa_core.motion.representation import EXPRESSION, GAZE, LOG_DISTANCE, to_model, usual_pose
 from vasa_core.rates import SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
@@ -56,7 +56,8 @@ class MotionClip:
     features. synced: whether the audio is to be trusted. emotion: mean probabilities of options.EMOTIONS. lips: gap
     between the inner lips as a share of face height. dirty: features of the same sound as a bad microphone in a bad
     room hears it. made: not filmed, only its expression is to be learned (see `motion_speech`). lively: its
-    `motion.liveliness`.
+    `motion.liveliness`. gaze (in the camera, rad), log_distance (relative to its usual one): labels, if there are any
+    that do not come from the landmarks.
     """
 
     name: str
@@ -72,9 +73,21 @@ class MotionClip:
     dirty: Float[np.ndarray, "n audio"] | None = None
     made: bool = False
     lively: Float[np.ndarray, " 4"] = field(default_factory=lambda: np.zeros(len(LIVELINESS)))
+    gaze: Float[np.ndarray, "n 2"] | None = None
+    log_distance: Float[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def label_offsets(self, mirrored: bool = False) -> Float[np.ndarray, "n 3"]:
+        """Labels of gaze (yaw, pitch) and log distance less what the landmarks say of them; 0 without such labels."""
+        x = self.mirrored if mirrored and self.mirrored is not None else self.x
+        offsets = np.zeros((len(x), 3), np.float32)
+        if self.gaze is not None:
+            offsets[:, :2] = self.gaze * [-1 if mirrored else 1, 1] - x[:, GAZE]
+        if self.log_distance is not None:
+            offsets[:, 2] = self.log_distance - x[:, LOG_DISTANCE]
+        return offsets
 
     @property
     def still(self) -> bool:
@@ -100,7 +113,7 @@ def load_clips(
     mirror: the face model's mirroring of motion, if it has one. readings: what its expression shows of life (see
     `motion.liveliness`), if it has that.
     """
-    found = few_per_identity([clip for folder in folders for clip in find_clips(folder)], CLIPS_PER_IDENTITY)
+    found = few_per_person([clip for folder in folders for clip in find_clips(folder)], CLIPS_PER_IDENTITY)
     tracked = track_clips(found, cache / "tracking")
     clips = [_motion_clip(clip, face, encoder, cache, mirror) for clip in tracked if len(clip.valid) >= MIN_FRAMES]
     if not clips:
@@ -176,11 +189,12 @@ def _motion_clip(
         flipped = to_model(reflected, usual_pose(reflected)).astype(np.float32)
     audio, noisy = (of_length(sound, len(motion)) for sound in _sounds(clip, encoder, cache))
     points = clip.landmarks
+    distance = None if clip.distance is None else np.log(clip.distance)
     height = np.linalg.norm(points[:, TOP] - points[:, CHIN], axis=-1)
     gap = np.linalg.norm(points[:, LIPS_UPPER] - points[:, LIPS_LOWER], axis=-1)
     return MotionClip(
         clip.clip.path.name,
-        clip.clip.identity if clip.clip.identity != clip.clip.path.stem else str(clip.clip.path.parent.name),
+        clip.clip.person,
         clip.clip.split,
         to_model(motion, usual).astype(np.float32),
         flipped,
@@ -190,6 +204,8 @@ def _motion_clip(
         clip.emotion.astype(np.float32),
         (gap / height).astype(np.float32),
         noisy,
+        gaze=None if clip.gaze is None else np.radians(clip.gaze),
+        log_distance=None if distance is None else distance - np.median(distance),
     )
 
 

@@ -17,6 +17,7 @@ from vasa_core.audio import SpeechEncoder
 from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.phones import Phone
 from vasa_core.checkpoint import WEIGHTS, file_sha256
+from vasa_core.data.recordings import recording_key, transcripts
 from vasa_core.errors import InputError
 from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
 from vasa_core.files import write_arrays
@@ -28,7 +29,6 @@ from vasa_core.options import GenerationOptions
 from vasa_core.rates import FPS
 from vasa_core.training.motion.data import MIN_FRAMES, MotionClip, heard_twice, of_length
 from vasa_core.training.motion.scores import generate
-from vasa_core.training.speech.data import recording_key, recordings
 from vasa_core.types import Motion
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def spoken_clips(
     made = file_sha256(teacher / WEIGHTS)[:12]
     found = []
     for folder in folders:
-        for path, text, _, voice in (recording for recording in recordings(folder) if not recording.held_out):
+        said = transcripts(folder)
+        if not said:
+            raise InputError(f"{folder} holds no transcripts.csv (file,speaker,text); expected read speech.")
+        for path, text, _, voice in (recording for recording in said if not recording.held_out):
             key = recording_key(path, text)
             audio, noisy = heard_twice(encoder, lambda path=path: read_audio(path), key, cache)
             target = cache / "spoken" / made / f"{key}.npz"

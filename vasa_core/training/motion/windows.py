@@ -1,6 +1,7 @@
 """Training windows of the motion model: what is cut from which clip, with which labels.
 
-Motion is relative to its own labels of gaze and distance (see `motion.representation`). In half of the windows the
+Motion is relative to its own labels of gaze and distance (see `motion.representation`): those that came with the clip,
+or else what its landmarks say. In half of the windows the
 labels that the model is told are moved by a constant, as if the person looked elsewhere in the same way: so it stays
 itself for directions and distances that nobody in the data shows. Likewise expression and head go farther or less far
 in a part of the windows, and the liveliness that the model is told goes with them.
@@ -65,20 +66,24 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class _Cut:
-    """K + W moments of a clip, frames or between them; those outside the clip repeat its first or last frame."""
+    """K + W moments of a clip, frames or between them; those outside the clip repeat its first or last frame.
+
+    offsets: of its labels from x (see `MotionClip.label_offsets`).
+    """
 
     clip: MotionClip
     x: Float[np.ndarray, "frames channels"]
     audio: Float[np.ndarray, "frames audio"]
     inside: np.ndarray
     valid: np.ndarray
+    offsets: Float[np.ndarray, "frames 3"]
 
 
 def statistics(clips: list[MotionClip], window: int) -> Statistics:
     """Normalisation from the training clips: heads that sit still on purpose do not count for the head's channels."""
     filmed = [clip for clip in clips if not clip.made] or clips
     lively = [clip for clip in filmed if not clip.still and not clip.spinning] or filmed
-    mean, std = _moments([part for clip in lively for part in _centred(clip.x, window)])
+    mean, std = _moments([part for clip in lively for part in _centred(clip, window)])
     mean[EXPRESSION], std[EXPRESSION] = (m[EXPRESSION] for m in _moments([clip.x for clip in filmed]))
     mean[POSE], mean[GAZE] = 0, 0  # their zero is the usual pose and the camera
     heard = [clip.audio for clip in clips if clip.synced]
@@ -87,9 +92,17 @@ def statistics(clips: list[MotionClip], window: int) -> Statistics:
     return Statistics(*(torch.from_numpy(v.astype(np.float32)) for v in (mean, np.maximum(std, MIN_STD), *audio)))
 
 
-def _centred(x: np.ndarray, window: int) -> list[np.ndarray]:
-    parts = [x[i : i + window] for i in range(0, len(x), window)]
-    return [relative(part, main_gaze(part[:, GAZE]), float(np.median(part[:, LOG_DISTANCE]))) for part in parts]
+def _centred(clip: MotionClip, window: int) -> list[np.ndarray]:
+    offsets = clip.label_offsets()
+    parts = [slice(i, i + window) for i in range(0, len(clip), window)]
+    return [relative(clip.x[part], *main_labels(clip.x[part], offsets[part])) for part in parts]
+
+
+def main_labels(
+    x: Float[np.ndarray, "n channels"], offsets: Float[np.ndarray, "n 3"]
+) -> tuple[Float[np.ndarray, " 2"], float]:
+    """Main gaze and log distance of some motion. offsets: of its labels from x."""
+    return main_gaze(x[:, GAZE] + offsets[:, :2]), float(np.median(x[:, LOG_DISTANCE] + offsets[:, 2]))
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -140,11 +153,11 @@ class WindowSampler:
         shares = np.array([share for _, share, _ in self._kinds])
         clips, _, likely = self._kinds[rng.choice(len(shares), p=shares / shares.sum())]
         cut = self._cut(_pick(rng, clips, likely), rng)
-        x, inside, lively = cut.x.copy(), cut.inside.copy(), cut.clip.lively.copy()
+        x, inside, lively, offsets = cut.x.copy(), cut.inside.copy(), cut.clip.lively.copy(), cut.offsets
         weight = np.ones(x.shape, np.float32)
         if clips is self._still or clips is self._made:
             head = self._cut(_pick(rng, *self._heads), rng)
-            x[:, _HEAD], inside = head.x[:, _HEAD], inside & head.inside
+            x[:, _HEAD], inside, offsets = head.x[:, _HEAD], inside & head.inside, head.offsets
             weight[:, _HEAD] = BORROWED_WEIGHT
             lively[HEAD_PART] = head.clip.lively[HEAD_PART]
         if rng.random() < self._augmentation.scaling:
@@ -153,7 +166,7 @@ class WindowSampler:
             lively[FACE_PARTS] += face
             lively[HEAD_PART] += head
         weight *= (inside & cut.valid)[:, None]
-        return self._labelled(cut, x, inside, weight, lively, rng)
+        return self._labelled(cut, x, offsets, inside, weight, lively, rng)
 
     def _cut(self, clip: MotionClip, rng: np.random.Generator) -> _Cut:
         context, window, n = self._config.context, self._config.window, len(clip)
@@ -162,11 +175,13 @@ class WindowSampler:
         start = int(rng.integers(0, max(1, n - math.ceil(speed * window) + 1)))
         times = start + speed * np.arange(-context, window)
         place = np.clip(times, 0, n - 1)
-        source = clip.mirrored if clip.mirrored is not None and rng.random() < 0.5 else clip.x
+        mirrored = clip.mirrored is not None and rng.random() < 0.5
+        source = clip.mirrored if clip.mirrored is not None and mirrored else clip.x
         inside = (times >= 0) & (times <= n - 1)
         heard = clip.dirty if clip.dirty is not None and rng.random() < self._augmentation.dirty else clip.audio
         valid = clip.valid[np.rint(place).astype(int)]
-        return _Cut(clip, between(source, place), between(heard, place), inside, valid)
+        offsets = between(clip.label_offsets(mirrored), place)
+        return _Cut(clip, between(source, place), between(heard, place), inside, valid, offsets)
 
     def _changed(
         self, audio: Float[np.ndarray, "frames audio"], rng: np.random.Generator
@@ -183,14 +198,15 @@ class WindowSampler:
         self,
         cut: _Cut,
         x: np.ndarray,
+        offsets: np.ndarray,
         inside: np.ndarray,
         weight: np.ndarray,
         lively: np.ndarray,
         rng: np.random.Generator,
     ) -> Batch:
         context = self._config.context
-        seen = x[context:][inside[context:]] if inside[context:].any() else x[context:]
-        gaze, distance = main_gaze(seen[:, GAZE]), float(np.median(seen[:, LOG_DISTANCE]))
+        seen = inside[context:] if inside[context:].any() else slice(None)
+        gaze, distance = main_labels(x[context:][seen], offsets[context:][seen])
         x = relative(x, gaze, distance)
         if rng.random() < SHIFTED_SHARE:
             gaze = gaze + rng.uniform(-GAZE_SHIFT, GAZE_SHIFT)

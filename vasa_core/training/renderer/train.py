@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader
 
 from vasa_core.assets import resolve
 from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
-from vasa_core.data.crops import FaceClip, few_per_identity, load_clip
+from vasa_core.data.clips import few_per_person, find_clips
+from vasa_core.data.crops import FaceClip, load_clip
 from vasa_core.data.descriptors import IdentityDescriptor, open_descriptor
-from vasa_core.data.tracking import find_clips, track_clips
+from vasa_core.data.tracking import track_clips
 from vasa_core.errors import InputError
 from vasa_core.face.inpaint.network import OPENING, WARPED, PatchConfig, PatchNetwork, blended
 from vasa_core.face.inpaint.regions import EYE_LEFT, MOUTH
@@ -131,11 +132,10 @@ def load_face_clips(
     from tqdm import tqdm
 
     crops = cache / "faces"
-    crops.mkdir(parents=True, exist_ok=True)
     splits: list[list[FaceClip]] = []
     for split in ("train", "val"):
         found = [clip for folder in data for clip in find_clips(folder) if clip.split == split]
-        clips = track_clips(few_per_identity(found, config.clips_per_speaker), cache / "tracking")
+        clips = track_clips(few_per_person(found, config.clips_per_speaker), cache / "tracking")
         splits.append([load_clip(c, crops, config.frames_per_clip) for c in tqdm(clips, f"{split} faces")])
     train, val = splits
     known = {clip.speaker for clip in train}

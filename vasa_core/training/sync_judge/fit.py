@@ -15,7 +15,8 @@ from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import MIN_FRAMES, JudgeConfig, SyncJudge, SyncReading, lip_shape, read_sync, with_context
-from vasa_core.data.tracking import Clip, TrackedClip, find_clips, track_clips
+from vasa_core.data.clips import Clip, find_clips
+from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import FPS
@@ -92,7 +93,7 @@ def fit(recordings: Sequence[Recording], encoder: str) -> SyncJudge:
     stacked = (2 * config.context + 1) * config.channels
     gram, moment = np.zeros((stacked, stacked)), np.zeros((stacked, len(config.outputs)))
     for recording in recordings:
-        x = with_context(recording.features - mean, config.context)  # (n, stacked)
+        x = with_context((recording.features - mean).astype(np.float64), config.context)  # (n, stacked)
         x, y = x - x.mean(0), recording.lips - recording.lips.mean(0)
         gram, moment = gram + x.T @ x, moment + x.T @ y
     ridge = RIDGE * np.trace(gram) / stacked

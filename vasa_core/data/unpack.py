@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from vasa_core.data.shards import SPLITS, ShardSample, decode_sample, read_files, shard_files
-from vasa_core.data.tracking import MANIFEST, TRACKING_SUFFIX
 from vasa_core.errors import InputError
 from vasa_core.files import whole_file, write_bytes, write_text
 from vasa_core.io.ffmpeg import file_argument, quiet_command
 from vasa_core.options import EMOTIONS
 
+MANIFEST = "manifest.csv"
+TRACKING_SUFFIX = ".tracking.npz"  # of a clip's tracking beside it, where clips come with theirs
 _DONE = "unpacked.json"
+_TRACKED, _LABELLED = ("landmarks", "valid", "emotion"), ("gaze", "distance")
 _COLUMNS = ["file", "split", "identity", "frame_inside", "lag", "confidence"]
 
 
@@ -30,7 +32,8 @@ def unpack_shards(folder: Path, target: Path) -> Path:
     InputError if the folder has no shards or one is damaged.
     """
     stats = {path.name: path.stat() for split in SPLITS for path in shard_files(folder, split)}
-    stamp = json.dumps({name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}, sort_keys=True)
+    shards = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    stamp = json.dumps([_TRACKED, _LABELLED, shards], sort_keys=True)
     done = target / _DONE
     if done.is_file() and done.read_text() == stamp:
         return target
@@ -57,11 +60,15 @@ def unpack_shards(folder: Path, target: Path) -> Path:
 
 
 def _tracking(sample: ShardSample) -> bytes:
-    """What `training.tracking` computes of a clip. Raises InputError if emotions are not those of the classifier."""
+    """What `data.tracking` computes of a clip, and labels of gaze and distance that do not come from the landmarks.
+
+    Raises InputError if emotions are not those of the classifier.
+    """
     if sample.about["emotions"] != list(EMOTIONS):
         raise InputError(f"emotions of {sample.key} are {sample.about['emotions']}; expected {list(EMOTIONS)}.")
     side = sample.about["side"]
-    arrays: dict[str, Any] = {name: sample.arrays[name] for name in ("landmarks", "transforms", "valid", "emotion")}
+    own = [name for name in _LABELLED if sample.about["labellers"][name] != "landmarks"]
+    arrays: dict[str, Any] = {name: sample.arrays[name] for name in (*_TRACKED, *own)}
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays, size=np.array([side, side]))
     return stream.getvalue()
