@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "data": BASE | MODEL_FILES | PARTS - {"provenance"},
     "training": BASE | MODEL_FILES | PARTS - {"provenance"} | {"data"},
     "evaluation": BASE | MODEL_FILES | PARTS | {"data", "pipeline"},
-    "cli": BASE | MODEL_FILES | {"app", "data", "pipeline", "training", "evaluation"},
+    "cli": BASE | MODEL_FILES | {"app", "data", "evaluation", "io", "pipeline", "provenance", "training"},
     "__main__": BASE | {"cli"},
     "app": BASE | MODEL_FILES | {"pipeline"},
     "__init__": BASE | {"pipeline"},
