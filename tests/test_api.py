@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from vasa_core.io.image import read_image
 from vasa_core.io.video import read_frames
 from vasa_core.options import CONTROLS
 
-QUICK = {"steps": 2, "size": 256}
+QUICK: dict[str, Any] = {"steps": 2, "size": 256}
 
 
 def test_public_names_are_there_and_others_are_not() -> None:
