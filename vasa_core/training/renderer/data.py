@@ -212,6 +212,10 @@ class Batch(NamedTuple):
     points: Float[Tensor, "b 478 2"]
     place: Float[Tensor, "b 2 3"]
 
+    def to(self, device: torch.device) -> Batch:
+        """On another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 def stacked(pairs: list[Pair]) -> Batch:
     """The batch of some examples."""
