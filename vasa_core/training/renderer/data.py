@@ -257,7 +257,6 @@ class PairBatches(IterableDataset):
         self.wide_chances = speaker_balanced(speakers, wide)
 
     def __iter__(self) -> Iterator[Batch]:
-        cv2.setNumThreads(1)
         number = self.first
         while True:
             yield self.make(number)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -113,6 +114,7 @@ def train_renderer(
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
 
     def batches(first: int) -> Iterable[Batch]:
+        cv2.setNumThreads(1)  # in a worker forked beside OpenCV's threads, OpenCV would wait for them for ever
         pairs = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, first)
         return DataLoader(pairs, batch_size=None, num_workers=1, prefetch_factor=4)
 
