@@ -49,6 +49,13 @@ def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> No
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], portrait: Path) -> None:
+    assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
+    assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
+    missing = run("verify", "nowhere.mp4")
+    assert missing.returncode == 2 and "does not exist" in missing.stderr
+
+
 def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, talking[0], tmp_path / "out.mp4", "--use", "pose", "--json")
     assert done.returncode == 0, done.stderr

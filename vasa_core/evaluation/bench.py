@@ -70,7 +70,7 @@ def measure(
         live = measure_live(pipeline, prepared)
         made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
         peak = _peak_bytes()
-        kept = measure_quality(folder / "long.mp4", pipeline.motion.config.window) if quality else {}
+        kept = measure_quality(folder / "long.mp4", pipeline.motion_model.config.window) if quality else {}
     return {
         "real_time_factor": round(made.wall_seconds / seconds, 3),
         "frames_per_second": round(made.frames / made.wall_seconds, 1),

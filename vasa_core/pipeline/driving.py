@@ -41,7 +41,10 @@ def track_driving(
         if len(landmarks) >= MAX_AUDIO_SECONDS * FPS:
             raise InputError(f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected a shorter video.")
         if matrix is None:
-            matrix = preprocessor(frame).matrix
+            try:
+                matrix = preprocessor(frame).matrix
+            except InputError as error:
+                raise InputError(f"{path.name} begins without a usable face ({error})") from error
         crop = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         tracked = preprocessor.track(crop)
         found_frames += tracked is not None

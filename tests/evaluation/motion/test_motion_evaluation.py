@@ -330,8 +330,10 @@ def test_angular_error_of_known_directions() -> None:
 
 
 def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline: Pipeline) -> None:
-    generate = Generator(pipeline.motion, pipeline.face.basis)
-    features = np.random.default_rng(0).normal(size=(60, pipeline.motion.config.audio_channels)).astype(np.float32)
+    generate = Generator(pipeline.motion_model, pipeline.face.basis)
+    features = (
+        np.random.default_rng(0).normal(size=(60, pipeline.motion_model.config.audio_channels)).astype(np.float32)
+    )
     motion = generate(features, face.motion, GenerationOptions(gaze_yaw=15.0, steps=2))
     assert np.median(camera_gaze(motion)[:, 0]) == pytest.approx(15, abs=4)
     take = Take("a", "g", np.zeros(60 * SAMPLES_PER_FRAME, np.float32), features, np.zeros((60, 3)), None, face)
@@ -382,7 +384,7 @@ def test_lips_follow_their_own_voice_and_no_other(pipeline: Pipeline, face: Face
     judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
     listen = Listener(pipeline.speech, judge, open_encoder(judge.config.encoder))
     takes = [listen(name, "g", read_audio(ASSETS / name), None, face) for name in ("speech.wav", "speech2.wav")]
-    generate = Generator(pipeline.motion, pipeline.face.basis)
+    generate = Generator(pipeline.motion_model, pipeline.face.basis)
     rows = measure_take(generate, takes[0], takes[1], 50)
     figures = {row["kind"]: row for row in rows}
     assert figures["generated"]["confidence"] > figures["shuffled"]["confidence"] + 0.1
@@ -420,11 +422,11 @@ def test_nothing_to_measure_is_said(pipeline: Pipeline, tmp_path: Path, face: Fa
         "a",
         "g",
         np.zeros(60 * SAMPLES_PER_FRAME, np.float32),
-        np.zeros((60, pipeline.motion.config.audio_channels), np.float32),
+        np.zeros((60, pipeline.motion_model.config.audio_channels), np.float32),
         np.zeros((60, 3)),
         None,
         face,
     )
-    rows = measure_take(Generator(pipeline.motion, pipeline.face.basis), take, take, 50)
+    rows = measure_take(Generator(pipeline.motion_model, pipeline.face.basis), take, take, 50)
     assert [r["kind"] for r in rows] == ["generated", "shuffled", "still"]
     assert all("lve" not in r for r in rows)

@@ -11,7 +11,7 @@ import torch
 
 from vasa_core.checkpoint import WEIGHTS, file_sha256
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.engine import ONNX_FILE, OnnxEngine, TorchEngine, fastest_engine
+from vasa_core.face.inpaint.engine import ONNX_FILE, OnnxEngine, TorchEngine, open_engine
 from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork
 from vasa_core.face.inpaint.renderer import load_network, save_network
 
@@ -61,11 +61,25 @@ def test_half_precision_gives_nearly_the_same() -> None:
     assert 0 < np.abs(results[0] - results[1]).max() < 3
 
 
-def test_fastest_engine_tries_the_export_only_where_there_is_one(checkpoints: Path, tmp_path: Path) -> None:
-    threads = torch.get_num_threads()
+@pytest.mark.parametrize(
+    ("network", "amx", "name"),
+    [
+        ("mouth", True, "torch bfloat16"),
+        ("mouth", False, "onnxruntime float32"),
+        ("eyes", True, "onnxruntime float32"),
+        ("eyes", False, "onnxruntime float32"),
+    ],
+)
+def test_the_engine_is_that_of_the_cpu_s_kind(checkpoints: Path, network: str, amx: bool, name: str) -> None:
+    folder = checkpoints / network
+    assert open_engine(load_network(folder), folder, file_sha256(folder / WEIGHTS), amx).name == name
+
+
+def test_without_an_export_torch_runs_the_network_and_a_foreign_export_is_refused(
+    checkpoints: Path, tmp_path: Path
+) -> None:
     network = PatchNetwork(TINY)
-    assert fastest_engine(network, None, "", 1).name in ("torch float32", "torch bfloat16")
+    assert open_engine(network, None, "").name == "torch float32"
     shutil.copy(checkpoints / "eyes" / ONNX_FILE, tmp_path)
     with pytest.raises(InputError, match="export-renderer"):
-        fastest_engine(network, tmp_path, "of other weights", 1)
-    assert torch.get_num_threads() == threads
+        open_engine(network, tmp_path, "of other weights")

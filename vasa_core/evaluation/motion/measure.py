@@ -28,9 +28,9 @@ from vasa_core.evaluation.motion.recordings import Face, Generator, Listener, Re
 from vasa_core.evaluation.motion.report import summarise_motion
 from vasa_core.evaluation.motion.styles import measure_styles
 from vasa_core.evaluation.report import write_report
+from vasa_core.io.image import IMAGE_SUFFIXES
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
-from vasa_core.pipeline.pipeline import IMAGE_SUFFIXES
 from vasa_core.types import Motion
 
 SYNTHETIC = "synthetic voice"
@@ -77,8 +77,8 @@ def measure_motion(
     if not takes:
         raise InputError("nothing can be measured; expected clips with sound or speech with transcripts.")
     total = done + len(takes) + _PARTS
-    generate = Generator(pipeline.motion, pipeline.face.basis)
-    window = int(pipeline.motion.config.window)
+    generate = Generator(pipeline.motion_model, pipeline.face.basis)
+    window = int(pipeline.motion_model.config.window)
     voice = _open(lambda: VoiceActivity(resolve("voice_activity")), missing)
     rows: list[dict[str, Any]] = []
     for index, take in enumerate(takes):
@@ -154,7 +154,7 @@ def _takes(
 ) -> list[Take]:
     judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
     encoder = pipeline.speech
-    same = judge.config.encoder == pipeline.motion.audio_encoder
+    same = judge.config.encoder == pipeline.motion_model.audio_encoder
     listen = Listener(encoder, judge, encoder if same else open_encoder(judge.config.encoder))
     face = Face.usual(pipeline.face.basis)
     align = _open(Aligner, missing)

@@ -68,7 +68,7 @@ class Bench:
     @property
     def window(self) -> int:
         """Frames from one generated window to the next."""
-        return int(self.pipeline.motion.config.window)
+        return int(self.pipeline.motion_model.config.window)
 
 
 def evaluate(

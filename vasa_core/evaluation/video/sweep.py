@@ -84,7 +84,7 @@ class Sweep:
         motion = Motion.joined(parts)
         path = self._folder / f"control.{name}.mp4"
         with VideoWriter(path, (options.size, options.size), None, METADATA) as writer:
-            for frame in self._pipeline.animate(self._prepared, motion, options):
+            for frame in self._pipeline.render(self._prepared, motion, options):
                 writer.write(frame)
         track = self._tracker(video(path))
         if track is None:

@@ -1,26 +1,23 @@
-"""What runs a renderer network on this machine: torch in float32 or bfloat16, or onnxruntime, whichever is fastest."""
+"""What runs a renderer network on this machine: torch in float32 or bfloat16, or onnxruntime, by the kind of CPU."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import onnxruntime
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS, PatchNetwork, SourceFeatures
+from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
+from vasa_core.onnx import open_session
 from vasa_core.rates import exact_div
 
 ONNX_FILE = "driving.onnx"  # beside the weights that it was exported from
 WEIGHTS_KEY = "weights_sha256"  # of its metadata: which weights those were
-WORTH_HALVING = 0.87  # bfloat16 is used where it takes less than this share of the time of the best other engine
-WORTH_CHANGING = 0.9  # the same for torch against onnxruntime, which is the steadier of the two
-TIMING_ROUNDS = 15
+AMX_WIDTH = 32  # first width of a network from which bfloat16 pays on a CPU with AMX
 
 Channels = UInt8[np.ndarray, "b patch patch c"]
 Change = Float[np.ndarray, "b patch patch 3"]
@@ -78,9 +75,7 @@ class OnnxEngine:
 
     def __init__(self, network: PatchNetwork, exported: Path, weights_sha256: str) -> None:
         """exported: file of `export_driving`. Raises InputError if it was exported from other weights."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(exported)
         found = self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY)
         if found != weights_sha256:
             raise InputError(
@@ -110,37 +105,17 @@ def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:
     return source if frames == 1 else tuple(features.repeat(frames, 1, 1, 1) for features in source)
 
 
-def fastest_engine(network: PatchNetwork, folder: Path | None, weights_sha256: str, batch: int) -> Engine:
-    """The engine that runs `batch` patches with the least processor time on one thread of this machine.
+def open_engine(network: PatchNetwork, folder: Path | None, weights_sha256: str, amx: bool | None = None) -> Engine:
+    """The engine for this kind of CPU, by what was measured (docs/performance.md), so that a seed gives one video.
 
-    folder: of the checkpoint; where it holds no export, onnxruntime is not tried. The engines take turns and the best
-    time of each counts: other work on the machine must not tip the scales, or the same seed would not give the same
-    video. Raises InputError for an export of other weights.
+    bfloat16 in torch for networks of AMX_WIDTH and more where the CPU multiplies tiles of it (AMX), else onnxruntime;
+    torch in float32 where `folder`, of the checkpoint, holds no export. amx: whether the CPU does; None finds out.
+    Raises InputError for an export of other weights.
     """
-    engines: list[Engine] = [TorchEngine(network, precision=kind) for kind in (torch.float32, torch.bfloat16)]
+    if amx is None:
+        amx = torch.cpu._is_amx_tile_supported()
+    if amx and network.config.widths[0] >= AMX_WIDTH:
+        return TorchEngine(network, precision=torch.bfloat16)
     if folder and (folder / ONNX_FILE).is_file():
-        engines.append(OnnxEngine(network, folder / ONNX_FILE, weights_sha256))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        seconds = _processor_times(engines, network.config.patch, batch)
-    finally:
-        torch.set_num_threads(threads)
-    best = engines[-1] if len(engines) > 2 else engines[0]
-    if seconds[engines[0].name] < WORTH_CHANGING * seconds[best.name]:
-        best = engines[0]
-    return engines[1] if seconds[engines[1].name] < WORTH_HALVING * seconds[best.name] else best
-
-
-def _processor_times(engines: list[Engine], patch: int, batch: int) -> dict[str, float]:
-    """Seconds of processor time of each engine's best run."""
-    photo = np.zeros((batch, patch, patch, SOURCE_CHANNELS), np.uint8)
-    driving = np.zeros((batch, patch, patch, CHANNELS), np.uint8)
-    sources = [engine.encode(photo) for engine in engines]
-    best = {engine.name: float("inf") for engine in engines}
-    for _ in range(TIMING_ROUNDS):
-        for engine, source in zip(engines, sources, strict=True):
-            start = time.process_time()
-            engine(driving, source)
-            best[engine.name] = min(best[engine.name], time.process_time() - start)
-    return best
+        return OnnxEngine(network, folder / ONNX_FILE, weights_sha256)
+    return TorchEngine(network)

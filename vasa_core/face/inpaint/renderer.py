@@ -19,7 +19,7 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.checkpoint import WEIGHTS, config_from, file_sha256, load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.engine import Engine, TorchEngine, fastest_engine
+from vasa_core.face.inpaint.engine import Engine, TorchEngine, open_engine
 from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, SourceFeatures
 from vasa_core.face.inpaint.regions import (
     EYE_LEFT,
@@ -87,11 +87,11 @@ class Renderer:
     def load(cls, checkpoints: Path, device: str = "cpu", precision: torch.dtype | None = None) -> Renderer:
         """From a folder with the checkpoints `mouth` and `eyes`. Raises InputError if one is missing or damaged.
 
-        precision: of the networks' arithmetic; by default float16 on a GPU, and what a quick timing finds fastest on a
-        CPU.
+        precision: of the networks' arithmetic; by default float16 on a GPU, and what suits the kind of CPU
+        elsewhere.
         """
         engines: list[Engine] = []
-        for region, batch in ((MOUTH, 1), (EYE_LEFT, 2)):
+        for region in (MOUTH, EYE_LEFT):
             folder = checkpoints / region.network
             network = load_network(folder)
             if network.config.patch != region.patch:
@@ -101,7 +101,7 @@ class Renderer:
             elif precision:
                 engines.append(TorchEngine(network, device, precision))
             else:
-                engines.append(fastest_engine(network, folder, file_sha256(folder / WEIGHTS), batch))
+                engines.append(open_engine(network, folder, file_sha256(folder / WEIGHTS)))
         return cls(*engines)
 
     def prepare(self, photo: Image, landmarks: Landmarks) -> RenderSource:

@@ -53,16 +53,12 @@ class HSEmotion:
 
         Raises MissingModelError if it is absent, InputError if it is no such network.
         """
-        import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors  # pyright: ignore[reportAttributeAccessIssue]
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        from vasa_core.onnx import open_session
+
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(existing(model, SOURCE)), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(existing(model, SOURCE))
             self._input = self._session.get_inputs()[0].name
             side = self._session.get_inputs()[0].shape[-1]
             self._side = side if isinstance(side, int) else _SIDE_B2 if "_b2" in model.stem else _SIDE
