@@ -85,7 +85,7 @@ def evaluate_renderer(
     from vasa_core.data.clips import find_clips
     from vasa_core.evaluation.renderer.measure import measure_renderer
     from vasa_core.evaluation.renderer.report import render_table
-    from vasa_core.training.losses.lpips import Perceptual
+    from vasa_core.training.losses.perceptual import Perceptual
 
     found = [clip for folder in video_folders(data) for clip in find_clips(folder)]
     held_out = [(c.identity, c.path) for c in found if c.split == "val"] or [(c.identity, c.path) for c in found]
@@ -168,13 +168,13 @@ def evaluate_face(
     from vasa_core.evaluation.volume.measure import measure_volume
     from vasa_core.evaluation.volume.rendering import HeldOutFace, load_models
     from vasa_core.evaluation.volume.report import volume_table
-    from vasa_core.training.losses.lpips import Perceptual
+    from vasa_core.training.losses.perceptual import Perceptual
 
     networks, mesh = load_models(volume, checkpoints)
     kept = load_face_frames(video_folders(data), mesh, cache, networks.config.image, 64, 12)
     trained = {clip.speaker for clip in kept if clip.split == "train"}
     faces = [
-        HeldOutFace(clip.speaker, clip.frames, clip.mattes, clip.landmarks, clip.pose, clip.dynamics)
+        HeldOutFace(clip.speaker, clip.frames[:], clip.mattes[:], clip.landmarks, clip.pose, clip.dynamics)
         for clip in kept
         if clip.split != "train" and clip.speaker not in trained
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,13 @@ from vasa_core.cli.options import (
 )
 from vasa_core.cli.terminal import progress_bar
 from vasa_core.errors import InputError
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar of a training, as a callback of the share that is done and a line of text."""
+    with progress_bar(title, "‰") as progress:
+        yield lambda share, _: progress(round(1000 * min(share, 1.0)), 1000)
 
 
 @cli.command("train-basis")
@@ -53,8 +62,19 @@ def train_renderer(
     """Learn to paint what no warp of a photo shows: the inside of the mouth and lips, or lids and eyeballs."""
     from vasa_core.training.renderer.train import train_renderer as train
 
-    target = out or CHECKPOINTS / network
-    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed, start, identity)
+    target, folders = out or CHECKPOINTS / network, video_folders(data)
+    with _bar("train-renderer") as progress:
+        made = train(
+            network,
+            folders,
+            target,
+            cache,
+            positive("minutes", minutes),
+            seed,
+            start,
+            identity,
+            progress,
+        )
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
@@ -117,10 +137,10 @@ def train_motion(
         accumulate=accumulate,
         learning_rate=learning_rate,
         lips=lips,
-        half=not full,
+        bf16=not full,
         seed=seed,
     )
-    with progress_bar("train-motion", "‰") as progress:
+    with _bar("train-motion") as progress:
         made = train(
             folders,
             out,
@@ -132,20 +152,20 @@ def train_motion(
             start=start,
             speech=speech or [],
             teacher=teacher,
-            progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
+            progress=progress,
             dry_run=dry_run,
         )
     if not made:  # a process beside the main one
         return
-    if dry_run:
-        sentence = (
-            f"{made['parameters'] / 1e6:.1f} M parameters; {made['memory_gib']:.2f} GiB of memory for each of "
-            f"{made['processes']:.0f} processes, {made['memory_free_gib']:.2f} GiB are free; "
-            f"{made['seconds_a_step']:.2f} s a step; {made['steps']:.0f} steps in {made['minutes']:.1f} minutes"
-        )
-        report(made, as_json, sentence)
-    else:
-        report(made, as_json, f"{out}: motion model written")
+    report(made, as_json, _estimate(made) if dry_run else f"{out}: motion model written")
+
+
+def _estimate(made: dict[str, float]) -> str:
+    return (
+        f"{made['parameters'] / 1e6:.1f} M parameters; {made['memory_gib']:.2f} GiB of memory for each of "
+        f"{made['processes']:.0f} processes, {made['memory_free_gib']:.2f} GiB are free; "
+        f"{made['seconds_a_step']:.2f} s a step; {made['steps']:.0f} steps in {made['minutes']:.1f} minutes"
+    )
 
 
 @cli.command("train-emotions")
@@ -162,8 +182,8 @@ def train_emotions(
     report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
 
 
-@cli.command("train-face")
-def train_face(
+@cli.command("train-volume")
+def train_volume(
     data: Data,
     preset: Annotated[str, typer.Option(help="tiny-128, paper-256 or paper-512.")] = "tiny-128",
     steps: Annotated[int, typer.Option(help="Length of the run, which the learning rate follows.")] = 20_000,
@@ -173,22 +193,22 @@ def train_face(
     batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8,
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
-    rehearsal: Annotated[
+    warp_pretraining: Annotated[
         int | None,
         typer.Option(
-            help="Steps before the first, in which warps and dynamics are learned without drawing.",
+            help="Steps before the first, in which warps and dynamics are learned without rendering.",
             show_default="300; 0 with --start",
         ),
     ] = None,
-    judge_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
-    judge_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
-    halvings: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
+    discriminator_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
+    discriminator_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
+    downsampling: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
     ] = None,
     frozen: Annotated[
         list[str] | None,
-        typer.Option(help="Network, or adapter, that keeps its weights after the rehearsal. May be repeated."),
+        typer.Option(help="Network, or adapter, that keeps its weights after the warp pretraining. May be repeated."),
     ] = None,
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
@@ -209,30 +229,30 @@ def train_face(
 ) -> None:
     """Learn the volume face model: VASA-1's face latent space. The same command again resumes it.
 
-    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-face ...
+    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-volume ...
     """
     folders, weights = video_folders(data), _weights(weight or [])
     from vasa_core.training.losses.weights import LossWeights
-    from vasa_core.training.volume.run import train_face as train
-    from vasa_core.training.volume.train import FaceTrainingConfig
+    from vasa_core.training.volume.run import train_volume as train
+    from vasa_core.training.volume.train import VolumeTrainingConfig
 
     off = {"face": 0.0, "cross_identity": 0.0} if identity == "none" else {}
-    config = FaceTrainingConfig(
+    config = VolumeTrainingConfig(
         preset=preset,
         steps=steps,
         batch=batch,
         accumulate=accumulate,
         learning_rate=learning_rate,
-        rehearsal=(0 if start else 300) if rehearsal is None else rehearsal,
-        judge_from=judge_from,
-        judge_width=judge_width,
-        halvings=halvings,
+        warp_pretraining=(0 if start else 300) if warp_pretraining is None else warp_pretraining,
+        discriminator_from=discriminator_from,
+        discriminator_width=discriminator_width,
+        downsampling=downsampling,
         frozen=tuple(frozen or ()),
-        half=not full,
+        bf16=not full,
         seed=seed,
         weights=LossWeights.of({**off, **weights}),
     )
-    with progress_bar("train-face", "step") as progress:
+    with _bar("train-volume") as progress:
         made = train(
             folders,
             out,
@@ -250,7 +270,7 @@ def train_face(
         )
     if made:  # else a process beside the main one
         text = ", ".join(f"{name} {value:.4g}" for name, value in made.items())
-        report(made, as_json, text if dry_run else f"{out}: volume face model written ({text})")
+        report(made, as_json, _estimate(made) if dry_run else f"{out}: volume face model written ({text})")
 
 
 def _weights(texts: list[str]) -> dict[str, float]:
@@ -262,6 +282,17 @@ def _weights(texts: list[str]) -> dict[str, float]:
         except ValueError as error:
             raise InputError(f"--weight is {text!r}; expected NAME=VALUE with a number.") from error
     return found
+
+
+@cli.command("export-volume")
+def export_volume(
+    checkpoints: Checkpoints = CHECKPOINTS,
+    batch: Annotated[int, typer.Option(min=1, help="Frames rendered in one pass.")] = 1,
+) -> None:
+    """Write what the volume face model runs for every frame as ONNX beside its weights, for onnxruntime."""
+    from vasa_core.training.volume.export import export_render
+
+    print(f"{export_render(checkpoints / 'volume', batch)} written")
 
 
 @cli.command("train-judge")

@@ -1,7 +1,11 @@
-"""Frames of talking clips for the volume face model: pictures, mattes, landmarks, pose and dynamics, cached."""
+"""Frames of talking clips for the volume face model: pictures, mattes, landmarks, pose and dynamics, cached.
+
+Pictures and mattes stay in the cache's files, so that memory does not grow with them.
+"""
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +32,28 @@ REST_GAP = 0.03  # face widths between the inner lips at rest, so that offsets c
 MOUTH_FADE = 0.2  # face widths from the inner lips: how far around them faces at rest are alike
 
 
+class StoredArray:
+    """An array in an uncompressed npz file, of which is read what is asked for. No file stays open."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            np.lib.format.read_magic(stream)  # pyright: ignore[reportArgumentType]
+            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(stream)  # pyright: ignore[reportArgumentType]
+            member = archive.getinfo(f"{name}.npy")
+            inside = stream.tell()
+        with path.open("rb") as stream:
+            stream.seek(member.header_offset + 26)  # where the zip format has the lengths of the name and of the rest
+            lengths = np.frombuffer(stream.read(4), "<u2")
+        self._offset = member.header_offset + 30 + int(lengths.sum()) + inside
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: object) -> np.ndarray:
+        return np.array(np.memmap(self._path, self._dtype, "r", self._offset, self.shape)[index])  # pyright: ignore
+
+
 @dataclass(frozen=True)
 class FaceFrames:
     """Kept frames of one clip at the model's size.
@@ -39,8 +65,8 @@ class FaceFrames:
 
     speaker: str
     split: str
-    frames: UInt8[np.ndarray, "n size size 3"]
-    mattes: UInt8[np.ndarray, "n size size"]
+    frames: UInt8[np.ndarray, "n size size 3"] | StoredArray
+    mattes: UInt8[np.ndarray, "n size size"] | StoredArray
     landmarks: Float[np.ndarray, "n 478 3"]
     pose: Float[np.ndarray, "n 6"]
     dynamics: Float[np.ndarray, "n dynamics"]
@@ -80,10 +106,13 @@ def _load(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, store: Pat
     if not target.is_file():
         _cut(clip, face, matte, target, size, most)
     with np.load(target, allow_pickle=False) as data:
-        arrays = {name: data[name] for name in ("frames", "mattes", "landmarks", "pose", "dynamics")}
+        arrays = {name: data[name] for name in ("landmarks", "pose", "dynamics")}
+    frames, mattes = (StoredArray(target, name) for name in ("frames", "mattes"))
     mirrored = face.basis.mirror(Motion(arrays["pose"], arrays["dynamics"])).dynamics.astype(np.float32)
     rest, shapes = _shapes(face, arrays["landmarks"], arrays["dynamics"], size)
-    return FaceFrames(clip.clip.person, clip.clip.split, mirrored=mirrored, rest=rest, shapes=shapes, **arrays)
+    return FaceFrames(
+        clip.clip.person, clip.clip.split, frames, mattes, mirrored=mirrored, rest=rest, shapes=shapes, **arrays
+    )
 
 
 def _shapes(

@@ -17,7 +17,8 @@ CONFIG = {"batch": 4, "steps": 10, "weights": {"x0": 1.0}, "shape": (1, 2)}
 
 def begun(path: Path, step: int = 0) -> RunFolder:
     run = RunFolder(path)
-    run.begin(CONFIG, ("steps",), step)
+    run.check(CONFIG, ("steps",))
+    run.begin(CONFIG, step)
     return run
 
 
@@ -26,11 +27,12 @@ def test_config_is_kept_and_another_is_refused(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "config.json").read_text())["batch"] == 4
     begun(tmp_path).close()  # tuples are lists in JSON, and no other config
     longer = RunFolder(tmp_path)
-    longer.begin({**CONFIG, "steps": 20}, ("steps",), 0)
+    longer.check({**CONFIG, "steps": 20}, ("steps",))
+    longer.begin({**CONFIG, "steps": 20}, 0)
     longer.close()
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 20
     with pytest.raises(InputError, match="another batch; expected the same"):
-        RunFolder(tmp_path).begin({**CONFIG, "batch": 8}, ("steps",), 0)
+        RunFolder(tmp_path).check({**CONFIG, "batch": 8}, ("steps",))
 
 
 def test_a_damaged_config_is_named(tmp_path: Path) -> None:

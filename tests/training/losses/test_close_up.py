@@ -7,7 +7,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from vasa_core.training.losses.close_up import close_up_loss
+from vasa_core.training.losses.picture import close_up_loss
 
 UPRIGHT = torch.tensor([[0, 0, 0, 0, 0, log(3.0)]])  # a face a third of the picture wide
 

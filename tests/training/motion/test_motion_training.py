@@ -15,15 +15,15 @@ from vasa_core.assets import CHECKPOINTS
 from vasa_core.errors import InputError
 from vasa_core.motion.model import MotionModel, Statistics
 from vasa_core.options import GenerationOptions
+from vasa_core.training.engine.loop import Snapshot, estimate, run_training
 from vasa_core.training.engine.run_folder import RunFolder
-from vasa_core.training.motion.loop import estimate, run_training
 from vasa_core.training.motion.losses import channel_weights, lip_readings, motion_loss, totals
 from vasa_core.training.motion.scores import LipReader, blinks, generate, sample_scores
 from vasa_core.training.motion.sheet import LipSheet, draw_curves
 from vasa_core.training.motion.train import MotionTrainer, MotionTrainingConfig
 from vasa_core.training.motion.windows import WindowSampler
 
-CONFIG = MotionTrainingConfig(size="tiny", minutes=None, steps=4, batch=2, warmup=1, half=False, seed=3)
+CONFIG = MotionTrainingConfig(size="tiny", minutes=None, steps=4, batch=2, warmup=1, bf16=False, seed=3)
 
 
 def trainer(config: MotionTrainingConfig = CONFIG) -> MotionTrainer:
@@ -64,8 +64,8 @@ def test_each_loss_alone_trains_the_network_where_something_was_measured(name: s
     assert predicted.grad is not None
     assert (predicted.grad[:, :29, :3] != 0).all() and (predicted.grad[:, :, 3] == 0).all()
     assert (predicted.grad[:, 31:] == 0).all()
-    drawn = run._drawn(run.sampler.batch(0, 2), 0)
-    run._losses(run.denoiser, drawn, totals(drawn.batch, run.channels), 0)[name].backward()
+    noisy = run.noisy(run.sampler.batch(0, 2), 0)
+    run.losses(run.denoiser, noisy, totals(noisy.batch, run.channels), 0)[name].backward()
     assert run.denoiser.out.weight.grad is not None and run.denoiser.out.weight.grad.abs().sum() > 0
 
 
@@ -87,28 +87,28 @@ class Interrupted(Exception):
 def test_resume_is_uninterrupted(tmp_path: Path) -> None:
     config = replace(CONFIG, snapshot_minutes=1e-9)
     whole, broken = trainer(config), trainer(config)
-    run_training(whole, tmp_path / "a", tmp_path / "run_a")
+    run_training(whole, tmp_path / "run_a")
 
     def interrupt(done: float, line: str) -> None:
         if done > 0.5:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        run_training(broken, tmp_path / "b", tmp_path / "run_b", interrupt)
+        run_training(broken, tmp_path / "run_b", progress=interrupt)
     torch.manual_seed(99)
     resumed = trainer(config)
-    run_training(resumed, tmp_path / "b", tmp_path / "run_b")
+    run_training(resumed, tmp_path / "run_b")
     assert resumed.step == 4
     assert all(torch.equal(value, state(resumed)[name]) for name, value in state(whole).items())
     assert all(torch.equal(value, resumed.average.values[name]) for name, value in whole.average.values.items())
-    one, two = (MotionModel.load(tmp_path / name).state_dict() for name in "ab")
+    one, two = (run.averaged_model().state_dict() for run in (whole, resumed))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_another_config_does_not_resume(tmp_path: Path) -> None:
-    run_training(trainer(), tmp_path / "out", tmp_path / "run")
+    run_training(trainer(), tmp_path / "run")
     with pytest.raises(InputError, match="another batch"):
-        run_training(trainer(replace(CONFIG, batch=3)), tmp_path / "out", tmp_path / "run")
+        run_training(trainer(replace(CONFIG, batch=3)), tmp_path / "run")
 
 
 def test_training_leaves_the_callers_randomness_alone() -> None:
@@ -265,10 +265,16 @@ def test_starting_from_another_model_takes_over_what_fits(tmp_path: Path) -> Non
 def test_a_run_keeps_its_record(tmp_path: Path) -> None:
     clips = [*make_clips(), make_clip(9, 120, "val")]
     config = replace(CONFIG, log_steps=2)
-    run_training(trainer(config), tmp_path / "out", tmp_path / "run", sheet=LipSheet(clips))
+    run = trainer(config)
+
+    def snapshot() -> Snapshot:
+        return Snapshot({"held_out_x0": run.validation_loss()}, {"lips": LipSheet(clips)(run.averaged_model())})
+
+    run_training(run, tmp_path / "run", snapshot)
     lines = RunFolder(tmp_path / "run").records()
-    assert [line["step"] for line in lines] == [2, 4]
-    assert lines[0].keys() >= {"total", "x0", "velocity", "learning_rate", "held_out_x0"}
+    assert [line["step"] for line in lines] == [2, 4, 4]
+    assert lines[0].keys() >= {"total", "x0", "velocity", "learning_rate"}
+    assert lines[2].keys() == {"step", "held_out_x0"}
     assert lines[0]["total"] == pytest.approx(lines[0]["x0"] + lines[0]["velocity"], rel=1e-5)
     expected = np.mean([t.train_step()["total"] for t in [trainer(config)] for _ in range(2)])
     assert lines[0]["total"] == pytest.approx(expected)
@@ -298,3 +304,12 @@ def test_rate_follows_minutes_as_it_does_steps() -> None:
     for step, minutes, share in ((1000, 5.0, 0.5), (1000, 9.99999, 0.02), (300, 2.5, 0.5 + 0.5 * np.cos(np.pi / 4))):
         run.step, run.seconds = step, 60 * minutes
         assert run.rate == pytest.approx(share, abs=1e-3)
+
+
+def test_a_trainer_needs_memory_by_its_parts() -> None:
+    run = trainer(replace(CONFIG, batch=4))
+    whole, parts = run.memory_needed(), trainer(replace(CONFIG, batch=4, accumulate=4)).memory_needed()
+    parameters = sum(p.numel() for p in run.denoiser.parameters())
+    assert 2 * 4 * parameters <= whole.weights < 2.5 * 4 * parameters + 100_000
+    assert whole.weights == parts.weights and whole.moments == parts.moments
+    assert 2 < whole.saved / parts.saved <= 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from motion_clips import make_clip, make_clips
 
-from vasa_core.training.motion.loop import run_training
+from vasa_core.training.engine.loop import run_training
 from vasa_core.training.motion.train import MotionTrainer, MotionTrainingConfig
 
 
@@ -22,7 +22,7 @@ def config_of(steps: int, accumulate: int = 1) -> MotionTrainingConfig:
         accumulate=accumulate,
         warmup=1,
         dropout=0.0,
-        half=False,
+        bf16=False,
         log_steps=3,
         snapshot_minutes=5e-4,
         seed=3,
@@ -45,4 +45,4 @@ if __name__ == "__main__":
         if share >= given.hold:
             time.sleep(3600)
 
-    run_training(trainer_of(config_of(given.steps)), given.folder / "out", given.folder / "run", hold)
+    run_training(trainer_of(config_of(given.steps)), given.folder, progress=hold)

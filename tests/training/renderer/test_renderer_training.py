@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +22,24 @@ from vasa_core.face.inpaint.renderer import load_network, save_network
 from vasa_core.face.topology import CHEEK_RIGHT, CHIN, EYES, LIPS_INNER, canonical_mesh
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.landmarker import Landmarker
-from vasa_core.training.losses.lpips import Perceptual
-from vasa_core.training.renderer import train as renderer
+from vasa_core.training.engine.loop import run_training
+from vasa_core.training.losses.adversarial import Verdict, discriminator_loss, feature_matching_loss
+from vasa_core.training.losses.perceptual import Perceptual
 from vasa_core.training.renderer.data import Batch, PairBatches, _mirrored, draw_frames, make_pairs, stacked
+from vasa_core.training.renderer.held_out import contact_sheet, focus, scores, validation_pairs
 from vasa_core.training.renderer.losses import (
-    PatchJudge,
+    OpeningDiscriminator,
     about_opening,
     change_loss,
     composed,
-    feature_matching_loss,
+    composed_identity_loss,
     gradient_penalty,
-    identity_loss,
     inside_share,
-    judge_loss,
     painting_cost,
     pixel_loss,
     told_apart,
 )
-from vasa_core.training.renderer.train import (
-    RendererTrainingConfig,
-    TrainingRun,
-    contact_sheet,
-    focus,
-    scores,
-    validation_pairs,
-)
+from vasa_core.training.renderer.train import BestNetwork, RendererTrainer, RendererTrainingConfig
 
 PORTRAIT = ASSETS / "portrait.jpg"
 PATCH = 48
@@ -98,9 +94,9 @@ def trained_parts(loss: torch.Tensor, **parts: nn.Module) -> set[str]:
 
 
 def test_each_loss_alone_trains_exactly_its_part(perceptual: Perceptual) -> None:
-    network, judge = PatchNetwork(TINY), PatchJudge(8)
+    network, discriminator = PatchNetwork(TINY), OpeningDiscriminator(8)
     x, photo, truth = example()
-    parts = {"network": network, "judge": judge, "perceptual": perceptual}
+    parts = {"network": network, "discriminator": discriminator, "perceptual": perceptual}
 
     def painted() -> torch.Tensor:
         return blended(x, *network(x, network.source(photo)))
@@ -109,11 +105,12 @@ def test_each_loss_alone_trains_exactly_its_part(perceptual: Perceptual) -> None
     assert trained_parts(change_loss(painted(), truth, x), **parts) == {"network"}
     assert trained_parts(painting_cost(network(x, network.source(photo))[1], x), **parts) == {"network"}
     assert trained_parts(perceptual(painted(), truth), **parts) == {"network"}
-    real, fake = judge(truth, x)[0], judge(painted().detach(), x)[0]
-    assert trained_parts(judge_loss(real, fake, inside_share(x, real)), **parts) == {"judge"}
-    assert trained_parts(gradient_penalty(judge, truth, x), **parts) == {"judge"}
-    assert "network" in trained_parts(-judge(painted(), x)[0].mean(), **parts)
-    matching = feature_matching_loss(judge(painted(), x)[1], judge(truth, x)[1])
+    real, fake = discriminator(truth, x), discriminator(painted().detach(), x)
+    loss = discriminator_loss([real], [fake], inside_share(x, real.score))
+    assert trained_parts(loss, **parts) == {"discriminator"}
+    assert trained_parts(gradient_penalty(discriminator, truth, x), **parts) == {"discriminator"}
+    assert "network" in trained_parts(-discriminator(painted(), x).score.mean(), **parts)
+    matching = feature_matching_loss([discriminator(painted(), x)], [discriminator(truth, x)])
     assert "network" in trained_parts(matching, **parts)
 
 
@@ -124,11 +121,20 @@ def test_every_parameter_of_the_network_is_trained() -> None:
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
-def test_a_judges_step_leaves_the_network_alone(perceptual: Perceptual, tmp_path: Path) -> None:
-    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8, judge_from=0), perceptual, tmp_path)
+def trainer_of(config: RendererTrainingConfig, perceptual: Perceptual, *batches: Batch) -> RendererTrainer:
+    """A trainer that is given the same batches over and over, from the step's on."""
+
+    def from_step(step: int) -> Iterator[Batch]:
+        return itertools.islice(itertools.cycle(batches), step, None)
+
+    return RendererTrainer(config, from_step, perceptual)
+
+
+def test_a_discriminators_step_leaves_the_network_alone(perceptual: Perceptual) -> None:
+    run = trainer_of(RendererTrainingConfig(network=TINY, discriminator_width=8), perceptual)
     x, photo, truth = example()
     before = [p.clone() for p in run.network.parameters()]
-    run.judge_step(blended(x, *run.network(x, run.network.source(photo))).detach(), truth, x)
+    run.discriminator_step(blended(x, *run.network(x, run.network.source(photo))).detach(), truth, x)
     assert all(torch.equal(a, b) for a, b in zip(before, run.network.parameters(), strict=True))
 
 
@@ -139,7 +145,7 @@ def test_losses_of_a_perfect_result_are_zero(perceptual: Perceptual) -> None:
     assert perceptual(truth, truth) == 0
     assert painting_cost(torch.zeros(2, 1, PATCH, PATCH), x) == 0
     sure = torch.full((1, 1, 2, 2), 1.5)
-    assert judge_loss(sure, -sure, torch.ones(1, 1, 2, 2)) == 0
+    assert discriminator_loss([Verdict(sure, [])], [Verdict(-sure, [])], torch.ones(1, 1, 2, 2)) == 0
 
 
 @pytest.mark.parametrize("region", [MOUTH, EYE_LEFT, EYE_RIGHT])
@@ -163,13 +169,13 @@ def test_the_identity_loss_sees_another_mouth_and_trains_the_network_alone(
     assert descriptor is not None
     batch = stacked(make_pairs(clip, 0, [0], MOUTH, triangles))
     faces = batch.face, batch.points, batch.place
-    assert float(identity_loss(descriptor, batch.truth, batch.truth, *faces)) == pytest.approx(0, abs=1e-6)
+    assert float(composed_identity_loss(descriptor, batch.truth, batch.truth, *faces)) == pytest.approx(0, abs=1e-6)
     grey, dark = torch.zeros_like(batch.truth), batch.truth * 0.9 - 0.1
-    strange, alike = (float(identity_loss(descriptor, mouth, batch.truth, *faces)) for mouth in (grey, dark))
+    strange, alike = (float(composed_identity_loss(descriptor, mouth, batch.truth, *faces)) for mouth in (grey, dark))
     assert strange > 3 * alike > 0
     network = PatchNetwork(PatchConfig(MOUTH.patch, (8, 8)))
     painted = blended(batch.x, *network(batch.x, network.source(batch.source)))
-    loss = identity_loss(descriptor, painted, batch.truth, *faces)
+    loss = composed_identity_loss(descriptor, painted, batch.truth, *faces)
     assert trained_parts(loss, network=network, descriptor=descriptor.network) == {"network"}
 
 
@@ -201,25 +207,25 @@ def open_mouths(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torc
     return tuple(torch.from_numpy(values).float() for values in (x, truth, painted))  # pyright: ignore
 
 
-def test_the_discriminator_tells_painted_from_true_mouths(perceptual: Perceptual, tmp_path: Path) -> None:
-    config = RendererTrainingConfig(network=PatchConfig(64, (8, 8)), judge_width=8)
-    run = TrainingRun(config, perceptual, tmp_path)
+def test_the_discriminator_tells_painted_from_true_mouths(perceptual: Perceptual) -> None:
+    config = RendererTrainingConfig(network=PatchConfig(64, (8, 8)), discriminator_width=8)
+    run = trainer_of(config, perceptual)
     last = []
     for run.step in range(90):
         x, truth, painted = open_mouths(8, run.step)
-        last = [*last[-9:], run.judge_step(painted, truth, x)]
-    assert np.mean([values["judge"] for values in last]) < 1.0  # 2 at chance
-    assert np.mean([values["judge_right"] for values in last]) > 0.8
+        last = [*last[-9:], run.discriminator_step(painted, truth, x)]
+    assert np.mean([values["discriminator"] for values in last]) < 1.0  # 2 at chance
+    assert np.mean([values["discriminator_right"] for values in last]) > 0.8
 
 
 def test_the_discriminator_sees_nothing_but_the_opening() -> None:
-    judge = PatchJudge(8)
+    discriminator = OpeningDiscriminator(8)
     x, truth, _ = open_mouths(2, 0)
     x, truth = about_opening(x, x, truth)
     elsewhere = torch.where(nn.functional.max_pool2d(x[:, 3:4], 9, 1, 4) > 0, truth, torch.rand_like(truth))
     inside = torch.where(x[:, 3:4] > 0, torch.rand_like(truth), truth)
-    assert torch.equal(judge(truth, x)[0], judge(elsewhere, x)[0])
-    assert not torch.allclose(judge(truth, x)[0], judge(inside, x)[0])
+    assert torch.equal(discriminator(truth, x).score, discriminator(elsewhere, x).score)
+    assert not torch.allclose(discriminator(truth, x).score, discriminator(inside, x).score)
 
 
 def test_a_mouth_is_cut_out_about_its_opening() -> None:
@@ -241,7 +247,7 @@ def test_verdicts_count_as_far_as_they_see_the_opening() -> None:
     weight = inside_share(x, nothing)
     assert float(weight.mean()) == pytest.approx(1)
     assert weight[0, 0, 0, 0] == 0 and weight[0, 0, 3, 4] == weight[0, 0, 3, 3] / 2
-    assert float(judge_loss(nothing, nothing, weight)) == pytest.approx(2)
+    assert float(discriminator_loss([Verdict(nothing, [])], [Verdict(nothing, [])], weight)) == pytest.approx(2)
     sure = torch.ones(2, 1, 8, 8)
     assert told_apart(sure, -sure, weight) == 1 and told_apart(sure, sure, weight) == 0.5
     assert told_apart(sure, sure, nothing) == 0.5  # nothing to judge
@@ -381,43 +387,47 @@ def test_resumed_training_equals_uninterrupted(
     clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual, tmp_path: Path
 ) -> None:
     config = RendererTrainingConfig(
-        network=PatchConfig(EYE_LEFT.patch, (8, 8)), judge_width=8, judge_from=1, batch=2, consecutive=1, steps=4
+        network=PatchConfig(EYE_LEFT.patch, (8, 8)),
+        discriminator_width=8,
+        discriminator_from=1,
+        batch=2,
+        consecutive=1,
+        steps=4,
     )
-    batches = PairBatches([clip], triangles, "eyes", 2, 1, 0)
 
-    def steps(run: TrainingRun, first: int, last: int) -> None:
-        for number in range(first, last):
-            run.train_step(batches.make(number), number / config.steps)
+    def trainer(config: RendererTrainingConfig = config) -> RendererTrainer:
+        return RendererTrainer(config, lambda first: PairBatches([clip], triangles, "eyes", 2, 1, 0, first), perceptual)
 
-    whole = TrainingRun(config, perceptual, tmp_path / "whole")
-    steps(whole, 0, 4)
-    begun = TrainingRun(config, perceptual, tmp_path / "parts")
-    begun.resume()
-    steps(begun, 0, 2)
-    begun.save()
-    resumed = TrainingRun(config, perceptual, tmp_path / "parts")
-    resumed.resume()
-    assert resumed.step == 2
-    steps(resumed, 2, 4)
-    for part in ("network", "average", "judge"):
-        a, b = (getattr(run, part).state_dict() for run in (whole, resumed))
-        assert all(torch.equal(a[name], b[name]) for name in a), part
+    whole, begun, resumed = trainer(), trainer(), trainer()
+    run_training(whole, tmp_path / "whole")
+    run_training(begun, tmp_path / "parts", pause=1e-9)
+    assert begun.step == 1
+    run_training(resumed, tmp_path / "parts")
+    assert resumed.step == 4
+    for part, module in whole.modules.items():
+        other = resumed.modules[part].state_dict()
+        assert all(torch.equal(value, other[name]) for name, value in module.state_dict().items()), part
+    assert all(torch.equal(value, resumed.average.values[name]) for name, value in whole.average.values.items())
+    with pytest.raises(InputError, match="another seed"):
+        run_training(trainer(replace(config, seed=1)), tmp_path / "parts")
+    with pytest.raises(InputError, match="takes its batches whole"):
+        trainer(replace(config, accumulate=2))
 
 
-def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual, tmp_path: Path) -> None:
-    config = RendererTrainingConfig(network=TINY, judge_width=8, judge_from=1000, batch=4, warmup=1, learning_rate=3e-3)
-    run = TrainingRun(config, perceptual, tmp_path)
+def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual) -> None:
+    config = RendererTrainingConfig(
+        network=TINY, discriminator_width=8, discriminator_from=1000, batch=4, warmup=1, learning_rate=3e-3
+    )
     x, photo, truth = example(4)
     truth[:] = 0.8
     faces = torch.zeros(4, 3, 8, 8), torch.zeros(4, 478, 2), torch.zeros(4, 2, 3)
     batch = Batch(x, photo, truth, torch.ones(4, 1, PATCH, PATCH), *faces)
-    losses = [run.train_step(batch, 0.0)["pixel"] for _ in range(30)]
+    run = trainer_of(config, perceptual, batch)
+    losses = [run.train_step()["pixel"] for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_scores_and_sheet_of_held_out_pairs(
-    clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual, tmp_path: Path
-) -> None:
+def test_scores_and_sheet_of_held_out_pairs(clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual) -> None:
     torch.manual_seed(0)
     network = PatchNetwork(PatchConfig(EYE_LEFT.patch, (8, 8)))
     check = validation_pairs([clip], triangles, "eyes")
@@ -428,23 +438,27 @@ def test_scores_and_sheet_of_held_out_pairs(
         for image in ("warp", "painted")
     }
     assert found["l1_painted"] == pytest.approx(found["l1_warp"], rel=0.3)  # untrained: nearly the warp
-    contact_sheet(network, check, tmp_path / "sheet.png")
-    assert read_image(tmp_path / "sheet.png").shape[1] % (4 * EYE_LEFT.patch) == 0
+    assert contact_sheet(network, check).shape[1] % (4 * EYE_LEFT.patch) == 0
 
 
-def test_the_network_that_paints_openings_best_is_kept_and_the_last_one_beside_the_run(
-    perceptual: Perceptual, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8), perceptual, tmp_path / "run")
-    run.resume()
-    monkeypatch.setattr(renderer, "contact_sheet", lambda *_: None)
-    for level, (inner, whole) in enumerate(((1.0, 2.0), (0.5, 3.0), (0.9, 1.0))):
-        found = {"inner_perceptual_painted": inner, "perceptual_painted": whole}
-        monkeypatch.setattr(renderer, "scores", lambda *_, found=found: found)
-        nn.init.constant_(run.average.head.bias, level)  # pyright: ignore[reportArgumentType]
-        renderer._snapshot(run, [], tmp_path / "best")
-    for folder, level in ((tmp_path / "best", 1), (tmp_path / "run" / "last", 2)):
+def test_the_best_network_is_kept_and_the_last_one_beside_the_run(perceptual: Perceptual, tmp_path: Path) -> None:
+    run = trainer_of(RendererTrainingConfig(network=TINY, discriminator_width=8), perceptual)
+    keeper, network = BestNetwork(run, [], tmp_path / "best", tmp_path / "last"), PatchNetwork(TINY)
+    for level, distance in enumerate((1.0, 0.5, 0.9)):
+        nn.init.constant_(network.head.bias, level)  # pyright: ignore[reportArgumentType]
+        keeper.keep(network, distance)
+    for folder, level in ((tmp_path / "best", 1), (tmp_path / "last", 2)):
         assert load_network(folder).state_dict()["head.bias"][0] == level
+
+
+def test_a_snapshot_scores_the_averaged_network(
+    clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual, tmp_path: Path
+) -> None:
+    config = RendererTrainingConfig(network=PatchConfig(EYE_LEFT.patch, (8, 8)), discriminator_width=8)
+    run = trainer_of(config, perceptual)
+    check = validation_pairs([clip], triangles, "eyes")
+    figures, pictures = BestNetwork(run, check, tmp_path / "best", tmp_path / "last")()
+    assert run.facts["best"] == figures["inner_perceptual_painted"] and set(pictures) == {"pairs"}
 
 
 def test_focus_is_the_middle_of_the_patch() -> None:
@@ -455,9 +469,9 @@ def test_a_run_begins_from_a_checkpoint_of_the_same_sizes(perceptual: Perceptual
     torch.manual_seed(1)
     kept = PatchNetwork(TINY)
     save_network(tmp_path / "kept", kept)
-    run = TrainingRun(RendererTrainingConfig(network=TINY, judge_width=8), perceptual, tmp_path / "run")
+    run = trainer_of(RendererTrainingConfig(network=TINY, discriminator_width=8), perceptual)
     run.start_from(tmp_path / "kept")
-    for part in (run.network, run.average):
+    for part in (run.network, run.average.copy_of(run.network)):
         for a, b in zip(part.parameters(), kept.parameters(), strict=True):
             assert torch.allclose(a, b, atol=1e-3)
     save_network(tmp_path / "other", PatchNetwork(PatchConfig(PATCH, (8, 16))))

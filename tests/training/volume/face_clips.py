@@ -9,7 +9,7 @@ import numpy as np
 from vasa_core.data.frames import FaceFrames
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.training.losses.weights import LossWeights
-from vasa_core.training.volume.train import FaceTrainingConfig
+from vasa_core.training.volume.train import VolumeTrainingConfig
 
 SIZE, FRAMES = 32, 5
 MICRO = replace(
@@ -26,8 +26,8 @@ MICRO = replace(
     dropout=0.0,
 )
 NO_IDENTITY = LossWeights(face=0.0, cross_identity=0.0)
-CONFIG = FaceTrainingConfig(
-    steps=20, batch=4, warmup=1, judge_from=0, judge_width=4, half=False, workers=0, weights=NO_IDENTITY
+CONFIG = VolumeTrainingConfig(
+    steps=20, batch=4, warmup=1, discriminator_from=0, discriminator_width=4, bf16=False, workers=0, weights=NO_IDENTITY
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,13 @@ from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.face.volume.warp import Fields
 from vasa_core.training.engine.ema import Average, cosine_rate
-from vasa_core.training.losses.lpips import Perceptual
+from vasa_core.training.engine.loop import run_training
+from vasa_core.training.engine.run_folder import RunFolder
+from vasa_core.training.losses.perceptual import Perceptual
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.volume.batches import FaceBatch, FaceBatches, draw_pair, view
-from vasa_core.training.volume.train import FaceTrainer
-from vasa_core.training.volume.warp_pretraining import rehearse
+from vasa_core.training.volume.train import VolumeTrainer
+from vasa_core.training.volume.warp_pretraining import pretrain_warps
 from vasa_core.types import Motion
 
 
@@ -44,9 +46,8 @@ def clips() -> list[FaceFrames]:
     return [make_frames(seed) for seed in range(3)]
 
 
-def steps(trainer: FaceTrainer, count: int) -> list[dict[str, float]]:
-    batches = trainer.batches()
-    return [trainer.train_step(next(batches)) for _ in range(count)]
+def steps(trainer: VolumeTrainer, count: int) -> list[dict[str, float]]:
+    return [trainer.train_step() for _ in range(count)]
 
 
 def weights_of(module: nn.Module) -> torch.Tensor:
@@ -111,10 +112,10 @@ def test_only_the_encoders_pictures_are_augmented(clips: list[FaceFrames]) -> No
     assert (shaken["seen"][clips[0].mattes[2] == 0] == 128).all()
 
 
-DRAWING = {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "unseen", "volume_unet", "decoder"}
+RENDERING = {"appearance", "identity", "dynamics", "to_canonical", "from_canonical", "unseen", "volume_unet", "decoder"}
 
 
-def reached(trainer: FaceTrainer) -> set[str]:
+def reached(trainer: VolumeTrainer) -> set[str]:
     return {
         name
         for name, part in trainer.networks.named_children()
@@ -126,21 +127,23 @@ def reached(trainer: FaceTrainer) -> set[str]:
     ("name", "parts"),
     [
         ("head_pose", {"head_pose"}),
-        ("taught", {"dynamics"}),
+        ("teacher", {"dynamics"}),
         ("guided", {"identity", "dynamics", "to_canonical", "from_canonical"}),
         ("unseen", {"identity", "dynamics", "unseen"}),
-        ("pixel", DRAWING),
+        ("pixel", RENDERING),
         ("canonical", {"appearance", "identity", "dynamics", "to_canonical", "volume_unet"}),
-        ("close_up", DRAWING),
-        ("transfer", DRAWING),
-        ("cosine", DRAWING),
+        ("close_up", RENDERING),
+        ("transfer", RENDERING),
+        ("cosine", RENDERING),
     ],
 )
 def test_each_loss_trains_exactly_its_parts(
     name: str, parts: set[str], clips: list[FaceFrames], perceptual: Perceptual
 ) -> None:
     off = dict.fromkeys(LossWeights().named(), 0.0)
-    trainer = FaceTrainer(clips, replace(CONFIG, batch=2, weights=LossWeights(**{**off, name: 1.0})), perceptual, None)
+    trainer = VolumeTrainer(
+        clips, replace(CONFIG, batch=2, weights=LossWeights(**{**off, name: 1.0})), perceptual, None
+    )
     networks = trainer.networks
     assert networks.unseen is not None
     with torch.no_grad():  # fields start at nothing, which gives what is before them no gradient
@@ -155,7 +158,7 @@ def test_each_loss_trains_exactly_its_parts(
 
 
 def test_the_teacher_drives_the_share_that_it_is_given(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    trainer = FaceTrainer(clips, replace(CONFIG, taught=0.25), perceptual, None)
+    trainer = VolumeTrainer(clips, replace(CONFIG, teacher_forcing=0.25), perceptual, None)
     graph, batch = trainer.plain_graph, FaceBatches(clips, 4, 0).batch(0)
     other = batch.driving.dynamics + 1
     for networks in (graph.networks.from_canonical, graph.networks.to_canonical):
@@ -166,11 +169,11 @@ def test_the_teacher_drives_the_share_that_it_is_given(clips: list[FaceFrames], 
             moved = batch._replace(driving=batch.driving._replace(dynamics=other))
             changed = (graph(batch, share).driven != graph(moved, share).driven).flatten(1).any(1)
             assert torch.equal(changed, batch.driving.chance < share)
-    assert trainer.taught_share == 1.0
+    assert trainer.forced_share == 1.0
     trainer.step = 9
-    assert 0.25 < trainer.taught_share < 1.0
+    assert 0.25 < trainer.forced_share < 1.0
     trainer.step = 19
-    assert trainer.taught_share == 0.25
+    assert trainer.forced_share == 0.25
 
 
 def test_lips_are_taught_by_frames_that_differ_in_them(clips: list[FaceFrames]) -> None:
@@ -186,7 +189,7 @@ def test_lips_are_taught_by_frames_that_differ_in_them(clips: list[FaceFrames]) 
 
 
 def test_frozen_networks_keep_their_weights(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    trainer = FaceTrainer(clips, replace(CONFIG, frozen=("identity", "head_pose")), perceptual, None)
+    trainer = VolumeTrainer(clips, replace(CONFIG, frozen=("identity", "head_pose")), perceptual, None)
     before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
     steps(trainer, 1)
     kept = {name for name, part in trainer.networks.named_children() if torch.equal(before[name], weights_of(part))}
@@ -195,11 +198,11 @@ def test_frozen_networks_keep_their_weights(clips: list[FaceFrames], perceptual:
         replace(CONFIG, frozen=("nose",)).validate()
 
 
-def test_what_is_frozen_keeps_what_it_rehearsed(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    trainer = FaceTrainer(clips, replace(CONFIG, frozen=("identity", "adapter")), perceptual, None)
+def test_what_is_frozen_keeps_what_pretraining_taught(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = VolumeTrainer(clips, replace(CONFIG, frozen=("identity", "adapter")), perceptual, None)
     parts = {"identity": trainer.networks.identity, "adapter": trainer.plain_graph.adapter}
     before = {name: weights_of(part) for name, part in parts.items()}
-    rehearse(trainer, 3)
+    pretrain_warps(trainer, 3)
     learned = {name: weights_of(part) for name, part in parts.items()}
     assert not any(torch.equal(before[name], learned[name]) for name in parts)
     steps(trainer, 2)
@@ -218,12 +221,12 @@ def test_the_canonical_face_has_its_own_nose_and_everybodys_lips() -> None:
 
 
 def test_both_warps_are_followed_one_after_the_other(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    graph = FaceTrainer(clips, CONFIG, perceptual, None).plain_graph
+    graph = VolumeTrainer(clips, CONFIG, perceptual, None).plain_graph
     source, driver, _ = FaceBatches(clips, 4, 0).batch(0)
     reach, shape = graph.networks.config.reach, (4, 3, 8, 8, 8)
     near = [i for i in range(478) if (torch.stack([source.rest, driver.shape])[:, :, i].abs() < 0.3).all()]
     right, down = (torch.tensor(step).view(1, 3, 1, 1, 1).expand(shape) for step in ([0.02, 0, 0], [0, 0.01, 0]))
-    inward, outward, through = graph.astray(right, source, down, driver).chunk(3)
+    inward, outward, through = graph.residual(right, source, down, driver).chunk(3)
     x, y = reach * torch.tensor([[0.02, 0, 0], [0, 0.01, 0]])
     torch.testing.assert_close(inward[:, near], (source.rest + x - source.shape)[:, near])
     torch.testing.assert_close(outward[:, near], (driver.shape + y - driver.rest)[:, near])
@@ -232,7 +235,7 @@ def test_both_warps_are_followed_one_after_the_other(clips: list[FaceFrames], pe
 
 def test_losses_that_are_off_draw_nothing(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     weights = replace(NO_IDENTITY, transfer=0.0, canonical=0.0, cosine=0.0)
-    trainer = FaceTrainer(clips, replace(CONFIG, weights=weights), perceptual, None)
+    trainer = VolumeTrainer(clips, replace(CONFIG, weights=weights), perceptual, None)
     renders = trainer.graph(next(trainer.batches()), 0.0)
     assert renders.posed is renders.animated is renders.crossed is renders.canonical is renders.reread is None
 
@@ -241,12 +244,12 @@ def test_a_loss_that_needs_a_descriptor_is_not_left_out_silently(
     clips: list[FaceFrames], perceptual: Perceptual
 ) -> None:
     with pytest.raises(InputError, match="need an identity descriptor"):
-        FaceTrainer(clips, replace(CONFIG, weights=LossWeights()), perceptual, None)
+        VolumeTrainer(clips, replace(CONFIG, weights=LossWeights()), perceptual, None)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     with pytest.raises(InputError, match="batch is 4; expected a multiple of 1 processes x 3 parts"):
-        FaceTrainer(clips, replace(CONFIG, accumulate=3), perceptual, None)
+        VolumeTrainer(clips, replace(CONFIG, accumulate=3), perceptual, None)
     with pytest.raises(InputError, match="preset is 'huge'"):
         replace(CONFIG, preset="huge").validate()
 
@@ -256,7 +259,7 @@ def test_training_learns_what_it_sees(clips: list[FaceFrames], perceptual: Perce
         **{**dict.fromkeys(LossWeights().named(), 0.0), "pixel": 10.0, "alpha": 5.0, "head_pose": 5.0}
     )
     config = replace(CONFIG, batch=2, learning_rate=2e-3, steps=60, weights=weights)
-    found = steps(FaceTrainer(clips, config, perceptual, None), 50)
+    found = steps(VolumeTrainer(clips, config, perceptual, None), 50)
     first, last = (np.mean([entry["total"] for entry in part]) for part in (found[:3], found[-15:]))
     assert last < 0.75 * first
 
@@ -265,35 +268,37 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(
     clips: list[FaceFrames], perceptual: Perceptual, tmp_path: Path
 ) -> None:
     PRESETS["tiny-128"] = replace(MICRO, dropout=0.1)
-    whole = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    whole = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     expected = steps(whole, 4)
-    begun = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    begun = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     steps(begun, 2)
     begun.save_state(tmp_path / "state.safetensors")
-    resumed = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    resumed = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     resumed.load_state(tmp_path / "state.safetensors")
     assert steps(resumed, 2) == expected[2:]
     assert torch.equal(weights_of(resumed.networks), weights_of(whole.networks))
     assert torch.equal(weights_of(resumed.averaged()), weights_of(whole.averaged()))
     assert not torch.equal(weights_of(whole.averaged().adapter), weights_of(whole.plain_graph.adapter))
-    assert torch.equal(weights_of(resumed.plain_judge), weights_of(whole.plain_judge))
-    other = FaceTrainer(clips, replace(CONFIG, batch=2, seed=1), perceptual, None)
-    with pytest.raises(InputError, match="another seed"):
-        other.load_state(tmp_path / "state.safetensors")
+    assert torch.equal(weights_of(resumed.plain_discriminator), weights_of(whole.plain_discriminator))
+    folder = RunFolder(tmp_path)
+    folder.begin(asdict(begun.config), 2)
+    folder.close()
+    with pytest.raises(InputError, match="another seed, steps"):
+        run_training(VolumeTrainer(clips, replace(CONFIG, batch=2, seed=1, steps=3), perceptual, None), tmp_path)
 
 
 def test_micro_batches_make_up_the_batch(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     config = replace(CONFIG, learning_rate=2e-5)  # at more, the first steps overshoot and magnify what rounding does
-    whole, divided = (FaceTrainer(clips, replace(config, accumulate=parts), perceptual, None) for parts in (1, 4))
+    whole, divided = (VolumeTrainer(clips, replace(config, accumulate=parts), perceptual, None) for parts in (1, 4))
     (first, second), (parts_first, parts_second) = steps(whole, 2), steps(divided, 2)
-    judged = {"adversarial", "feature_matching", "judge", "total"}  # spectral norms move with each pass
+    judged = {"adversarial", "feature_matching", "discriminator", "total"}  # spectral norms move with each pass
     # What is read again off drawn pictures magnifies what rounding does to them.
     assert {n: v for n, v in first.items() if n not in judged} == pytest.approx(
         {n: v for n, v in parts_first.items() if n not in judged}, rel=2e-4
     )
     for whole_step, parts_step in ((first, parts_first), (second, parts_second)):
         assert whole_step == pytest.approx(parts_step, rel=5e-3, abs=1e-3)
-    moved = weights_of(whole.networks) - weights_of(FaceTrainer(clips, config, perceptual, None).networks)
+    moved = weights_of(whole.networks) - weights_of(VolumeTrainer(clips, config, perceptual, None).networks)
     apart = (weights_of(whole.networks) - weights_of(divided.networks)).abs().mean()
     assert apart < 0.25 * moved.abs().mean()  # Adam makes as much of gradients that are hardly more than rounding
 
@@ -314,13 +319,15 @@ def test_the_average_follows_and_the_rate_falls() -> None:
     assert cosine_rate(100, 100, 10, 0.005) == pytest.approx(0.005)
 
 
-def test_a_rehearsal_teaches_warps_and_what_drives_them_alone(clips: list[FaceFrames], perceptual: Perceptual) -> None:
-    trainer = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+def test_pretraining_teaches_warps_and_what_drives_them(clips: list[FaceFrames], perceptual: Perceptual) -> None:
+    trainer = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
     still = [clip.shapes - clip.rest for clip in clips]
-    errors = rehearse(trainer, 40)
+    errors = pretrain_warps(trainer, 40)
     changed = {n for n, part in trainer.networks.named_children() if not torch.equal(before[n], weights_of(part))}
     assert changed == {"to_canonical", "from_canonical", "unseen", "identity", "dynamics", "head_pose"}
     assert np.mean(errors[-5:]) < 0.9 * np.sqrt(np.square(still).mean())  # no motion at all would leave that
-    again = FaceTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
-    assert rehearse(again, 40) == errors and torch.equal(weights_of(again.averaged()), weights_of(trainer.averaged()))
+    again = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
+    assert pretrain_warps(again, 40) == errors and torch.equal(
+        weights_of(again.averaged()), weights_of(trainer.averaged())
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.assets import resolve
-from vasa_core.data.clips import find_clips
+from vasa_core.data.clips import few_per_person, find_clips
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_gaps, lip_opening, move_lips
 from vasa_core.face.mesh.model import save_basis
@@ -47,7 +47,8 @@ def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingC
     """Fit the basis to the train clips of `data` and write it to `out`; returns its scores on the val clips."""
     config = config or BasisTrainingConfig()
     clips = [clip for folder in data for clip in track_clips(find_clips(folder), cache)]
-    train = _few_per_identity([c for c in clips if c.clip.split == "train"], config.clips_per_identity)
+    chosen = set(few_per_person([c.clip for c in clips if c.clip.split == "train"], config.clips_per_identity))
+    train = [clip for clip in clips if clip.clip in chosen]
     mean = _aligned_mean(train, config.alignment_rounds)
     aligned = [_align_clip(clip, mean, config.frames_per_clip) for clip in train]
     basis = fit_basis(mean, aligned, config)
@@ -57,13 +58,6 @@ def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingC
     }
     save_basis(out, basis, canonical_mesh(resolve("face_landmarker"))[1])
     return {"clips": len(train), "frames": sum(len(a.shapes) for a in aligned), **scores}
-
-
-def _few_per_identity(clips: list[TrackedClip], most: int) -> list[TrackedClip]:
-    kept: dict[str, list[TrackedClip]] = {}
-    for clip in clips:
-        kept.setdefault(clip.clip.person, []).append(clip)
-    return [clip for group in kept.values() for clip in group[:: max(1, len(group) // most)][:most]]
 
 
 def _aligned_mean(clips: list[TrackedClip], rounds: int) -> Float[np.ndarray, "478 3"]:

@@ -1,4 +1,4 @@
-"""What every accelerated training begins with: the machine's GPUs or its CPU, in one process or many."""
+"""What every training begins with: the machine's GPUs or its CPU, in one process or many, and the precision."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(hours=12)  # of the processes that wait while the main one computes features of the clips
 
 
-def computes_in_half(device: str) -> bool:
+def computes_in_bf16(device: str) -> bool:
     """Whether a device, "cpu" or "cuda", computes in bfloat16 itself.
 
-    A CPU without AVX-512 emulates it: matrix products then take about 50 times as long as in float32.
+    A CPU without AVX-512 emulates bfloat16: matrix products then take about 50 times as long as in float32.
     """
     return device != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def cpu_autocast(half: bool) -> torch.autocast:
-    """For trainings that run on the CPU alone: bfloat16 where autocast allows it, if asked for and computed in."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=half and computes_in_half("cpu"))
+    """bfloat16 on the CPU where autocast allows it, if asked for and computed in."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=half and computes_in_bf16("cpu"))
 
 
-def accelerator_of(half: bool) -> Accelerator:
+def accelerator_of(bf16: bool) -> Accelerator:
     """The machine's GPUs, or its CPU; processes as their launcher (torchrun, accelerate launch) says.
 
-    half: bfloat16 where autocast allows it, if the machine computes in it. Raises MissingModelError where the package
+    bf16: bfloat16 where autocast allows it, if the machine computes in it. Raises MissingModelError where the package
     accelerate is not installed.
     """
     try:
@@ -45,7 +45,7 @@ def accelerator_of(half: bool) -> Accelerator:
     AcceleratorState._reset_state()  # the state is global, and refuses a second training of another precision
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Accelerator(
-        mixed_precision="bf16" if half and computes_in_half(device) else "no",
+        mixed_precision="bf16" if bf16 and computes_in_bf16(device) else "no",
         cpu=device == "cpu",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )

@@ -1,11 +1,15 @@
-"""What every training shares: the averaged weights that are kept, and the learning rate's course."""
+"""Averaged weights, which are what is kept of a training, and the learning rate's course."""
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Average:
@@ -25,6 +29,12 @@ class Average:
             values.append(self.values[name])
             present.append(value.detach())
         torch._foreach_lerp_(values, present, 1 - decay)
+
+    def copy_of(self, module: Module) -> Module:
+        """A copy of the module with the averaged parameters, for use."""
+        copied = copy.deepcopy(module)
+        copied.load_state_dict(self.values, strict=False)
+        return copied.eval()
 
 
 def cosine_rate(step: int, steps: int, warmup: int, least: float) -> float:

@@ -34,14 +34,32 @@ class RunFolder:
         """File of the trainer's state."""
         return self.path / STATE
 
-    def begin(self, config: Mapping[str, Any], changeable: Collection[str], step: int) -> None:
+    def check(self, config: Mapping[str, Any], changeable: Collection[str]) -> None:
+        """Raise InputError if the folder is of a run with another config.
+
+        changeable: entries of the config in which a run that goes on may differ.
+        """
+        path = self.path / CONFIG
+        if not path.is_file():
+            return
+        try:
+            stored = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path} is not JSON ({error}); expected a run's config.") from error
+        wanted = json.loads(json.dumps(config))
+        names = {name for name in {*wanted, *stored} if wanted.get(name) != stored.get(name)}
+        if other := sorted(names - set(changeable)):
+            raise InputError(
+                f"{self.path} is of a run with another {', '.join(other)}; expected the same, or another run folder."
+            )
+
+    def begin(self, config: Mapping[str, Any], step: int) -> None:
         """Start, or go on after `step` steps: write the config, and drop what the log says past this step.
 
-        changeable: entries of the config in which a run that goes on may differ. Raises InputError if the folder is
-        of a run with another config, MissingModelError where tensorboard is not installed.
+        Raises MissingModelError where tensorboard is not installed.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        self._keep_config(json.loads(json.dumps(config)), changeable)
+        write_text(self.path / CONFIG, json.dumps(config, indent=2) + "\n")
         for part in self.path.glob(".*.part"):
             part.unlink()
         if (self.path / LOG).is_file():
@@ -75,24 +93,6 @@ class RunFolder:
         """Close TensorBoard's file, if there is one."""
         if self._events is not None:
             self._events.close()
-
-    def _keep_config(self, config: dict[str, Any], changeable: Collection[str]) -> None:
-        path = self.path / CONFIG
-        text = json.dumps(config, indent=2) + "\n"
-        if not path.is_file():
-            write_text(path, text)
-            return
-        try:
-            stored = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path} is not JSON ({error}); expected a run's config.") from error
-        names = {name for name in {*config, *stored} if config.get(name) != stored.get(name)}
-        if other := sorted(names - set(changeable)):
-            raise InputError(
-                f"{self.path} is of a run with another {', '.join(other)}; expected the same, or another run folder."
-            )
-        if names:
-            write_text(path, text)
 
 
 def _event_writer(path: Path, step: int) -> Any:

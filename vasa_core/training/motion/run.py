@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +12,16 @@ from vasa_core.assets import CHECKPOINTS
 from vasa_core.audio import open_encoder
 from vasa_core.face.basis import lip_gaps
 from vasa_core.face.mesh.model import MeshFaceModel
-from vasa_core.files import write_text
 from vasa_core.rates import FPS
 from vasa_core.training.engine.accelerator import accelerator_of
-from vasa_core.training.engine.memory import check_memory
+from vasa_core.training.engine.card import folder_options, write_card
+from vasa_core.training.engine.loop import Progress, Snapshot, check_fits, estimate, run_training
 from vasa_core.training.motion.data import MotionClip, load_clips
 from vasa_core.training.motion.emotions import emotion_rests
-from vasa_core.training.motion.loop import estimate, run_training
 from vasa_core.training.motion.scores import sample_scores
 from vasa_core.training.motion.sheet import LipSheet
 from vasa_core.training.motion.speech import spoken_clips
 from vasa_core.training.motion.train import MotionTrainer, MotionTrainingConfig
-
-CARD, SCORES = "MODEL_CARD.md", "scores.json"
-
-Progress = Callable[[float, str], None]
 
 
 def train_motion(
@@ -59,7 +51,7 @@ def train_motion(
     Raises InputError for a bad config, folders without usable clips or too little memory.
     """
     config.validate()
-    accelerator = accelerator_of(config.half)
+    accelerator = accelerator_of(config.bf16)
     face = MeshFaceModel.load(checkpoints)
     with accelerator.main_process_first():  # the others find its cache
         hears = open_encoder(encoder)
@@ -68,104 +60,61 @@ def train_motion(
     visible = np.linalg.norm(face.basis.dynamics, axis=-1).mean(1)  # (E,), face widths per unit
     gaps = lip_gaps(face.basis.dynamics)
     lip_moves = np.concatenate([gaps, face.basis.readings()[:, 1:]], 1)  # (E, pairs + 3)
-    trainer = MotionTrainer(
-        [*clips, *spoken], config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator
-    )
-    check_memory(trainer.memory_needed(), accelerator.device, trainer.part_size)
+    used = [*clips, *spoken]
+    trainer = MotionTrainer(used, config, encoder, visible, emotion_rests(face.basis), lip_moves, accelerator)
+    check_fits(trainer)
     if dry_run:
         made = estimate(trainer)
         return made if accelerator.is_main_process else {}
     if start:
         trainer.start_from(start)
     sheet = LipSheet(clips) if LipSheet.possible(clips) else None
-    run_training(trainer, out, run or Path("out") / "training" / out.name, progress, sheet)
+
+    def snapshot() -> Snapshot:
+        trainer.model.save(out, trainer.average.values)
+        figures = {"held_out_x0": trainer.validation_loss()} if trainer.held_out else {}
+        return Snapshot(figures, {"lips": sheet(trainer.averaged_model())} if sheet else {})
+
+    run_training(trainer, run or Path("out") / "training" / out.name, snapshot, progress=progress)
     accelerator.end_training()
     if not accelerator.is_main_process:
         return {}
     scores = sample_scores(trainer.averaged_model(), clips)
     scores |= {"held_out_x0": trainer.validation_loss(), "steps": float(trainer.step)}
-    write_card(out, data, [*clips, *spoken], config, trainer, scores, start, speech, teacher)
+    options = [folder_options("--data", data), folder_options("--speech", speech)]
+    options += [f"--start {start}" if start else "", f"--teacher {teacher}" if teacher else ""]
+    command = " ".join(["train-motion", *filter(None, options), _options(config, encoder), f"--out {out}"])
+    write_card(out, trainer, _about(trainer), data, _footage(used), command, scores)
     return scores
 
 
-def write_card(
-    out: Path,
-    data: list[Path],
-    clips: list[MotionClip],
-    config: MotionTrainingConfig,
-    trainer: MotionTrainer,
-    scores: dict[str, float],
-    start: Path | None = None,
-    speech: Sequence[Path] = (),
-    teacher: Path | None = None,
-) -> None:
-    """Write MODEL_CARD.md and scores.json beside the weights."""
-    names = [folder.resolve().name for folder in data]
-    folders = " ".join(
-        [f"--data {name}" for name in names] + [f"--speech {folder.resolve().name}" for folder in speech]
-    )
+def _options(config: MotionTrainingConfig, encoder: str) -> str:
     limit = f" --minutes {config.minutes:g}" if config.minutes else ""
     limit += f" --steps {config.steps}" if config.steps else ""
-    from_ = (f" --start {start}" if start else "") + (f" --teacher {teacher}" if teacher else "")
-    command = (
-        f"python -m vasa_core train-motion {folders} --encoder {trainer.model.audio_encoder}{from_} --out {out}{limit} "
-        f"--size {config.size} --schedule {config.schedule} --batch {config.batch} --seed {config.seed} "
-        f"--learning-rate {config.learning_rate:g} --lips {config.lips:g}"
+    return (
+        f"--encoder {encoder}{limit} --size {config.size} --schedule {config.schedule} --batch {config.batch} "
+        f"--seed {config.seed} --learning-rate {config.learning_rate:g} --lips {config.lips:g}"
     )
-    lines = [
-        "# Motion model",
-        "",
-        f"VASA-1's diffusion transformer for head pose and facial dynamics, size `{config.size}`, "
-        f"{sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6:.1f} M parameters, "
-        f"on `{trainer.model.audio_encoder}` speech features.",
-        "",
-        "## Data",
-        "",
-        *_data_lines(clips, names),
-        *_licence_lines(data),
-        "",
-        "The weights may be used as far as the terms of this data allow.",
-        "",
-        "## Training",
-        "",
-        f"{trainer.step} steps of {config.batch} windows in {trainer.seconds / 60:.0f} minutes, seed {config.seed}.",
-        "",
-        f"    {command}",
-        "",
-        f"Config: `{json.dumps(asdict(config))}`",
-        "",
-        "## Scores on held-out people",
-        "",
-        "| score | value |",
-        "|---|---|",
-        *(f"| {name} | {value:.3f} |" for name, value in scores.items()),
-        "",
-        "## Limits",
+
+
+def _about(trainer: MotionTrainer) -> list[str]:
+    parameters = sum(p.numel() for p in trainer.denoiser.parameters()) / 1e6
+    return [
+        "Motion model",
+        f"VASA-1's diffusion transformer for head pose and facial dynamics, size `{trainer.config.size}`, "
+        f"{parameters:.1f} M parameters, on `{trainer.model.audio_encoder}` speech features.",
         "",
         "As good as its data: voices, languages and emotions that are rare there are followed less well. Emotion is an",
         "offset on what the speech implies. Head motion is that of people who talk to a camera.",
-        "",
     ]
-    write_text(out / CARD, "\n".join(lines))
-    write_text(out / SCORES, json.dumps(scores, indent=2) + "\n")
 
 
-def _data_lines(clips: list[MotionClip], names: list[str]) -> list[str]:
+def _footage(clips: list[MotionClip]) -> list[str]:
+    """Clips and minutes of each kind."""
     frames, counts = Counter[str](), Counter[str]()
     for clip in clips:
         filmed = "with their own sound" if clip.synced else "as silent video"
         kind = "of read speech, with lips that another model made" if clip.made else filmed
         counts[kind] += 1
         frames[kind] += len(clip)
-    used = [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]
-    return [f"Folders: {', '.join(names)} (held-out clips are counted below too).", "", *used]
-
-
-def _licence_lines(data: list[Path]) -> list[str]:
-    """Licences of the clips, where a folder's manifest.csv names them."""
-    licences = Counter[str]()
-    for manifest in (folder / "manifest.csv" for folder in data):
-        if manifest.is_file():
-            with manifest.open(newline="") as stream:
-                licences.update(row["licence"] for row in csv.DictReader(stream) if row.get("licence"))
-    return [f"- licence of {count} clips: {licence}" for licence, count in licences.most_common()]
+    return [f"- {counts[kind]} clips, {frames[kind] / FPS / 60:.1f} minutes {kind}" for kind in sorted(counts)]

@@ -212,6 +212,10 @@ class Batch(NamedTuple):
     points: Float[Tensor, "b 478 2"]
     place: Float[Tensor, "b 2 3"]
 
+    def to(self, device: torch.device) -> Batch:
+        """On another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 def stacked(pairs: list[Pair]) -> Batch:
     """The batch of some examples."""
@@ -253,7 +257,6 @@ class PairBatches(IterableDataset):
         self.wide_chances = speaker_balanced(speakers, wide)
 
     def __iter__(self) -> Iterator[Batch]:
-        cv2.setNumThreads(1)
         number = self.first
         while True:
             yield self.make(number)

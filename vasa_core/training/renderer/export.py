@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from vasa_core.checkpoint import WEIGHTS, file_sha256
-from vasa_core.errors import MissingModelError
-from vasa_core.face.inpaint.engine import ONNX_FILE, WEIGHTS_KEY
+from vasa_core.face.inpaint.engine import ONNX_FILE
 from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS, PatchNetwork
 from vasa_core.face.inpaint.renderer import load_network
-from vasa_core.files import whole_file
+from vasa_core.training.engine.onnx_file import write_onnx
 
 OPSET = 17
 
@@ -34,37 +31,20 @@ def export_driving(folder: Path) -> Path:
 
     Raises InputError if the folder holds no renderer network, MissingModelError if the package onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingModelError("onnx is not installed; `pip install onnx` gets it.") from error
     network = load_network(folder)
     patch = network.config.patch
     with torch.no_grad():
         source = network.source(torch.zeros(2, SOURCE_CHANNELS, patch, patch))
-    names = ["driving", *(f"source_{index}" for index in range(len(source)))]
-    outputs = ["change", "weight"]
-    target = folder / ONNX_FILE
-    with whole_file(target) as part:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            torch.onnx.export(
-                _Driving(network.eval()),
-                (torch.zeros(2, CHANNELS, patch, patch), *source),
-                part,
-                input_names=names,
-                output_names=outputs,
-                dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        model = onnx.load(part)
-        _halve_weights(model)
-        onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
-        onnx.checker.check_model(model)
-        part.write_bytes(model.SerializeToString())
-    return target
+    inputs = ["driving", *(f"source_{index}" for index in range(len(source)))]
+    return write_onnx(
+        folder / ONNX_FILE,
+        _Driving(network),
+        (torch.zeros(2, CHANNELS, patch, patch), *source),
+        (inputs, ["change", "weight"]),
+        OPSET,
+        any_batch=True,
+        change=_halve_weights,
+    )
 
 
 def _halve_weights(model) -> None:  # noqa: ANN001 - onnx is only there when it is installed

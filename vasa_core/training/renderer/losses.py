@@ -1,5 +1,5 @@
-"""What the renderer is trained by: pixel loss, change over time, hinge patch GAN with feature matching, and a cost on
-painting, and whom the face around the patch shows. The perceptual loss is in `training.perceptual`."""
+"""What the renderer is trained by: pixel loss, change over time, the discriminator of openings, a cost on painting, and
+whom the face around the patch shows. Losses that it shares with other trainers are in `training.losses`."""
 
 from __future__ import annotations
 
@@ -9,49 +9,40 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vasa_core.face.inpaint.network import OPENING, PHOTO_OPENING, SHAPE
-from vasa_core.training.losses.identity_perceptual import IdentityDescriptor
+from vasa_core.training.losses.adversarial import SLOPE, PatchDiscriminator, Verdict
+from vasa_core.training.losses.identity import IdentityDescriptor, identity_loss
 
 Images = Float[Tensor, "b 3 h w"]
 Driving = Float[Tensor, "b 9 h w"]
 INSIDE_WEIGHT = 4.0  # pixels inside the lips or lids count this much more ...
 UNSEEN_SHARE = 0.25  # ... and this share of it where the photo does not show what is there
-JUDGED_WITH = slice(0, PHOTO_OPENING.stop)  # of the driving input, what the discriminator is told: the warp and shapes
+CONDITION = slice(0, PHOTO_OPENING.stop)  # of the driving input, what the discriminator is given: the warp and shapes
 RIM = 5  # px, the window about each pixel that must touch the opening for the discriminator to see the pixel
 FINE_GAIN = 4.0  # of the difference to the blurred image, the discriminator's second view: teeth are low in contrast
-SLOPE = 0.2
 
 
-class PatchJudge(nn.Module):
-    """Discriminator of the inside of lips or lids (Isola et al. 2017), told what the warp shows there.
+class OpeningDiscriminator(nn.Module):
+    """Discriminator of the inside of lips or lids, given what the warp shows there.
 
     It sees nothing of the image beyond the opening and its rim: the rest is nearly the same in painted and true
-    patches, and would drown what differs. No spectral norm: it held the two kinds' verdicts together, so that the hinge
-    never bent; `gradient_penalty` keeps the judge smooth instead.
+    patches, and would drown what differs. No spectral norm: it held the two kinds' scores together, so that the hinge
+    never bent; `gradient_penalty` keeps the discriminator smooth instead.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        channels = (2 * 3 + JUDGED_WITH.stop, width, 2 * width, 4 * width, 4 * width)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, *((4, 2, 1) if index else (3, 1, 1)))
-            for index, (a, b) in enumerate(zip(channels[:-1], channels[1:], strict=True))
-        )
-        self.verdict = nn.Conv2d(channels[-1], 1, 3, 1, 1)
-        for layer in self.layers:
+        channels = (2 * 3 + CONDITION.stop, width, 2 * width, 4 * width, 4 * width)
+        self.patches = PatchDiscriminator(channels, spectral=False, whole=True)
+        for layer in self.patches.layers:
             nn.init.kaiming_normal_(layer.weight, SLOPE)  # pyright: ignore[reportArgumentType]
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, image: Images, x: Driving) -> tuple[Float[Tensor, "b 1 _h _w"], list[Float[Tensor, "b c _h _w"]]]:
-        """Verdict per place (higher = more real), an eighth of the side, and the features on the way. x: the driving
-        input; both as `about_opening` cuts them."""
+    def forward(self, image: Images, x: Driving) -> Verdict:
+        """Scores of an eighth of the side. x: the driving input; both as `about_opening` cuts them."""
         shown = F.max_pool2d((x[:, OPENING] + 1) / 2, RIM, 1, RIM // 2)
         fine = FINE_GAIN * (image - F.avg_pool2d(image, 5, 1, 2, count_include_pad=False))
-        y = torch.cat([image * shown, fine * shown, x[:, JUDGED_WITH]], 1).contiguous(memory_format=torch.channels_last)
-        features = []
-        for layer in self.layers:
-            y = F.leaky_relu(layer(y), SLOPE)  # half the side, but for the first
-            features.append(y)
-        return self.verdict(y).float(), features
+        y = torch.cat([image * shown, fine * shown, x[:, CONDITION]], 1)
+        return self.patches(y.contiguous(memory_format=torch.channels_last))
 
 
 def about_opening(x: Driving, *images: Float[Tensor, "b _c h w"]) -> list[Float[Tensor, "b _c _h _w"]]:
@@ -73,11 +64,11 @@ def about_opening(x: Driving, *images: Float[Tensor, "b _c h w"]) -> list[Float[
     ]
 
 
-def gradient_penalty(judge: PatchJudge, truth: Images, x: Driving) -> Float[Tensor, ""]:
-    """Squared gradient of the verdict on true patches (R1 of Mescheder et al. 2018), mean over the examples."""
+def gradient_penalty(discriminator: OpeningDiscriminator, truth: Images, x: Driving) -> Float[Tensor, ""]:
+    """Squared gradient of the score of true patches (R1 of Mescheder et al. 2018), mean over the examples."""
     image = truth.detach().requires_grad_()
-    verdict, _ = judge(image, x)
-    total = (verdict * inside_share(x, verdict)).mean((1, 2, 3)).sum()
+    score = discriminator(image, x).score
+    total = (score * inside_share(x, score)).mean((1, 2, 3)).sum()
     (slope,) = torch.autograd.grad(total, image, create_graph=True)
     return slope.square().sum((1, 2, 3)).mean()
 
@@ -86,7 +77,7 @@ def pixel_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]
     """L1, with up to INSIDE_WEIGHT times as much again inside the driving opening.
 
     Where the photo's own opening does not reach, nobody can know this person's teeth, and the pixels nearest to all
-    that they might be are a blur: there closeness counts less, and the discriminator's verdict the more.
+    that they might be are a blur: there closeness counts less, and the discriminator's score the more.
     """
     difference = (painted - target).abs()
     inside, seen = (x[:, OPENING] + 1) / 2, (x[:, PHOTO_OPENING] + 1) / 2
@@ -112,18 +103,11 @@ def painting_cost(weight: Float[Tensor, "b 1 h w"], x: Driving) -> Float[Tensor,
     return (weight * (1 - inner) * (1 - shape / 2)).mean()
 
 
-def inside_share(x: Driving, verdict: Float[Tensor, "b 1 _h _w"]) -> Float[Tensor, "b 1 _h _w"]:
-    """How much each verdict counts: as much as it sees of the opening, mean 1; all 0 where every mouth is closed."""
-    height, width = verdict.shape[-2:]
+def inside_share(x: Driving, score: Float[Tensor, "b 1 _h _w"]) -> Float[Tensor, "b 1 _h _w"]:
+    """Weight of each score: as much as its patch shows of the opening, mean 1; all 0 where every mouth is closed."""
+    height, width = score.shape[-2:]
     inside = F.adaptive_avg_pool2d((x[:, OPENING].float() + 1) / 2, (height, width))
     return inside / inside.mean().clamp_min(1e-6)
-
-
-def judge_loss(
-    real: Float[Tensor, "b 1 h w"], fake: Float[Tensor, "b 1 h w"], weight: Float[Tensor, "b 1 h w"]
-) -> Float[Tensor, ""]:
-    """Hinge loss of the discriminator. weight: of each verdict."""
-    return ((F.relu(1 - real) + F.relu(1 + fake)) * weight).mean()
 
 
 def told_apart(
@@ -135,13 +119,7 @@ def told_apart(
     return sides[:, open_ones].float().mean() if open_ones.any() else real.new_tensor(0.5)
 
 
-def feature_matching_loss(found: list[Tensor], wanted: list[Tensor]) -> Float[Tensor, ""]:
-    """Mean absolute difference of the discriminator's features; `wanted` gets no gradient."""
-    pairs = zip(found, wanted, strict=True)
-    return torch.stack([(a.float() - b.detach().float()).abs().mean() for a, b in pairs]).sum()
-
-
-def identity_loss(
+def composed_identity_loss(
     descriptor: IdentityDescriptor,
     painted: Images,
     target: Images,
@@ -149,14 +127,12 @@ def identity_loss(
     points: Float[Tensor, "b 478 2"],
     places: Float[Tensor, "b 2 3"],
 ) -> Float[Tensor, ""]:
-    """1 - cosine of the descriptors of faces with the painted patch in place and with the true one.
+    """Identity loss of faces with the painted patch in place and with the true one.
 
     points: landmarks of the faces, px. places: px of a face -> px of its patch.
     """
-    found = descriptor(composed(painted, faces, places), points)
-    with torch.no_grad():
-        wanted = descriptor(composed(target, faces, places), points)
-    return (1 - (found * wanted).sum(1)).mean()
+    found, wanted = (composed(patches, faces, places) for patches in (painted, target))
+    return identity_loss(descriptor, found, points, wanted, points)
 
 
 def composed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vasa_core.checkpoint import WEIGHTS, file_sha256
-from vasa_core.errors import MissingModelError
-from vasa_core.face.inpaint.engine import WEIGHTS_KEY
 from vasa_core.face.volume.engine import fixed
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume
-from vasa_core.files import whole_file
+from vasa_core.training.engine.onnx_file import write_onnx
 
 RENDER_FILE = "render.onnx"  # beside the weights that it was exported from
 INPUTS = ("canonical", "identity", "pose", "dynamics")
@@ -49,10 +45,6 @@ def export_render(folder: Path, batch: int = 1) -> Path:
     (batch, 4, s, s): colour -1..1 and alpha 0..1; all float32, the batch fixed. Raises InputError if the folder holds
     no volume checkpoint, MissingModelError if the package onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingModelError("onnx is not installed; `pip install onnx` gets it.") from error
     networks = fixed(load_volume(folder))
     config = networks.config
     example = (
@@ -61,26 +53,8 @@ def export_render(folder: Path, batch: int = 1) -> Path:
         torch.zeros(batch, 6),
         torch.zeros(batch, config.dynamics),
     )
-    target = folder / RENDER_FILE
-    with whole_file(target) as part:
-        with warnings.catch_warnings(), _any_memory_format():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants: they are
-            warnings.filterwarnings("ignore", "Constant folding")
-            torch.onnx.export(
-                _Render(networks).eval(),
-                example,
-                part,
-                input_names=list(INPUTS),
-                output_names=[OUTPUT],
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        model = onnx.load(part)
-        onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(folder / WEIGHTS)})
-        onnx.checker.check_model(model)
-        part.write_bytes(model.SerializeToString())
-    return target
+    with _any_memory_format():
+        return write_onnx(folder / RENDER_FILE, _Render(networks), example, (INPUTS, [OUTPUT]), OPSET)
 
 
 @contextmanager

@@ -17,16 +17,20 @@ from torch import Tensor, nn
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
 from vasa_core.training.losses.adversarial import Verdict, adversarial_loss, feature_matching_loss
-from vasa_core.training.losses.canonical import canonical_loss
-from vasa_core.training.losses.close_up import close_up_loss
-from vasa_core.training.losses.cross_identity import cross_identity_loss
 from vasa_core.training.losses.guided import inside_mouth, unseen_loss, warp_loss
-from vasa_core.training.losses.identity_perceptual import IdentityDescriptor, identity_perceptual_loss
-from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
-from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
-from vasa_core.training.losses.pixel import alpha_loss, over_grey, pixel_loss
-from vasa_core.training.losses.regions import GAZE, SPEECH, region_loss
-from vasa_core.training.losses.transfer import transfer_loss
+from vasa_core.training.losses.identity import IdentityDescriptor, identity_loss
+from vasa_core.training.losses.latent import canonical_loss, motion_cycle_loss
+from vasa_core.training.losses.perceptual import DownsampledPerceptual
+from vasa_core.training.losses.picture import (
+    GAZE,
+    SPEECH,
+    alpha_loss,
+    close_up_loss,
+    over_grey,
+    region_loss,
+    transfer_loss,
+    weighted_l1,
+)
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.volume.batches import FaceBatch, Views
 
@@ -36,10 +40,10 @@ Render = Float[Tensor, "b 4 size size"]
 class Renders(NamedTuple):
     """driven: i moved as j. posed: j with the pose of i; animated: i with the dynamics of j: the same picture, if pose
     and dynamics are told apart. crossed: i moved as k. canonical: the volumes of i and j. poses: read from i and j (and
-    k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher says that it
-    is. guided: how far off both warps, and one after the other, move landmarks, in face widths; offsets: those of both.
-    unseen: how much points of j are inside the mouth, as found and as they are. dynamics: z_dyn that j and k were moved
-    by; reread: read again from `driven` and `crossed`. None: not asked for."""
+    k); labels: the landmarks' for them. read: z_dyn read from i and j (and k); taught: what its teacher makes of
+    their dynamics. guided: how far off both warps, and one after the other, move landmarks, in face widths; offsets:
+    those of both. unseen: how much points of j are inside the mouth, as found and as they are. dynamics: z_dyn that j
+    and k were moved by; reread: read again from `driven` and `crossed`. None: not asked for."""
 
     driven: Render
     posed: Render | None
@@ -57,7 +61,7 @@ class Renders(NamedTuple):
     reread: tuple[Tensor, Tensor] | None
 
 
-class FaceGraph(nn.Module):
+class VolumeGraph(nn.Module):
     """The networks with everything that one step draws as one forward pass, as distributed training wants it.
 
     z_dyn has a teacher: an adapter makes it of the mesh face model's dynamics, which landmarks give exactly. The warps
@@ -74,9 +78,9 @@ class FaceGraph(nn.Module):
         self.pairs = weights.transfer > 0 or weights.canonical > 0
         self.crosses = weights.cross_identity > 0 or weights.cosine > 0
 
-    def forward(self, batch: FaceBatch, taught: float) -> Renders:
+    def forward(self, batch: FaceBatch, forced: float) -> Renders:
         """Head pose in the warps is the label's, as MegaPortraits' pose network is trained beforehand and frozen; the
-        model's own head-pose encoder learns to read it. taught: share of z_dyn that the teacher gives."""
+        model's own head-pose encoder learns to read it. forced: share of examples that the teacher's z_dyn drives."""
         nets, (i, j, k) = self.networks, batch
         frames = (i, j, k) if self.crosses else (i, j)
         seen, aim, labels, dynamics, chance = (
@@ -84,15 +88,15 @@ class FaceGraph(nn.Module):
             for name in ("seen", "aim", "pose", "dynamics", "chance")
         )
         poses = nets.head_pose(seen) if self.poses else None
-        read, told = nets.dynamics(seen, aim), self.adapter(dynamics).float()
-        codes = torch.where(chance[:, None] < taught, told, read).chunk(len(frames))
+        read, taught = nets.dynamics(seen, aim), self.adapter(dynamics).float()
+        codes = torch.where(chance[:, None] < forced, taught, read).chunk(len(frames))
         source, driver, *strangers = (MotionCode(v.pose, code) for v, code in zip(frames, codes, strict=True))
         identity = nets.identity_code(i.image, i.pose)
         inward = nets.to_canonical(source.dynamics, identity)
         outward = nets.from_canonical(driver.dynamics, identity)
         canonical = nets.canonical(nets.appearance_volume(i.image), identity, source, inward)
         driven = nets.render(canonical, identity, driver, outward)
-        guided, offsets = self.astray(inward, i, outward, j), torch.cat([inward, outward])
+        guided, offsets = self.residual(inward, i, outward, j), torch.cat([inward, outward])
         unseen = self.unseen(driver.dynamics, identity, j)
         posed = animated = crossed = volumes = moved = reread = None
         if self.pairs:
@@ -108,10 +112,23 @@ class FaceGraph(nn.Module):
             moved = driver.dynamics, stranger.dynamics
             reread = nets.dynamics(over_grey(driven), j.pose), nets.dynamics(over_grey(crossed), k.pose)
         return Renders(
-            driven, posed, animated, crossed, volumes, poses, labels, read, told, guided, offsets, unseen, moved, reread
+            driven,
+            posed,
+            animated,
+            crossed,
+            volumes,
+            poses,
+            labels,
+            read,
+            taught,
+            guided,
+            offsets,
+            unseen,
+            moved,
+            reread,
         )
 
-    def astray(
+    def residual(
         self, inward: Float[Tensor, "b 3 z y x"], source: Views, outward: Float[Tensor, "b 3 z y x"], driver: Views
     ) -> Float[Tensor, "_warps 478 3"]:
         """How far the offsets of both warps, and of one after the other, are from moving each point of these faces as
@@ -142,21 +159,21 @@ class FaceGraph(nn.Module):
 
 @dataclass(frozen=True)
 class Criteria:
-    """What renders are judged by. judge: None before the discriminator takes part."""
+    """What renders are trained by. discriminator: None before it takes part."""
 
     weights: LossWeights
-    perceptual: ShiftTolerantVgg16
+    perceptual: DownsampledPerceptual
     descriptor: IdentityDescriptor | None
-    judge: Callable[[Tensor], list[Verdict]] | None
+    discriminator: Callable[[Tensor], list[Verdict]] | None
 
     def losses(self, renders: Renders, batch: FaceBatch) -> dict[str, Float[Tensor, ""]]:
         """Each loss that has a weight, unweighted, as a mean over examples: parts of a batch make up the whole."""
         j, weights, painted = batch.driving, self.weights, over_grey(renders.driven)
         found = {
-            "pixel": pixel_loss(painted, j.image, j.matte),
+            "pixel": weighted_l1(painted, j.image, j.matte),
             "alpha": alpha_loss(renders.driven[:, 3:], j.matte),
             "guided": warp_loss(renders.guided, renders.offsets),
-            "taught": F.smooth_l1_loss(renders.read, renders.taught.detach()),
+            "teacher": F.smooth_l1_loss(renders.read, renders.taught.detach()),
         }
         if renders.unseen is not None:
             found["unseen"] = unseen_loss(*renders.unseen)
@@ -165,13 +182,13 @@ class Criteria:
         if weights.perceptual:
             found["perceptual"] = self.perceptual(painted, j.image)
         if weights.close_up:
-            found["close_up"] = close_up_loss(self.perceptual.unreduced, painted, j.image, j.pose)
+            found["close_up"] = close_up_loss(self.perceptual.undivided, painted, j.image, j.pose)
         if weights.gaze:
             found["gaze"] = region_loss(painted, j.image, j.landmarks, GAZE)
         if weights.speech:
             found["speech"] = region_loss(painted, j.image, j.landmarks, SPEECH)
         if renders.posed is not None and renders.animated is not None and weights.transfer:
-            found["transfer"] = transfer_loss(renders.posed, renders.animated, None)
+            found["transfer"] = transfer_loss(renders.posed, renders.animated)
         if renders.canonical and weights.canonical:
             found["canonical"] = canonical_loss(*renders.canonical)
         if renders.dynamics and renders.reread and weights.cosine:
@@ -188,16 +205,16 @@ class Criteria:
         i, j, k = batch
         found = {}
         if self.weights.face:
-            found["face"] = identity_perceptual_loss(self.descriptor, painted, j.image, j.landmarks)
+            found["face"] = identity_loss(self.descriptor, painted, j.landmarks, j.image, j.landmarks)
         if self.weights.cross_identity and renders.crossed is not None:
             crossed = over_grey(renders.crossed)
-            found["cross_identity"] = cross_identity_loss(self.descriptor, crossed, k.landmarks, i.image, i.landmarks)
+            found["cross_identity"] = identity_loss(self.descriptor, crossed, k.landmarks, i.image, i.landmarks)
         return found
 
     def _adversarial(self, painted: Tensor, target: Tensor) -> dict[str, Tensor]:
-        if self.judge is None:
+        if self.discriminator is None:
             return {}
-        fake = self.judge(painted)
+        fake = self.discriminator(painted)
         with torch.no_grad():
-            real = self.judge(target)
+            real = self.discriminator(target)
         return {"adversarial": adversarial_loss(fake), "feature_matching": feature_matching_loss(fake, real)}

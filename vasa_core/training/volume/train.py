@@ -1,16 +1,13 @@
 """Training of the volume face model (VASA-1, section 3.1): reconstruction of one frame of a clip from another.
 
-Runs on `accelerate`: one CPU or GPU or many processes, in bfloat16 or float32. Batch n depends on (seed, n) alone and
-every loss is a mean over examples, so that micro-batches and processes only divide the work.
+Batch n depends on (seed, n) alone and every loss is a mean over examples, so that micro-batches and processes only
+divide the work.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,22 +17,20 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vasa_core.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from vasa_core.checkpoint import load_tensors
 from vasa_core.data.frames import FaceFrames
 from vasa_core.errors import InputError
 from vasa_core.face.volume.config import PRESETS
 from vasa_core.face.volume.networks import VolumeNetworks
-from vasa_core.rates import exact_div
 from vasa_core.training.engine.accelerator import accelerator_of
-from vasa_core.training.engine.ema import Average, cosine_rate
-from vasa_core.training.losses.adversarial import MultiScaleJudge, judge_loss
-from vasa_core.training.losses.identity_perceptual import IdentityDescriptor
-from vasa_core.training.losses.lpips import Perceptual
-from vasa_core.training.losses.perceptual import ShiftTolerantVgg16
-from vasa_core.training.losses.pixel import over_grey
+from vasa_core.training.engine.trainer import Trainer, TrainingConfig
+from vasa_core.training.losses.adversarial import MultiScaleDiscriminator, Verdict, discriminator_loss
+from vasa_core.training.losses.identity import IdentityDescriptor
+from vasa_core.training.losses.perceptual import DownsampledPerceptual, Perceptual
+from vasa_core.training.losses.picture import over_grey
 from vasa_core.training.losses.weights import LossWeights
 from vasa_core.training.volume.batches import FaceBatch, FaceBatches
-from vasa_core.training.volume.graph import Criteria, FaceGraph
+from vasa_core.training.volume.graph import Criteria, VolumeGraph
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -44,62 +39,59 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 BETAS = (0.5, 0.999)  # MegaPortraits
 MIN_SPREAD = 0.01  # of the mesh face model's dynamics: what hardly moves is not blown up
-TAUGHT_ALONE, TAUGHT_LESS = 0.3, 0.6  # shares of a run: before, z_dyn is all its teacher's; after, `taught` of it
-LEAST_RATE = 0.005  # of the learning rate, at the end (2e-4 -> 1e-6)
+FORCED_UNTIL, FORCED_LESS = 0.3, 0.6  # shares of a run: before, all teacher forcing; after, `teacher_forcing`
 PARTS = (
     *("appearance", "identity", "head_pose", "dynamics", "to_canonical", "from_canonical", "volume_unet", "decoder"),
     "adapter",
 )
-CHANGEABLE = ("accumulate", "half", "workers")  # config entries that a resumed run may change
 
 
-@dataclass(frozen=True)
-class FaceTrainingConfig:
-    """One training run of `steps` steps. batch: examples a step, over all processes and `accumulate` micro-batches.
+@dataclass(frozen=True, kw_only=True)
+class VolumeTrainingConfig(TrainingConfig):
+    """One training run.
 
-    rehearsal: steps before the first, of what needs no drawing (see `face_rehearsal`). taught: share of z_dyn that is
-    its teacher's in the end. frozen: networks, or the adapter, that keep their weights after the rehearsal. judge_from:
-    step from which the discriminator takes part. half: bfloat16 where a matrix product allows it.
+    warp_pretraining: steps before the first, of what needs no rendering (see `warp_pretraining`). teacher_forcing:
+    share of examples that the teacher's z_dyn drives in the end. frozen: networks, or the adapter, that keep their
+    weights after the warp pretraining. discriminator_from: step from which the discriminator takes part.
+    discriminator_width: channels of its first layer. downsampling: how often pictures are halved for the perceptual
+    loss. workers: processes that make batches.
     """
 
+    CHANGEABLE = ("accumulate", "bf16", "workers", "log_steps", "snapshot_minutes")  # the rate follows the steps
+
     preset: str = "tiny-128"
-    steps: int = 20_000
+    steps: int | None = 20_000
     batch: int = 8
-    accumulate: int = 1
     learning_rate: float = 2e-4
-    warmup: int = 100
-    weight_decay: float = 0.01
-    average: float = 0.999
-    rehearsal: int = 0
-    taught: float = 0.4
+    warp_pretraining: int = 0
+    teacher_forcing: float = 0.4
     frozen: tuple[str, ...] = ()
-    judge_from: int = 2_000
-    judge_width: int = 64
-    halvings: int = 0
-    half: bool = True
+    discriminator_from: int = 2_000
+    discriminator_width: int = 64
+    downsampling: int = 0
     workers: int = 1
-    seed: int = 0
     weights: LossWeights = field(default_factory=LossWeights)
 
-    def validate(self) -> FaceTrainingConfig:
+    def validate(self) -> VolumeTrainingConfig:
         """Return self, or raise InputError naming the bad value."""
+        self.check()
         if self.preset not in PRESETS:
             raise InputError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}.")
         if unknown := sorted(set(self.frozen) - set(PARTS)):
             raise InputError(f"frozen names {', '.join(unknown)}; expected some of {', '.join(PARTS)}.")
-        for name in ("steps", "batch", "accumulate", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected a number above 0.")
         return self
 
 
-class FaceTrainer:
-    """The state of one run: networks, discriminator, optimisers, averaged weights and step."""
+class VolumeTrainer(Trainer):
+    """The state of one run on frames of clips: networks, and the discriminator of their renders."""
+
+    config: VolumeTrainingConfig
+    least_rate = 0.005  # 2e-4 -> 1e-6
 
     def __init__(
         self,
         clips: list[FaceFrames],
-        config: FaceTrainingConfig,
+        config: VolumeTrainingConfig,
         perceptual: Perceptual,
         descriptor: IdentityDescriptor | None,
         accelerator: Accelerator | None = None,
@@ -108,24 +100,18 @@ class FaceTrainer:
         """clips: to train on. strength: how much a standard deviation of each number of the mesh face model's dynamics
         shows; None: all alike. Raises InputError for a config that cannot be run, and where a loss that needs an
         identity descriptor has a weight but there is none."""
-        self.config = config.validate()
-        weights = config.weights
+        weights = config.validate().weights
         if descriptor is None and (weights.face or weights.cross_identity):
             raise InputError(
                 "The face and cross_identity losses need an identity descriptor; expected --identity dlib or arcface, "
                 "or none to train without both."
             )
-        self.accelerator = accelerator or accelerator_of(config.half)
-        processes = self.accelerator.num_processes
-        if config.batch % (processes * config.accumulate):
-            raise InputError(
-                f"batch is {config.batch}; expected a multiple of {processes} processes x {config.accumulate} parts."
-            )
+        accelerator = accelerator or accelerator_of(config.bf16)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             networks = _channels_last(VolumeNetworks(PRESETS[config.preset]))
-            judge = _channels_last(MultiScaleJudge(config.judge_width))
-            graph = FaceGraph(networks, weights, clips[0].dynamics.shape[1])
+            discriminator = _channels_last(MultiScaleDiscriminator(config.discriminator_width))
+            graph = VolumeGraph(networks, weights, clips[0].dynamics.shape[1])
             for name in config.frozen:
                 (graph.adapter if name == "adapter" else networks.get_submodule(name)).requires_grad_(False)
         dynamics = torch.from_numpy(np.concatenate([clip.dynamics for clip in clips]))
@@ -133,147 +119,102 @@ class FaceTrainer:
         strength = torch.ones(dynamics.shape[1]) if strength is None else strength
         spread = dynamics.std(0).clamp(min=MIN_SPREAD)
         graph.adapter.scale.copy_(spread * strength.norm() / strength)  # all of it together then is 1 in size
-        prepare = self.accelerator.prepare
-        self.graph: Any = prepare(graph)
-        self.judge: Any = prepare(judge)
-        self.optimiser = self._adam(self.plain_graph)
-        self.judge_optimiser = self._adam(self.plain_judge)
-        self.average = Average(self.plain_graph, config.average)
-        device = self.accelerator.device
-        vgg = ShiftTolerantVgg16(perceptual, config.halvings).to(device)
+        self.graph: Any = accelerator.prepare(graph)
+        self.discriminator: Any = accelerator.prepare(discriminator)
+        self.plain_graph: VolumeGraph = accelerator.unwrap_model(self.graph)
+        self.plain_discriminator: MultiScaleDiscriminator = accelerator.unwrap_model(self.discriminator)
+        modules = {"graph": self.plain_graph, "discriminator": self.plain_discriminator}
+        rate, decay = config.learning_rate, config.weight_decay
+        optimisers = {n: torch.optim.AdamW(m.parameters(), rate, BETAS, weight_decay=decay) for n, m in modules.items()}
+        super().__init__(config, accelerator, modules, optimisers)
+        vgg = DownsampledPerceptual(perceptual, config.downsampling).to(accelerator.device)
         self.criteria = Criteria(weights, vgg, descriptor, None)
-        self.clips, self.step = clips, 0
-
-    @property
-    def plain_graph(self) -> FaceGraph:
-        return self.accelerator.unwrap_model(self.graph)
+        self.clips = clips
+        self._batches: Iterator[FaceBatch] | None = None
 
     @property
     def networks(self) -> VolumeNetworks:
         return self.plain_graph.networks
 
     @property
-    def taught_share(self) -> float:
-        """Share of z_dyn that its teacher gives at this step: all at first, when it cannot be read off pictures yet."""
-        done = (self.step / self.config.steps - TAUGHT_ALONE) / (TAUGHT_LESS - TAUGHT_ALONE)
-        return 1 - (1 - self.config.taught) * min(max(done, 0.0), 1.0)
-
-    @property
-    def plain_judge(self) -> MultiScaleJudge:
-        return self.accelerator.unwrap_model(self.judge)
+    def forced_share(self) -> float:
+        """Share of teacher forcing at this step: all at first, when z_dyn cannot be read off pictures yet."""
+        done = (self.progress - FORCED_UNTIL) / (FORCED_LESS - FORCED_UNTIL)
+        return 1 - (1 - self.config.teacher_forcing) * min(max(done, 0.0), 1.0)
 
     def batches(self) -> Iterator[FaceBatch]:
         """This process's part of every batch from the present step on."""
-        share = exact_div(self.config.batch, self.accelerator.num_processes)
+        share = self.part_size * self.config.accumulate
         first = share * self.accelerator.process_index
         part = slice(first, first + share)
         batches = FaceBatches(self.clips, self.config.batch, self.config.seed, self.step, part)
         return iter(DataLoader(batches, batch_size=None, num_workers=self.config.workers))
 
-    def train_step(self, batch: FaceBatch) -> dict[str, float]:
-        """One step of networks and discriminator on this process's part of a batch; returns its mean losses."""
+    def learn(self) -> dict[str, Tensor]:
+        """One step of networks and discriminator; returns this process's share of the batch's mean losses."""
         config, accelerator = self.config, self.accelerator
-        judging = config.weights.adversarial > 0 and self.step >= config.judge_from
-        rate = cosine_rate(self.step, config.steps, config.warmup, LEAST_RATE) * config.learning_rate
-        for optimiser in (self.optimiser, self.judge_optimiser):
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+        if self._batches is None:
+            self._batches = self.batches()
+        batch = next(self._batches)
+        adversarial = config.weights.adversarial > 0 and self.step >= config.discriminator_from
+        for optimiser in self.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
         self.graph.train()
-        share = exact_div(len(batch.source.image), config.accumulate)
         totals: dict[str, Tensor] = {}
         for number in range(config.accumulate):
-            part = batch.part(slice(number * share, (number + 1) * share)).to(accelerator.device)
-            last = number + 1 == config.accumulate
-            with nullcontext() if last else accelerator.no_sync(self.graph):
-                losses, painted = self._networks_backward(part, judging, number)
-            if judging:
-                with nullcontext() if last else accelerator.no_sync(self.judge):
-                    losses["judge"] = self._judge_backward(painted, part)
+            part = batch.part(slice(number * self.part_size, (number + 1) * self.part_size)).to(accelerator.device)
+            with self.micro_batch(self.graph, number):
+                losses, painted = self._networks_backward(part, adversarial, number)
+            if adversarial:
+                with self.micro_batch(self.discriminator, number):
+                    losses["discriminator"] = self._discriminator_backward(painted, part)
             for name, loss in losses.items():
-                totals[name] = totals.get(name, torch.zeros(())) + loss.detach().cpu() / config.accumulate
+                share = loss.detach() / (config.accumulate * accelerator.num_processes)
+                totals[name] = totals.get(name, torch.zeros((), device=share.device)) + share
         accelerator.clip_grad_norm_(self.graph.parameters(), 1.0)
-        self.optimiser.step()
-        if judging:
-            self.judge_optimiser.step()
-        self.average.update(self.plain_graph, self.step)
-        self.step += 1
-        return {name: float(value) for name, value in totals.items()}
+        self.optimisers["graph"].step()
+        if adversarial:
+            self.optimisers["discriminator"].step()
+        return totals
 
-    def trial(self, part: FaceBatch) -> dict[str, Tensor]:
-        """Losses of some examples, with all that a backward pass needs: to measure memory. Not shared by processes, who
-        would then expect the rehearsal to be shared as well."""
-        part = part.to(self.accelerator.device)
+    def trial(self, count: int) -> dict[str, Tensor]:
+        """Losses of some examples, with all that a backward pass needs. Not shared by processes, who would then expect
+        the warp pretraining to be shared as well."""
+        example = FaceBatches(self.clips, max(2, self.config.batch), self.config.seed, part=slice(count)).batch(0)
+        example = example.to(self.accelerator.device)
         with self.accelerator.autocast():
-            return self.criteria.losses(self.plain_graph(part, self.taught_share), part)
-
-    def save_state(self, path: Path) -> None:
-        """Write everything that the next step depends on (the main process alone)."""
-        tensors = {f"graph.{name}": value for name, value in self.plain_graph.state_dict().items()}
-        tensors |= {f"judge.{name}": value for name, value in self.plain_judge.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.values.items()}
-        tensors |= optimizer_tensors("optimiser", self.optimiser)
-        tensors |= optimizer_tensors("judge_optimiser", self.judge_optimiser)
-        save_tensors(path, tensors, {"step": str(self.step), "config": json.dumps(asdict(self.config))})
-
-    def load_state(self, path: Path) -> None:
-        """Continue from a state. Raises InputError if it is of a run with another config."""
-        tensors, metadata = load_tensors(path)
-        stored, wanted = (json.loads(text) for text in (metadata["config"], json.dumps(asdict(self.config))))
-        changed = sorted(n for n in wanted if n not in CHANGEABLE and stored.get(n) != wanted[n])
-        if changed:
-            raise InputError(
-                f"{path} is of a run with another {', '.join(changed)}; expected the same, or another run folder."
-            )
-        self._take_over(tensors)
-        restore_optimizer("optimiser", self.optimiser, tensors)
-        restore_optimizer("judge_optimiser", self.judge_optimiser, tensors)
-        self.step = int(metadata["step"])
+            return self.criteria.losses(self.plain_graph(example, self.forced_share), example)
 
     def start_from(self, path: Path) -> None:
         """Take networks, discriminator and averages over from another run's state, at step 0 of this one."""
-        tensors, _ = load_tensors(path)
-        self._take_over(tensors)
+        self.take_over(load_tensors(path)[0])
 
-    def averaged(self) -> FaceGraph:
+    def averaged(self) -> VolumeGraph:
         """A copy of the networks and of z_dyn's teacher with the averaged weights, for use."""
-        graph = copy.deepcopy(self.plain_graph)
-        graph.load_state_dict(self.average.values, strict=False)
-        return graph.eval()
+        return self.average.copy_of(self.plain_graph)
 
-    def _take_over(self, tensors: dict[str, Tensor]) -> None:
-        self.plain_graph.load_state_dict(_part("graph", tensors))
-        self.plain_judge.load_state_dict(_part("judge", tensors))
-        self.average.values = {n: v.to(self.accelerator.device) for n, v in _part("average", tensors).items()}
-
-    def _networks_backward(self, part: FaceBatch, judging: bool, number: int) -> tuple[dict[str, Tensor], Tensor]:
+    def _networks_backward(self, part: FaceBatch, adversarial: bool, number: int) -> tuple[dict[str, Tensor], Tensor]:
         criteria = self.criteria
-        if judging:
-            self.plain_judge.requires_grad_(False)
-            criteria = replace(criteria, judge=self.plain_judge)
+        if adversarial:
+            self.plain_discriminator.requires_grad_(False)
+            criteria = replace(criteria, discriminator=self.plain_discriminator)
         with torch.random.fork_rng(devices=[]), self.accelerator.autocast():
             torch.manual_seed((self.config.seed + 1) * 1_000_003 + self.step * 1_009 + number)  # of dropout
-            renders = self.graph(part, self.taught_share)
+            renders = self.graph(part, self.forced_share)
             losses = criteria.losses(renders, part)
             total = self.config.weights.total(losses)
         self.accelerator.backward(total / self.config.accumulate)
-        self.plain_judge.requires_grad_(True)
+        self.plain_discriminator.requires_grad_(True)
         return {**losses, "total": total}, over_grey(renders.driven.detach())
 
-    def _judge_backward(self, painted: Tensor, part: FaceBatch) -> Tensor:
+    def _discriminator_backward(self, painted: Tensor, part: FaceBatch) -> Tensor:
         with self.accelerator.autocast():
-            verdicts = self.judge(torch.cat([part.driving.image, painted]))
-        half = len(painted)
-        real, fake = ([type(v)(v.score[s], []) for v in verdicts] for s in (slice(half), slice(half, None)))
-        loss = judge_loss(real, fake)
+            verdicts = self.discriminator(torch.cat([part.driving.image, painted]))
+        count = len(painted)
+        real, fake = ([Verdict(v.score[s], []) for v in verdicts] for s in (slice(count), slice(count, None)))
+        loss = discriminator_loss(real, fake)
         self.accelerator.backward(loss / self.config.accumulate)
         return loss
-
-    def _adam(self, module: torch.nn.Module) -> torch.optim.AdamW:
-        config = self.config
-        return torch.optim.AdamW(
-            module.parameters(), lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay
-        )
 
 
 def _channels_last(module: Module) -> Module:
@@ -282,7 +223,3 @@ def _channels_last(module: Module) -> Module:
         if isinstance(part, torch.nn.Conv2d):
             part.weight.data = part.weight.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-def _part(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.split(".", 1)[1]: value for key, value in tensors.items() if key.split(".", 1)[0] == name}

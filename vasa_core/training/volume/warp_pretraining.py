@@ -1,8 +1,8 @@
-"""What needs no drawing, learned before anything is drawn, at a fraction of the cost.
+"""Warp pretraining: what needs no rendering, learned before anything is rendered, at a fraction of the cost.
 
 The learned warps learn to move landmarks as the mesh face model's dynamics do, from z_dyn that their teacher makes of
 these dynamics and from the identity code, which learns to tell where landmarks are; the facial-dynamics encoder learns
-to read the same z_dyn off pictures. Drawing then begins with a face whose lips and lids move already, and needs to
+to read the same z_dyn off pictures. Rendering then begins with a face whose lips and lids move already, and needs to
 learn how they look.
 """
 
@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from vasa_core.training.engine.ema import Average, cosine_rate
 from vasa_core.training.losses.guided import guided_loss, unseen_loss, warp_loss
 from vasa_core.training.volume.batches import FaceBatches, Views
-from vasa_core.training.volume.train import FaceTrainer
+from vasa_core.training.volume.train import VolumeTrainer
 
 RATE, LEAST_RATE, WARMUP = 2e-3, 0.02, 20
 BETAS = (0.9, 0.99)
 
 
-def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
+def pretrain_warps(trainer: VolumeTrainer, steps: int) -> list[float]:
     """Train both warps, the teacher and the encoders of what drives them for so many steps; returns each step's error
     of the warps, in face widths. Every process does the same, so that all go on alike."""
     graph = trainer.plain_graph.train()
@@ -46,10 +46,10 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
             taught, read = graph.adapter(frames.dynamics).float(), nets.dynamics(frames.seen, frames.aim)
             inward = nets.to_canonical(taught, identity)
             outward = nets.from_canonical(graph.adapter(drivers.dynamics).float(), identity)
-            astray = graph.astray(inward, frames, outward, drivers)
+            residual = graph.residual(inward, frames, outward, drivers)
             losses = {
-                "guided": warp_loss(astray, torch.cat([inward, outward])),
-                "taught": F.smooth_l1_loss(read, taught.detach()),
+                "guided": warp_loss(residual, torch.cat([inward, outward])),
+                "teacher": F.smooth_l1_loss(read, taught.detach()),
             }
             if unseen := graph.unseen(taught, identity, frames):
                 losses["unseen"] = unseen_loss(*unseen)
@@ -60,7 +60,7 @@ def rehearse(trainer: FaceTrainer, steps: int) -> list[float]:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        errors.append(guided_loss(astray.detach()).item())
+        errors.append(guided_loss(residual.detach()).item())
     for value in frozen:
         value.requires_grad_(False)
     trainer.average = Average(graph, trainer.config.average)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from train_made_up import config_of, trainer_of
 
 from vasa_core.errors import InputError
 from vasa_core.training.engine.memory import MemoryNeed, available_memory, check_memory, gigabytes, memory_needed
@@ -42,11 +41,3 @@ def test_too_little_memory_is_an_error_that_helps() -> None:
     with pytest.raises(InputError, match=r"8 examples .* GiB .*smaller --batch, or a larger --accumulate") as error:
         check_memory(MemoryNeed(0, free, free), CPU, 8)
     assert gigabytes(MemoryNeed(0, free, free).total) in str(error.value)
-
-
-def test_a_trainer_needs_memory_by_its_parts() -> None:
-    whole, parts = trainer_of(config_of(3)).memory_needed(), trainer_of(config_of(3, accumulate=4)).memory_needed()
-    parameters = sum(p.numel() for p in trainer_of(config_of(3)).denoiser.parameters())
-    assert 2 * 4 * parameters <= whole.weights < 2.5 * 4 * parameters + 100_000
-    assert whole.weights == parts.weights and whole.moments == parts.moments
-    assert 2 < whole.saved / parts.saved <= 4
