@@ -129,7 +129,8 @@ def _component(name: str) -> gr.components.Component:
         return gr.Radio(list(control.choices), value=default, **look)
     if name == "seed":
         return gr.Number(default, precision=0, minimum=0, **look)
-    assert control.low is not None and control.high is not None
+    assert control.low is not None
+    assert control.high is not None
     return gr.Slider(control.low, control.high, default, step=control.step, **look)
 
 

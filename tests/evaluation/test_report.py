@@ -212,7 +212,8 @@ def test_irises_that_turn_half_as_far_as_asked() -> None:
         for yaw, pitch in asked
     }
     figures = _irises(readings)
-    assert figures["slope_yaw"] == pytest.approx(1) and figures["slope_pitch"] == pytest.approx(0.5)
+    assert figures["slope_yaw"] == pytest.approx(1)
+    assert figures["slope_pitch"] == pytest.approx(0.5)
     assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
     assert _irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
 
@@ -234,7 +235,9 @@ def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch
         monkeypatch.setenv(name, str(value))
     missing: list[str] = []
     assert _optional_voice(missing) is None
-    assert len(missing) == 1 and "silero-vad==6.2.0" in missing[0] and "\n" not in missing[0]
+    assert len(missing) == 1
+    assert "silero-vad==6.2.0" in missing[0]
+    assert "\n" not in missing[0]
 
 
 @pytest.mark.slow

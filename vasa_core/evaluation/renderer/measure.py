@@ -257,6 +257,22 @@ def _draw(face: FaceModel[Any], film: Filmed, chosen: Int[np.ndarray, " chosen"]
     return [Shot(film.frames[i], *pair, landmarks[i]) for i, pair in zip(chosen.tolist(), pairs, strict=True)]
 
 
+def _pixel_figures(
+    picture: Frame, truth: Frame, regions: dict[str, list[Box]], lips: Any, prefixes: Sequence[str]
+) -> list[tuple[str, float]]:
+    """Closeness and sharpness of one picture in each region, and inside the lips (a mask) under each prefix."""
+    figures = []
+    for name, boxes in regions.items():
+        figures += [(f"{name}_l1", difference(inside(picture, box), inside(truth, box))) for box in boxes]
+        if boxes and name != "mouth":
+            ratios = [sharpness_ratio(picture, truth, box) for box in boxes]
+            figures.append((f"{name}_sharpness", float(np.mean(ratios))))
+    for prefix in prefixes if lips is not None else ():
+        figures.append((f"{prefix}lips_l1", difference(picture, truth, lips)))
+        figures.append((f"{prefix}lips_sharpness", lips_sharpness_ratio(picture, truth, lips)))
+    return figures
+
+
 def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, Values]:
     """Every figure of pixels, one value a frame that shows it."""
     kinds = (*KINDS, ALIGNED)
@@ -269,41 +285,27 @@ def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, 
         truth, *pictures = (shrunk(picture) for picture in shot.pictures)
         pictures.append(aligned(pictures[0], truth))
         points = shrunk_points(shot.landmarks, PORTRAIT_SIZE)
-        mouth, tight = mouth_box(points, within), tight_box(points, within)
         face = box_around(points, truth.shape[:2])
-        regions = {
-            "mouth": [mouth] if mouth else [],
-            "tight": [tight] if tight else [],
-            "eyes": eye_boxes(points, within),
-        }
+        one = {"mouth": mouth_box(points, within), "tight": tight_box(points, within)}
+        regions = {**{name: [box] if box else [] for name, box in one.items()}, "eyes": eye_boxes(points, within)}
+        prefixes = ("", "wide_") if index in widest else ("",)
         for kind, picture in zip(kinds, pictures, strict=True):
-
-            def add(name: str, value: float, kind: str = kind) -> None:
+            figures = _pixel_figures(picture, truth, regions, lips, prefixes)
+            figures.append(("face_sharpness", sharpness_ratio(picture, truth, face)))
+            figures.append(("psnr", psnr(inside(picture, within), inside(truth, within))))
+            for name, value in figures:
                 found[kind].setdefault(name, []).append(value)
-
-            for name, boxes in regions.items():
-                for box in boxes:
-                    add(f"{name}_l1", difference(inside(picture, box), inside(truth, box)))
-                if boxes and name != "mouth":
-                    add(f"{name}_sharpness", float(np.mean([sharpness_ratio(picture, truth, box) for box in boxes])))
-            if lips is not None:
-                for prefix in ("", "wide_") if index in widest else ("",):
-                    add(f"{prefix}lips_l1", difference(picture, truth, lips))
-                    add(f"{prefix}lips_sharpness", lips_sharpness_ratio(picture, truth, lips))
-            add("face_sharpness", sharpness_ratio(picture, truth, face))
-            add("psnr", psnr(inside(picture, within), inside(truth, within)))
-        box = lips_box(points, within) if lips is not None else None
-        if models.distance and box:
-            crops = [inside(picture, box) for picture in pictures]
-            for kind, value in zip(kinds, distances(models.distance, crops, inside(truth, box)), strict=True):
-                for prefix in ("", "wide_") if index in widest else ("",):
-                    found[kind].setdefault(f"{prefix}lips_distance", []).append(value)
-        if models.distance and index % DEAR_EVERY == 0:
-            for name, boxes in regions.items():
-                for box in boxes:
-                    crops = [inside(picture, box) for picture in pictures]
-                    for kind, value in zip(kinds, distances(models.distance, crops, inside(truth, box)), strict=True):
-                        found[kind].setdefault(f"{name}_distance", []).append(value)
+        if models.distance:
+            dear, box = (
+                regions if index % DEAR_EVERY == 0 else {},
+                lips_box(points, within) if lips is not None else None,
+            )
+            names = [f"{prefix}lips" for prefix in (("", "wide_") if index in widest else ("",))]
+            boxes = [*((name, box) for name in names if box), *((n, b) for n, group in dear.items() for b in group)]
+            for name, box in boxes:
+                crops = [inside(picture, box) for picture in pictures]
+                for kind, value in zip(kinds, distances(models.distance, crops, inside(truth, box)), strict=True):
+                    found[kind].setdefault(f"{name}_distance", []).append(value)
     return found
 
 
