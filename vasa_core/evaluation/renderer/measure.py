@@ -275,7 +275,7 @@ def _pixel_figures(
 
 def _pictures(models: Models, film: Filmed, shots: Sequence[Shot]) -> dict[str, Values]:
     """Every figure of pixels, one value a frame that shows it."""
-    found: dict[str, Values] = {kind: {} for kind in (kinds := (*KINDS, ALIGNED))}
+    kinds, found = (*KINDS, ALIGNED), {kind: Values() for kind in (*KINDS, ALIGNED)}
     within = _shrunk_box(film.visible)
     landmarks = np.stack([shot.landmarks for shot in shots])
     masks = [lips_mask(shrunk_points(points, PORTRAIT_SIZE), (SIDE, SIDE)) for points in landmarks]
