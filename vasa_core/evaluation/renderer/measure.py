@@ -267,9 +267,9 @@ def _pixel_figures(
         if boxes and name != "mouth":
             ratios = [sharpness_ratio(picture, truth, box) for box in boxes]
             figures.append((f"{name}_sharpness", float(np.mean(ratios))))
-    for prefix in prefixes if lips is not None else ():
-        figures.append((f"{prefix}lips_l1", difference(picture, truth, lips)))
-        figures.append((f"{prefix}lips_sharpness", lips_sharpness_ratio(picture, truth, lips)))
+    if lips is not None:
+        near, sharp = difference(picture, truth, lips), lips_sharpness_ratio(picture, truth, lips)
+        figures += [pair for p in prefixes for pair in ((f"{p}lips_l1", near), (f"{p}lips_sharpness", sharp))]
     return figures
 
 
