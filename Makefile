@@ -9,13 +9,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format install install-dev system models clean
+.PHONY: help demo test test-all lint format install install-dev system models wheel clean
 
 help:
 	@echo "make demo      install, make out/demo.mp4, open the app"
 	@echo "make test      lint, types and the quick tests"
 	@echo "make test-all  the same with the slow tests"
 	@echo "make lint      ruff and pyright only"
+	@echo "make wheel     out/vasa_core-VERSION-py3-none-any.whl, weights included"
 
 demo: install models
 	@mkdir -p out
@@ -64,6 +65,9 @@ system:
 			break; \
 		done; \
 	fi
+
+wheel: install-dev
+	$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir out .
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS
 from vasa_core.rates import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from vasa_core.pipeline import Pipeline
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 def pytest_configure() -> None:

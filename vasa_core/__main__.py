@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 
-from vasa_core.cli import face, make, measure, prepare, train  # noqa: F401 - they add their commands
+from vasa_core.cli import evaluate, prepare, run, train  # noqa: F401 - they add their commands
 from vasa_core.cli.options import cli
 from vasa_core.cli.terminal import INTERRUPT, silence_native_libraries
-from vasa_core.config import Cancelled, InputError, MissingModelError
+from vasa_core.errors import Cancelled, InputError, MissingModelError
 
 FAILED, BAD_INPUT = 1, 2
 

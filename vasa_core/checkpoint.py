@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vasa_core.config import InputError
+from vasa_core.assets import file_sha256
+from vasa_core.errors import InputError
 from vasa_core.files import whole_file
-from vasa_core.registry import file_sha256
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"

@@ -1,12 +1,13 @@
-"""Phones with known times: the phone set, labels per step, a synthesiser's letters, a real recording's alignment."""
+"""Phones with known times: the phone set, a synthesiser's letters, a real recording's alignment."""
 
-from pathlib import Path
+import itertools
 
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS
 from vasa_core.audio.alignment import Aligner
-from vasa_core.audio.phones import IPA, PHONES, SILENCE, UNKNOWN, Phone, phones_of_letters, step_labels
+from vasa_core.audio.phones import IPA, PHONES, SILENCE, phones_of_letters
 from vasa_core.io.audio import read_audio
 
 TEXT = (
@@ -17,13 +18,8 @@ TEXT = (
 
 def test_the_phone_set() -> None:
     assert len(PHONES) == len(set(PHONES)) == 40
-    assert set(IPA.values()) <= set(PHONES) and set(PHONES) - set(IPA.values()) == {SILENCE}
-
-
-def test_labels_are_read_at_the_middle_of_each_step() -> None:
-    phones = [Phone("M", 0.0, 0.05), Phone("AA", 0.05, 0.081), Phone("", 0.081, 0.09)]
-    labels = step_labels(phones, samples=1600, rate=16000)
-    assert [PHONES[k] if k != UNKNOWN else "?" for k in labels] == ["M", "M", "AA", "AA", "?"]
+    assert set(IPA.values()) <= set(PHONES)
+    assert set(PHONES) - set(IPA.values()) == {SILENCE}
 
 
 def test_letters_of_synthesis_become_phones_with_times() -> None:
@@ -35,11 +31,11 @@ def test_letters_of_synthesis_become_phones_with_times() -> None:
 
 
 def test_a_real_recording_is_aligned_with_its_words() -> None:
-    speech = read_audio(Path(__file__).resolve().parents[2] / "assets" / "speech.wav")
+    speech = read_audio(ASSETS / "speech.wav")
     phones = Aligner()(speech, TEXT)
     assert phones is not None
     assert all(phone.name in PHONES and phone.end > phone.start for phone in phones)
-    assert all(a.end <= b.start + 1e-9 for a, b in zip(phones, phones[1:], strict=False))
+    assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(phones))
     power = np.array([np.sqrt((speech[round(p.start * 16000) : round(p.end * 16000)] ** 2).mean()) for p in phones])
     vowels = np.array([p.name in ("AA", "AE", "AH", "AY", "EH", "IY", "OW") for p in phones])
     silent = np.array([p.name == SILENCE for p in phones])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS, resolve
 from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import FPS, SAMPLE_RATE
-from vasa_core.registry import resolve
 
-SPEECH = Path(__file__).resolve().parents[2] / "assets" / "speech.wav"
+SPEECH = ASSETS / "speech.wav"
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
+from vasa_core.assets import ASSETS, resolve
 from vasa_core.audio import features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
-from vasa_core.config import InputError
-from vasa_core.evaluation.controls import _distance, _irises, _line
-from vasa_core.evaluation.cross_talk import relative_moves
-from vasa_core.evaluation.evaluate import _optional_voice, evaluate, shortened
-from vasa_core.evaluation.footage import (
+from vasa_core.errors import InputError
+from vasa_core.evaluation.metrics.leakage import relative_moves
+from vasa_core.evaluation.metrics.liveliness import SCORED
+from vasa_core.evaluation.report import score_liveness, summarise, table, write_report
+from vasa_core.evaluation.video.controls import _distance, _irises, _line
+from vasa_core.evaluation.video.measure import _optional_voice, evaluate, shortened
+from vasa_core.evaluation.video.sweep import Reading
+from vasa_core.evaluation.video.tracks import (
     Sound,
     Track,
     Tracker,
@@ -27,19 +31,15 @@ from vasa_core.evaluation.footage import (
     video,
     visible_box,
 )
-from vasa_core.evaluation.liveliness import SCORED
-from vasa_core.evaluation.report import score_liveness, summarise, table, write_report
-from vasa_core.evaluation.sweep import Reading
-from vasa_core.evaluation.truth import compare
+from vasa_core.evaluation.video.truth import compare
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.audio import read_audio
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter, read_frames
 from vasa_core.pipeline import Pipeline
 from vasa_core.preprocess.landmarker import Landmarker
-from vasa_core.registry import resolve
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = ASSETS.parent
 SIDE, FRAMES = 256, 12
 
 
@@ -212,7 +212,8 @@ def test_irises_that_turn_half_as_far_as_asked() -> None:
         for yaw, pitch in asked
     }
     figures = _irises(readings)
-    assert figures["slope_yaw"] == pytest.approx(1) and figures["slope_pitch"] == pytest.approx(0.5)
+    assert figures["slope_yaw"] == pytest.approx(1)
+    assert figures["slope_pitch"] == pytest.approx(0.5)
     assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
     assert _irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
 
@@ -234,7 +235,9 @@ def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch
         monkeypatch.setenv(name, str(value))
     missing: list[str] = []
     assert _optional_voice(missing) is None
-    assert len(missing) == 1 and "silero-vad==6.2.0" in missing[0] and "\n" not in missing[0]
+    assert len(missing) == 1
+    assert "silero-vad==6.2.0" in missing[0]
+    assert "\n" not in missing[0]
 
 
 @pytest.mark.slow

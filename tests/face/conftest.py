@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from vasa_core.face.mesh import MeshFaceModel, Portrait
+from vasa_core.assets import CHECKPOINTS, resolve
+from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
-from vasa_core.registry import resolve
 from vasa_core.types import TrackedImage
 
 
 @pytest.fixture(scope="session")
 def checkpoints() -> Path:
     """The bundled checkpoints."""
-    return Path(__file__).parent.parent.parent / "checkpoints"
+    return CHECKPOINTS
 
 
 @pytest.fixture(scope="session")

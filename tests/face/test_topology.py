@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vasa_core.assets import resolve
 from vasa_core.face.topology import (
     CHEEK_LEFT,
     CHEEK_RIGHT,
@@ -9,12 +10,12 @@ from vasa_core.face.topology import (
     canonical_mesh,
     ring_triangles,
 )
-from vasa_core.registry import resolve
 
 
 def test_canonical_mesh_is_the_landmarker_s_own() -> None:
     vertices, triangles = canonical_mesh(resolve("face_landmarker"))
-    assert vertices.shape == (468, 3) and triangles.shape == (898, 3)
+    assert vertices.shape == (468, 3)
+    assert triangles.shape == (898, 3)
     assert set(triangles.ravel()) == set(range(468))
     assert np.linalg.norm(vertices[CHEEK_LEFT] - vertices[CHEEK_RIGHT]) == 1
     assert vertices[CHEEK_LEFT, 0] < 0 < vertices[CHEEK_RIGHT, 0]  # x right

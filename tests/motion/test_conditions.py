@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vasa_core.config import EMOTIONS
 from vasa_core.motion.conditions import NAMES, Conditions, concatenated, emotion_code, main_gaze
+from vasa_core.options import EMOTIONS
 
 CONTEXT = 10
 
@@ -27,12 +27,14 @@ def masks(conditions: Conditions) -> dict[str, bool]:
 def test_without_takes_away_that_condition_only(conditions: Conditions, name: str) -> None:
     lost = {name, "context_audio"} if name == "previous" else {name}
     assert masks(conditions.without(name)) == {key: key not in lost for key in masks(conditions)}
-    assert conditions.present(name) and not conditions.without(name).present(name)
+    assert conditions.present(name)
+    assert not conditions.without(name).present(name)
 
 
 def test_concatenated_is_the_batches_in_order(conditions: Conditions) -> None:
     both = concatenated([conditions, conditions.without("gaze")])
-    assert len(both) == 4 and both.has_gaze.tolist() == [True, True, False, False]
+    assert len(both) == 4
+    assert both.has_gaze.tolist() == [True, True, False, False]
 
 
 def test_dropout_has_the_asked_rates(conditions: Conditions) -> None:
@@ -61,6 +63,11 @@ def test_main_gaze_is_the_mode_and_not_the_mean() -> None:
     assert np.rad2deg(main_gaze(np.concatenate([camera, away]))) == pytest.approx([5, -3], abs=0.3)
 
 
+def test_main_gaze_across_the_edge_of_a_cell_stays_whole() -> None:
+    gaze = np.radians([[-0.1, 0.1]] * 4 + [[0.1, -0.1]] * 4 + [[30.0, 30.0]] * 7)
+    assert main_gaze(gaze) == pytest.approx([0, 0], abs=1e-9)
+
+
 def test_main_gaze_moves_with_the_gaze() -> None:
     gaze = np.random.default_rng(1).normal(0, 0.02, (50, 2))
     shift = np.deg2rad([20.0, -15.0])
@@ -69,5 +76,6 @@ def test_main_gaze_moves_with_the_gaze() -> None:
 
 def test_emotion_code() -> None:
     code = emotion_code("happiness", 0.25)
-    assert code[EMOTIONS.index("happiness")] == 0.25 and code[EMOTIONS.index("neutral")] == 0.75
+    assert code[EMOTIONS.index("happiness")] == 0.25
+    assert code[EMOTIONS.index("neutral")] == 0.75
     assert emotion_code("neutral", 0.3)[EMOTIONS.index("neutral")] == pytest.approx(1)

@@ -9,16 +9,17 @@ from threading import Event
 import numpy as np
 import pytest
 
-from vasa_core.config import GenerationOptions
+from vasa_core.assets import ASSETS
 from vasa_core.face.basis import GAZE, LIDS, eye_gap
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import PITCH, YAW
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.types import Motion
 
-SPEECH = Path(__file__).parent.parent.parent / "assets" / "speech.wav"
+SPEECH = ASSETS / "speech.wav"
 
 
 def _photo(yaw: float, pitch: float, head_yaw: float = 0, head_pitch: float = 0) -> Motion:

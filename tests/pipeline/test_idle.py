@@ -6,9 +6,9 @@ from threading import Event
 import numpy as np
 import pytest
 
-from vasa_core.config import GenerationOptions
 from vasa_core.face.basis import LIDS, lip_opening
 from vasa_core.motion.breath import RISE
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.rates import FPS, SAMPLE_RATE
@@ -26,7 +26,7 @@ def test_silence_gives_a_listener_with_closed_lips(pipeline: Pipeline, portrait:
     shapes = pipeline.face.basis.decode(motion.dynamics, ready.rest, ready.motion.dynamics[0])
     gap = lip_opening(shapes) / np.ptp(ready.rest[:, 1])
     assert len(motion) == SECONDS * FPS
-    assert np.percentile(gap, 95) < 0.015  # of face height
+    assert np.percentile(gap[FPS:], 95) < 0.015  # of face height; the photo's own lips are parted
     closed = motion.dynamics[:, LIDS].mean(1) < 0.3
     assert 1 <= np.count_nonzero(np.diff(closed.astype(int)) == 1) <= 5
     assert np.degrees(motion.pose[:, :3]).std(0).max() > 0.5

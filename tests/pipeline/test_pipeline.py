@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vasa_core.config import Cancelled, GenerationOptions, InputError
+from vasa_core.assets import ASSETS, resolve
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.audio import AudioFile, read_audio
 from vasa_core.io.video import read_frames
+from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.provenance.mark import mark_score
-from vasa_core.registry import resolve
 
-SPEECH = Path(__file__).parent.parent.parent / "assets" / "speech.wav"
+SPEECH = ASSETS / "speech.wav"
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,8 @@ def test_streamed_and_written_video_show_the_same(
     )
     streamed = np.stack(list(pipeline.stream(prepared, short_speech, options)))
     written = np.stack(list(read_frames(tmp_path / "out.mp4")))
-    assert written.shape == streamed.shape and made.frames == len(streamed) == 50
+    assert written.shape == streamed.shape
+    assert made.frames == len(streamed) == 50
     assert seen == [(i + 1, 50) for i in range(50)]
     assert np.abs(written.astype(int) - streamed).mean() < 4  # H.264
     assert AudioFile.open(tmp_path / "out.mp4").seconds == pytest.approx(2, abs=0.03)

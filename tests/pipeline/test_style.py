@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vasa_core.config import CHECKPOINTS
+from vasa_core.assets import CHECKPOINTS
 from vasa_core.face.basis import FaceBasis, lip_gaps
-from vasa_core.face.mesh import load_basis
+from vasa_core.face.mesh.model import load_basis
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, from_model
 from vasa_core.motion.style import Style

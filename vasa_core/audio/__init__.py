@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from vasa_core.assets import resolve
 from vasa_core.audio.features import SpeechEncoder, features, stream_features
 from vasa_core.audio.moonshine import LiveMoonshine, MoonshineEncoder
 from vasa_core.audio.prosody import WithProsody
-from vasa_core.config import CHECKPOINTS, InputError
-from vasa_core.registry import resolve
+from vasa_core.errors import InputError
 
 __all__ = ["SpeechEncoder", "features", "live_encoder", "open_encoder", "stream_features"]
 
 PROSODY = "+prosody"
 
 
-def open_encoder(name: str = "moonshine", threads: int = 1) -> SpeechEncoder:
-    """The speech encoder of that name: "moonshine", "block" (bundled), or "wav2vec2:<folder or hub name>"; followed by
-    "+prosody", with loudness, pitch, voicing and onsets beside its features.
+def open_encoder(name: str = "moonshine", threads: int = 1, device: str = "cpu") -> SpeechEncoder:
+    """Open the speech encoder of that name: "moonshine" or "wav2vec2:<folder or hub name>".
+
+    Followed by "+prosody", loudness, pitch, voicing and onsets stand beside its features.
 
     Raises InputError for another name, MissingModelError if its weights are not on this machine.
     """
     if name.endswith(PROSODY):
-        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads))
+        return WithProsody(open_encoder(name.removesuffix(PROSODY), threads, device))
     kind, _, source = name.partition(":")
     if kind == "moonshine" and not source:
-        return MoonshineEncoder(resolve("speech_encoder"), threads)
-    if kind == "block":
-        from vasa_core.audio.block_wav2vec2 import BlockWav2Vec2
-
-        return BlockWav2Vec2(Path(source) if source else CHECKPOINTS / "speech")
+        return MoonshineEncoder(resolve("speech_encoder"), threads, device)
     if kind == "wav2vec2" and source:
         from vasa_core.audio.wav2vec2 import Wav2Vec2Encoder
 
         return Wav2Vec2Encoder(source)
-    raise InputError(f"speech encoder is {name!r}; expected 'moonshine', 'block' or 'wav2vec2:<folder or hub name>'.")
+    raise InputError(f"speech encoder is {name!r}; expected 'moonshine' or 'wav2vec2:<folder or hub name>'.")
 
 
 def live_encoder(encoder: SpeechEncoder) -> SpeechEncoder:

@@ -1,25 +1,18 @@
-"""What is said in recordings, and when: transcripts, and their forced alignment by pocketsphinx (US English)."""
+"""When the phones of a transcript are said: forced alignment by pocketsphinx (US English)."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import importlib.util
-import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.audio.phones import PHONES, SILENCE, Phone
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import MissingModelError
 from vasa_core.rates import SAMPLE_RATE
 
 _HOP = 100  # steps a second
-_HELD_OUT = 26  # of 256: a tenth of the voices
 
 
 class Aligner:
@@ -58,59 +51,6 @@ class Aligner:
         self._decoder.start_utt()
         self._decoder.process_raw(sound, full_utt=True)
         self._decoder.end_utt()
-
-
-class ReadSpeech(NamedTuple):
-    """An audio file and what is said in it. speaker: empty if nobody is named. voice: `folder/speaker`."""
-
-    path: Path
-    text: str
-    speaker: str
-    voice: str
-
-    @property
-    def held_out(self) -> bool:
-        """Whether its voice is kept from every training, to be measured on."""
-        return held_out_voice(self.voice)
-
-
-def transcripts(folder: Path) -> Iterator[ReadSpeech]:
-    """Audio files of a folder with what is said and, if it is known, by whom.
-
-    By `transcripts.csv` (file, text and perhaps speaker) or LJ Speech's `metadata.csv`; none without either.
-
-    Raises InputError for a table without these columns.
-    """
-    table, metadata = folder / "transcripts.csv", folder / "metadata.csv"
-    if table.is_file():
-        with table.open(newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"file", "text"} <= set(reader.fieldnames or ()):
-                raise InputError(f"{table} has the columns {reader.fieldnames}; expected file and text among them.")
-            rows = [(folder / row["file"], row["text"], row.get("speaker") or "") for row in reader]
-    elif metadata.is_file():
-        lines = [line.split("|") for line in metadata.read_text().splitlines() if line.strip()]
-        files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix not in (".csv", ".txt")}
-        rows = [(files[name], text, "") for name, *_, text in lines if name in files]
-    else:
-        rows = []
-    for path, text, speaker in rows:
-        if path.is_file():
-            yield ReadSpeech(path, text, speaker, f"{folder.name}/{speaker}")
-
-
-def held_out_voice(voice: str) -> bool:
-    """Whether a voice (`folder/speaker`) is kept from every training, to be measured on."""
-    return hashlib.sha256(voice.encode()).digest()[0] < _HELD_OUT
-
-
-def spoken_words(clip: Path) -> str | None:
-    """What is said in a clip by the `words.json` beside it (lists of [start s, end s, word] by file name), if known."""
-    path = clip.parent / "words.json"
-    if not path.is_file():
-        return None
-    words = json.loads(path.read_text()).get(clip.name)
-    return " ".join(word for _, _, word in words if word not in ("sil", "sp")) if words else None
 
 
 def _known(name: str) -> str:

@@ -54,7 +54,7 @@ def lip_shape(landmarks: Float[np.ndarray, "n 478 dims"]) -> Float[np.ndarray, "
 
 def with_context(features: Float[np.ndarray, "n channels"], context: int) -> Float[np.ndarray, "n stacked"]:
     """Each frame's features beside those of `context` frames before and after; the ends are repeated."""
-    padded = np.pad(features.astype(np.float64), ((context, context), (0, 0)), mode="edge")
+    padded = np.pad(features, ((context, context), (0, 0)), mode="edge")
     # (n, channels) x (2 context + 1) -> (n, (2 context + 1) channels)
     return np.concatenate([padded[i : i + len(features)] for i in range(2 * context + 1)], 1)
 

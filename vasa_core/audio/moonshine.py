@@ -23,15 +23,11 @@ class MoonshineEncoder:
     name = version = "moonshine"
     channels = 288
 
-    def __init__(self, model: Path, threads: int = 1) -> None:
-        """model: `encoder_model.ort`. threads: CPU threads of one call."""
-        import onnxruntime
+    def __init__(self, model: Path, threads: int = 1, device: str = "cpu") -> None:
+        """model: `encoder_model.ort`. threads: CPU threads of one call. device: as `open_session`."""
+        from vasa_core.onnx import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model, device, threads)
 
     def __call__(self, waveform: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames 288"]:
         """waveform: 16 kHz mono in [-1, 1]. Shorter than one window of the encoder, it is followed by silence."""

@@ -1,4 +1,4 @@
-"""Phones of speech with known times: the phone set, its spellings, and labels per step of a speech encoder.
+"""Phones of speech with known times: the phone set and its spellings.
 
 The set is ARPAbet's 39 phones (CMU Pronouncing Dictionary) and silence.
 """
@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 SILENCE = "SIL"
 PHONES = (
     *(SILENCE, "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY"),
     *("JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"),
 )
-STEP_SECONDS = 0.02  # of a label
-UNKNOWN = -1  # label of a step whose phone is not known
 
-# The alphabet of the speech synthesisers hibari and Kokoro (misaki): IPA with capitals for diphthongs.
+# The alphabet of the speech synthesiser hibari (misaki): IPA with capitals for diphthongs.
 IPA = {
     **{"ɑ": "AA", "ɒ": "AA", "a": "AA", "æ": "AE", "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ᵊ": "AH", "ɔ": "AO", "W": "AW"},
     **{"I": "AY", "b": "B", "ʧ": "CH", "d": "D", "ɾ": "D", "ð": "DH", "ɛ": "EH", "ɜ": "ER", "ɚ": "ER", "A": "EY"},
@@ -37,17 +35,6 @@ class Phone:
     name: str
     start: float
     end: float
-
-
-def step_labels(phones: Sequence[Phone], samples: int, rate: int) -> Int[np.ndarray, " steps"]:
-    """Index into PHONES of every STEP_SECONDS of a waveform, by each step's middle; UNKNOWN where no phone is."""
-    steps = int(np.ceil(samples / rate / STEP_SECONDS))
-    labels = np.full(steps, UNKNOWN, np.int64)
-    middles = (np.arange(steps) + 0.5) * STEP_SECONDS
-    for phone in phones:
-        index = PHONES.index(phone.name) if phone.name in PHONES else UNKNOWN
-        labels[(middles >= phone.start) & (middles < phone.end)] = index
-    return labels
 
 
 def phones_of_letters(letters: Sequence[str], seconds: Float[np.ndarray, " letters"], late: float) -> tuple[Phone, ...]:

@@ -19,12 +19,9 @@ class VoiceActivity:
 
     def __init__(self, model: Path) -> None:
         """model: `silero_vad.onnx`."""
-        import onnxruntime
+        from vasa_core.onnx import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model)
 
     def probabilities(self, waveform: Float[np.ndarray, " samples"]) -> Float32[np.ndarray, " chunks"]:
         """Probability of speech in each 512 samples (32 ms) of 16 kHz mono; the last are followed by silence."""

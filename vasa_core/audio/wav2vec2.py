@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.audio.features import at_frame_times, window_geometry
-from vasa_core.config import MissingModelError
+from vasa_core.errors import MissingModelError
 from vasa_core.rates import frame_count
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vasa_core.config import FACES, MESH, GenerationOptions, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import FACES, MESH, GenerationOptions
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -47,7 +48,7 @@ def check_paths(*sources: Path, out: Path, suffix: str) -> None:
 
 def video_folders(folders: list[Path]) -> list[Path]:
     """The folders, each of which holds videos. Raises InputError for one that does not."""
-    from vasa_core.training.tracking import find_clips
+    from vasa_core.data.clips import find_clips
 
     for folder in folders:
         if not find_clips(folder):
@@ -66,9 +67,31 @@ def load_pipeline(device: str, checkpoints: Path, face: str = MESH) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
     if face not in FACES:
         raise InputError(f"face is {face!r}; expected one of {', '.join(FACES)}.")
+    import torch
+
     from vasa_core.pipeline import Pipeline
 
-    return Pipeline.load(device, checkpoints, face)
+    pipeline = Pipeline.load(device, checkpoints, face)
+    if pipeline.device == "cpu":
+        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    return pipeline
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import vasa_core
+
+        print(f"vasa {vasa_core.__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
 
 
 def report(made: Any, as_json: bool, sentence: str = "") -> None:

@@ -9,7 +9,7 @@ import typer
 
 from vasa_core.cli.options import Json, cli, positive, report
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @cli.command("prepare-data")
@@ -39,12 +39,12 @@ def prepare_data(
     """Cut raw VIDEOS into clips of single talking heads, label them, and pack them as WebDataset shards into OUT.
 
     A clip keeps its sound only where its lips follow it; report.json says which do not, and why. The same command again
-    resumes what was interrupted. A manifest.csv beside the videos (file, split, identity) says who is in them; without
-    one, every tenth video is held out as val.
+    resumes what was interrupted. `train-motion` takes its conditions from these labels. A manifest.csv beside the
+    videos (file, split, identity) says who is in them; without one, every tenth video is held out as val.
     """
-    from vasa_core.training.preparation.config import PreparationConfig
-    from vasa_core.training.preparation.prepare import prepare_data as prepare
-    from vasa_core.training.preparation.prepare import table
+    from vasa_core.data.prepare.config import PreparationConfig
+    from vasa_core.data.prepare.prepare import prepare_data as prepare
+    from vasa_core.data.prepare.prepare import table
 
     if not videos.is_dir():
         raise InputError(f"{videos} is not a folder; expected a folder of videos.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULT_CACHE,
     WRITTEN,
@@ -21,7 +24,14 @@ from vasa_core.cli.options import (
     video_folders,
 )
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.config import CHECKPOINTS, InputError
+from vasa_core.errors import InputError
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar of a training, as a callback of the share that is done and a line of text."""
+    with progress_bar(title, "‰") as progress:
+        yield lambda share, _: progress(round(1000 * min(share, 1.0)), 1000)
 
 
 @cli.command("train-basis")
@@ -32,7 +42,7 @@ def train_basis(
     as_json: Json = False,
 ) -> None:
     """Learn the linear face basis (identity and dynamics)."""
-    from vasa_core.training.basis import train_basis as train
+    from vasa_core.training.basis.fit import train_basis as train
 
     report(train(video_folders(data), out, cache / "tracking"), as_json, f"{out}: face basis written")
 
@@ -50,42 +60,31 @@ def train_renderer(
     as_json: Json = False,
 ) -> None:
     """Learn to paint what no warp of a photo shows: the inside of the mouth and lips, or lids and eyeballs."""
-    from vasa_core.training.renderer import train_renderer as train
+    from vasa_core.training.renderer.train import train_renderer as train
 
-    target = out or CHECKPOINTS / network
-    made = train(network, video_folders(data), target, cache, positive("minutes", minutes), seed, start, identity)
+    target, folders = out or CHECKPOINTS / network, video_folders(data)
+    with _bar("train-renderer") as progress:
+        made = train(
+            network,
+            folders,
+            target,
+            cache,
+            positive("minutes", minutes),
+            seed,
+            start,
+            identity,
+            progress,
+        )
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
 @cli.command("export-renderer")
 def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""
-    from vasa_core.training.export import export_driving
+    from vasa_core.training.renderer.export import export_driving
 
     for network in ("mouth", "eyes"):
         print(f"{export_driving(checkpoints / network)} written")
-
-
-@cli.command("train-speech")
-def train_speech(
-    data: Data,
-    speech: Annotated[list[Path], typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")],
-    voices: Annotated[Path | None, typer.Option(help="Folder of Kokoro's model.onnx and voices/*.bin.")] = None,
-    synthetic: Annotated[int, typer.Option(help="Sentences to synthesise with these voices.")] = 560,
-    out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/speech")] = CHECKPOINTS / "speech",
-    cache: Cache = DEFAULT_CACHE,
-    minutes: Minutes = 30.0,
-    seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Learn what speech sounds like, whatever the voice: the encoder that hears as it streams."""
-    from vasa_core.training.speech import SpeechTrainingConfig
-    from vasa_core.training.speech_run import run_speech_training
-
-    config = SpeechTrainingConfig(minutes=positive("minutes", minutes), seed=seed)
-    folders = video_folders(data)
-    scores = run_speech_training(folders, speech, voices, synthetic, out, cache, config)
-    report(scores, as_json, f"{out}: speech encoder written")
 
 
 @cli.command("train-motion")
@@ -104,9 +103,7 @@ def train_motion(
     full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
     size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
     schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
-    encoder: Annotated[
-        str, typer.Option(help="moonshine, block or wav2vec2:FOLDER: what hears the speech.")
-    ] = "moonshine",
+    encoder: Annotated[str, typer.Option(help="moonshine or wav2vec2:FOLDER: what hears the speech.")] = "moonshine",
     start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
     speech: Annotated[
         list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")
@@ -127,8 +124,8 @@ def train_motion(
     On many GPUs: torchrun --nproc_per_node N -m vasa_core train-motion ...
     """
     folders = video_folders(data)
-    from vasa_core.training.motion import MotionTrainingConfig
-    from vasa_core.training.motion_run import train_motion as train
+    from vasa_core.training.motion.run import train_motion as train
+    from vasa_core.training.motion.train import MotionTrainingConfig
 
     minutes = positive("minutes", minutes) if minutes is not None else None if steps else 30.0
     config = MotionTrainingConfig(
@@ -140,10 +137,10 @@ def train_motion(
         accumulate=accumulate,
         learning_rate=learning_rate,
         lips=lips,
-        half=not full,
+        bf16=not full,
         seed=seed,
     )
-    with progress_bar("train-motion", "‰") as progress:
+    with _bar("train-motion") as progress:
         made = train(
             folders,
             out,
@@ -155,20 +152,20 @@ def train_motion(
             start=start,
             speech=speech or [],
             teacher=teacher,
-            progress=lambda share, _: progress(round(1000 * min(share, 1.0)), 1000),
+            progress=progress,
             dry_run=dry_run,
         )
     if not made:  # a process beside the main one
         return
-    if dry_run:
-        sentence = (
-            f"{made['parameters'] / 1e6:.1f} M parameters; {made['memory_gib']:.2f} GiB of memory for each of "
-            f"{made['processes']:.0f} processes, {made['memory_free_gib']:.2f} GiB are free; "
-            f"{made['seconds_a_step']:.2f} s a step; {made['steps']:.0f} steps in {made['minutes']:.1f} minutes"
-        )
-        report(made, as_json, sentence)
-    else:
-        report(made, as_json, f"{out}: motion model written")
+    report(made, as_json, _estimate(made) if dry_run else f"{out}: motion model written")
+
+
+def _estimate(made: dict[str, float]) -> str:
+    return (
+        f"{made['parameters'] / 1e6:.1f} M parameters; {made['memory_gib']:.2f} GiB of memory for each of "
+        f"{made['processes']:.0f} processes, {made['memory_free_gib']:.2f} GiB are free; "
+        f"{made['seconds_a_step']:.2f} s a step; {made['steps']:.0f} steps in {made['minutes']:.1f} minutes"
+    )
 
 
 @cli.command("train-emotions")
@@ -180,13 +177,13 @@ def train_emotions(
     as_json: Json = False,
 ) -> None:
     """Give a motion model the expressions of the emotions, from known facial actions. `train-motion` does it too."""
-    from vasa_core.training.emotions import write_emotions
+    from vasa_core.training.motion.emotions import write_emotions
 
     report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
 
 
-@cli.command("train-face")
-def train_face(
+@cli.command("train-volume")
+def train_volume(
     data: Data,
     preset: Annotated[str, typer.Option(help="tiny-128, paper-256 or paper-512.")] = "tiny-128",
     steps: Annotated[int, typer.Option(help="Length of the run, which the learning rate follows.")] = 20_000,
@@ -196,22 +193,22 @@ def train_face(
     batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8,
     accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
-    rehearsal: Annotated[
+    warp_pretraining: Annotated[
         int | None,
         typer.Option(
-            help="Steps before the first, in which warps and dynamics are learned without drawing.",
+            help="Steps before the first, in which warps and dynamics are learned without rendering.",
             show_default="300; 0 with --start",
         ),
     ] = None,
-    judge_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
-    judge_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
-    halvings: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
+    discriminator_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
+    discriminator_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
+    downsampling: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
     ] = None,
     frozen: Annotated[
         list[str] | None,
-        typer.Option(help="Network, or adapter, that keeps its weights after the rehearsal. May be repeated."),
+        typer.Option(help="Network, or adapter, that keeps its weights after the warp pretraining. May be repeated."),
     ] = None,
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
@@ -232,30 +229,30 @@ def train_face(
 ) -> None:
     """Learn the volume face model: VASA-1's face latent space. The same command again resumes it.
 
-    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-face ...
+    On many GPUs: torchrun --nproc_per_node N -m vasa_core train-volume ...
     """
     folders, weights = video_folders(data), _weights(weight or [])
-    from vasa_core.training.face import FaceTrainingConfig
-    from vasa_core.training.face_run import train_face as train
     from vasa_core.training.losses.weights import LossWeights
+    from vasa_core.training.volume.run import train_volume as train
+    from vasa_core.training.volume.train import VolumeTrainingConfig
 
     off = {"face": 0.0, "cross_identity": 0.0} if identity == "none" else {}
-    config = FaceTrainingConfig(
+    config = VolumeTrainingConfig(
         preset=preset,
         steps=steps,
         batch=batch,
         accumulate=accumulate,
         learning_rate=learning_rate,
-        rehearsal=(0 if start else 300) if rehearsal is None else rehearsal,
-        judge_from=judge_from,
-        judge_width=judge_width,
-        halvings=halvings,
+        warp_pretraining=(0 if start else 300) if warp_pretraining is None else warp_pretraining,
+        discriminator_from=discriminator_from,
+        discriminator_width=discriminator_width,
+        downsampling=downsampling,
         frozen=tuple(frozen or ()),
-        half=not full,
+        bf16=not full,
         seed=seed,
         weights=LossWeights.of({**off, **weights}),
     )
-    with progress_bar("train-face", "step") as progress:
+    with _bar("train-volume") as progress:
         made = train(
             folders,
             out,
@@ -273,7 +270,7 @@ def train_face(
         )
     if made:  # else a process beside the main one
         text = ", ".join(f"{name} {value:.4g}" for name, value in made.items())
-        report(made, as_json, text if dry_run else f"{out}: volume face model written ({text})")
+        report(made, as_json, _estimate(made) if dry_run else f"{out}: volume face model written ({text})")
 
 
 def _weights(texts: list[str]) -> dict[str, float]:
@@ -287,6 +284,17 @@ def _weights(texts: list[str]) -> dict[str, float]:
     return found
 
 
+@cli.command("export-volume")
+def export_volume(
+    checkpoints: Checkpoints = CHECKPOINTS,
+    batch: Annotated[int, typer.Option(min=1, help="Frames rendered in one pass.")] = 1,
+) -> None:
+    """Write what the volume face model runs for every frame as ONNX beside its weights, for onnxruntime."""
+    from vasa_core.training.volume.export import export_render
+
+    print(f"{export_render(checkpoints / 'volume', batch)} written")
+
+
 @cli.command("train-judge")
 def train_judge(
     data: Data,
@@ -297,6 +305,6 @@ def train_judge(
 ) -> None:
     """Fit the judge of lip sync that `evaluate` uses."""
     folders = video_folders(data)
-    from vasa_core.training.sync_judge import train_judge as train
+    from vasa_core.training.sync_judge.fit import train_judge as train
 
     report(train(folders, out, cache / "tracking"), as_json, f"{out}: sync judge written")

@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import ASSETS, MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions, InputError
-from vasa_core.evaluation.footage import Figures, describe, tracked, video
+from vasa_core.assets import ASSETS
+from vasa_core.errors import InputError
+from vasa_core.evaluation.video.tracks import Figures, describe, tracked, video
 from vasa_core.io.audio import read_audio
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -68,7 +70,7 @@ def measure(
         live = measure_live(pipeline, prepared)
         made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
         peak = _peak_bytes()
-        kept = measure_quality(folder / "long.mp4", pipeline.motion.config.window) if quality else {}
+        kept = measure_quality(folder / "long.mp4", pipeline.motion_model.config.window) if quality else {}
     return {
         "real_time_factor": round(made.wall_seconds / seconds, 3),
         "frames_per_second": round(made.frames / made.wall_seconds, 1),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core.evaluation.liveliness import SCORED, liveness_score
+from vasa_core.evaluation.metrics.liveliness import SCORED, liveness_score
 from vasa_core.files import write_text
 from vasa_core.rates import FPS
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.face.basis import FaceBasis
-from vasa_core.face.photo import Identity, LiftedPhoto
+from vasa_core.face.mesh.photo import Identity, LiftedPhoto
 from vasa_core.types import Motion, TrackedImage
 
 P = TypeVar("P", bound=LiftedPhoto)

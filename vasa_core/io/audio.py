@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, InputError
+from vasa_core.errors import InputError
 from vasa_core.io.ffmpeg import input_arguments, quiet_command
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
 from vasa_core.rates import SAMPLE_RATE
 
 _BYTES_PER_SAMPLE = 4
@@ -60,12 +61,21 @@ class AudioFile:
         return _decode(self.path, samples_per_chunk)
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a file has a sound track that can be read; only its first samples are."""
+    chunks = _decode(path, _COUNTING_BLOCK)
+    try:
+        return bool(len(next(chunks, ())))
+    finally:
+        chunks.close()
+
+
 def read_audio(path: Path) -> Float32[np.ndarray, " samples"]:
     """The whole sound of a file, 16 kHz mono in [-1, 1]. Raises InputError as `AudioFile.open` does."""
     return np.concatenate(list(AudioFile.open(path).chunks()))
 
 
-def _decode(path: Path, samples_per_chunk: int) -> Iterator[Float32[np.ndarray, " samples"]]:
+def _decode(path: Path, samples_per_chunk: int) -> Generator[Float32[np.ndarray, " samples"]]:
     """Decoded chunks; ends silently where the file stops being readable, and one second after the longest length."""
     command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-t", str(MAX_AUDIO_SECONDS + 1)]
     command += ["-af", f"aresample={SAMPLE_RATE}:{TIMELINE_FILTER}", "-ac", "1", "-f", "f32le", "pipe:1"]

@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from vasa_core.config import MAX_IMAGE_PIXELS, InputError
+from vasa_core.errors import InputError
 from vasa_core.files import write_bytes
+from vasa_core.options import MAX_IMAGE_PIXELS
 
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _BACKDROP = (128, 128, 128, 255)  # what transparent pixels stand before
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.io.audio import TIMELINE_FILTER
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.rates import FPS, exact_div

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vasa_core.config import EMOTIONS
+from vasa_core.options import EMOTIONS
 
 NAMES = ("audio", "gaze", "distance", "emotion", "liveliness", "previous")
 _BIN = np.deg2rad(4.0)  # of the gaze histogram
@@ -26,7 +26,7 @@ class Conditions:
     audio, has_audio: features of the K context frames and the W frames of the window (A_pre, A).
     previous, has_previous: normalised motion of the K frames before the window (X_pre).
     gaze: main gaze in the camera (yaw, pitch), rad. distance: log of the head's distance over its usual one.
-    emotion: probabilities of config.EMOTIONS. liveliness: of motion.liveliness, in standard deviations over people.
+    emotion: probabilities of options.EMOTIONS. liveliness: of motion.liveliness, in standard deviations over people.
     """
 
     audio: Float[Tensor, "batch frames audio"]

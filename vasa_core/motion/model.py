@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
-from vasa_core.config import EMOTIONS
 from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
@@ -20,6 +19,7 @@ from vasa_core.motion.guidance import guided
 from vasa_core.motion.liveliness import LIVELINESS
 from vasa_core.motion.representation import FACE, GAZE, LIDS
 from vasa_core.motion.sampler import sample
+from vasa_core.options import EMOTIONS
 
 MOST_LIVELY = 2.5  # standard deviations over people: a style further out is taken for that
 EXPRESSIVENESS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])  # at which a checkpoint says what liveliness is meant
@@ -56,7 +56,7 @@ class LivelyPeople:
 class MotionModel(nn.Module):
     """Samples windows of motion. `audio_encoder` names the speech features it was trained on.
 
-    emotion_rest: what each of config.EMOTIONS adds at full strength (see `representation.with_emotion`).
+    emotion_rest: what each of options.EMOTIONS adds at full strength (see `representation.with_emotion`).
     lively_mean, lively_std: of people's liveliness, by which the condition is normalised. liveliness_at: the condition
     that each of EXPRESSIVENESS means.
     """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from threading import Event
@@ -15,59 +14,42 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
 
+from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.config import CHECKPOINTS, MESH, SPIN, VOLUME, Cancelled, GenerationOptions, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.face.basis import LIDS
+from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile
-from vasa_core.io.image import read_image
-from vasa_core.io.video import VideoWriter
+from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.pipeline.ahead import made_ahead
+from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
+from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
+from vasa_core.pipeline.prefetch import made_ahead
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, open_sound
+from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
 from vasa_core.pipeline.style import style_of_video
+from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import PasteBack, Preprocessor
-from vasa_core.provenance.mark import METADATA, mark
-from vasa_core.rates import FPS
-from vasa_core.registry import resolve
+from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion
 
 DRAWING_THREADS = 2
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
-Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
-Stopped = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """What a finished video is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
-
-    path: str
-    frames: int
-    seconds: float
-    wall_seconds: float
-    width: int
-    height: int
-    seed: int
-
-    @property
-    def size(self) -> int:
-        """Longer side, px."""
-        return max(self.width, self.height)
+Photo = str | Path | Frame
+SpeechFile = str | Path | Waveform
 
 
 class Pipeline:
@@ -76,7 +58,7 @@ class Pipeline:
     def __init__(
         self,
         face: FaceModel[Any],
-        motion: MotionModel,
+        motion_model: MotionModel,
         speech: SpeechEncoder,
         preprocessor: Preprocessor,
         person: PersonMatte,
@@ -85,12 +67,14 @@ class Pipeline:
     ) -> None:
         """checkpoints, device: from and on which `with_face` loads another face model."""
         self.face = face
-        self.motion = motion
+        self.motion_model = motion_model
         self.speech = speech
         self.preprocessor = preprocessor
         self.person = person
         self.live = live_encoder(speech)
-        self._load_face = cache(lambda name: open_face(name, checkpoints, device))
+        self.device = device
+        self._checkpoints = checkpoints
+        self._faces: dict[str, FaceModel[Any]] = {}
 
     @classmethod
     def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face: str = MESH) -> Pipeline:
@@ -100,13 +84,11 @@ class Pipeline:
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
         device = _device(device)
-        if device == "cpu":
-            torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
             open_face(face, checkpoints, device),
             motion,
-            open_encoder(motion.audio_encoder),
+            open_encoder(motion.audio_encoder, device=device),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
             PersonMatte(resolve("person_mask")),
             checkpoints,
@@ -120,16 +102,74 @@ class Pipeline:
         """
         if name == (VOLUME if isinstance(self.face, VolumeFaceModel) else MESH):
             return self
-        return Pipeline(self._load_face(name), self.motion, self.speech, self.preprocessor, self.person)
+        if name not in self._faces:
+            self._faces[name] = open_face(name, self._checkpoints, self.device)
+        parts = (self.motion_model, self.speech, self.preprocessor, self.person)
+        other = Pipeline(self._faces[name], *parts, self._checkpoints, self.device)
+        other._faces = self._faces
+        return other
 
-    def prepare(self, image: Path | Frame) -> Prepared:
-        """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
-        original = read_image(image) if isinstance(image, Path) else image
+    def prepare(self, photo: Photo) -> Prepared:
+        """Find the face of a photo (a file, or RGB pixels) and make it ready. Raises InputError if there is none."""
+        original = read_image(Path(photo)) if isinstance(photo, str | Path) else photo
         return prepare_photo(original, self.preprocessor, self.person, self.face)
+
+    def animate(
+        self, portrait: Photo | Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
+    ) -> Video:
+        """A video of the portrait speaking.
+
+        speech: a file, or a 16 kHz mono waveform in [-1, 1]. changes: options by name, and gaze=(yaw, pitch), as in
+        animate("me.jpg", "hello.wav", gaze=(10, 0), emotion="happiness", seed=7). Raises InputError for what cannot be
+        used.
+        """
+        started = time.perf_counter()
+        options = GenerationOptions.of(options, **changes)
+        audio = speech if isinstance(speech, np.ndarray) else AudioFile.open(Path(speech))
+        person = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        sound = audio.path if isinstance(audio, AudioFile) else audio
+
+        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
+            return self.stream(person, audio, options, cancelled, progress)
+
+        return Video(make, _size(person, options), int(options.seed), sound, started)
+
+    def motion(
+        self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
+    ) -> Motion:
+        """How the person moves to the speech: pose (n, 6) and dynamics (n, D), to be looked at, edited and rendered."""
+        options = GenerationOptions.of(options, **changes)
+        audio = Path(speech) if isinstance(speech, str) else speech
+        return Motion.joined(list(self._moves(person, open_sound(audio, Event()), options, None)))
+
+    def render(
+        self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
+    ) -> Video:
+        """A silent video of the person moving so; of the options, size, distance and paste_back count."""
+        options = GenerationOptions.of(options, **changes)
+
+        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
+            frames = self._draw(person.portrait, iter([motion]), options, _paster(person, options), Event())
+            return _watched(frames, len(motion), cancelled, progress)
+
+        return Video(make, _size(person, options), int(options.seed))
+
+    def generate(
+        self,
+        portrait: Photo | Prepared,
+        speech: SpeechFile,
+        out: Path | str,
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+        **changes: Any,
+    ) -> VideoResult:
+        """`animate`, written to an mp4 file, which appears only when it is whole."""
+        return self.animate(portrait, speech, options, **changes).save(out, cancelled, progress)
 
     def stream(
         self,
-        prepared: Prepared,
+        person: Prepared,
         audio: Speech,
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
@@ -146,19 +186,20 @@ class Pipeline:
         `cancelled()` is true.
         """
         options = (options or GenerationOptions()).validate()
-        return self._speak(prepared, audio, options, _paster(prepared, options), cancelled, progress)
+        stopped = Event()
+        sound = open_sound(audio, stopped)
+        motion = self._moves(person, sound, options, cancelled)
+        frames = self._draw(person.portrait, motion, options, _paster(person, options), stopped)
+        return _watched(frames, sound.frames or 0, cancelled, progress)
 
-    def animate(
-        self,
-        prepared: Prepared,
-        motion: Motion,
-        options: GenerationOptions | None = None,
-        cancelled: Stopped | None = None,
-        progress: Progress | None = None,
-    ) -> Iterator[Frame]:
-        """Marked frames of a motion that is known already; of the options, size, distance and paste_back count."""
-        options = (options or GenerationOptions()).validate()
-        return self._animate(prepared, motion, options, _paster(prepared, options), cancelled, progress)
+    def _moves(
+        self, person: Prepared, sound: Sound, options: GenerationOptions, cancelled: Stopped | None
+    ) -> Iterator[Motion]:
+        motion = self.speech_motion(person.portrait, sound, options)
+        if options.head_pose is None:
+            return motion
+        path = self._head_path(person.portrait, options.head_pose, sound.frames, cancelled)
+        return moved_heads(motion, path, person.portrait.motion.pose[0], float(options.head_motion))
 
     def speech_motion(self, portrait: LiftedPhoto, sound: Sound, options: GenerationOptions) -> Iterator[Motion]:
         """How the portrait moves to the sound, a few frames at a time; if it is live, as soon as it can be known."""
@@ -166,67 +207,15 @@ class Pipeline:
         widest = float((portrait.widest_lids / portrait.motion.dynamics[0, LIDS]).min())
         style = None
         if options.style:
-            style = style_of_video(Path(options.style), self.preprocessor, self.face, self.motion)
-        speech, stream = self.speech, MotionStream(self.motion, usual, options, style=style, widest_lids=widest)
+            style = style_of_video(Path(options.style), self.preprocessor, self.face, self.motion_model)
+        speech, stream = self.speech, MotionStream(self.motion_model, usual, options, style=style, widest_lids=widest)
         if sound.live:
             speech = self.live
-            stream = MotionStream(self.motion, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style, widest)
-        for features in stream_features(speech, sound.chunks):
-            # A hop at a time, so that the first frame does not wait for the whole block's motion.
-            for start in range(0, len(features), stream.hop):
-                yield _placed(stream.push(features[start : start + stream.hop]), contact, options)
-        yield _placed(stream.finish(), contact, options)
-
-    def _speak(
-        self,
-        prepared: Prepared,
-        audio: Speech,
-        options: GenerationOptions,
-        paste: PasteBack | None,
-        cancelled: Stopped | None,
-        progress: Progress | None,
-    ) -> Iterator[Frame]:
-        stopped = Event()
-        sound = open_sound(audio, stopped)
-        motion = self.speech_motion(prepared.portrait, sound, options)
-        if options.head_pose is not None:
-            path = self._head_path(prepared.portrait, options.head_pose, sound.frames, cancelled)
-            motion = moved_heads(motion, path, prepared.portrait.motion.pose[0], float(options.head_motion))
-        frames = self._draw(prepared.portrait, motion, options, paste, stopped)
-        return _watched(frames, sound.frames or 0, cancelled, progress)
-
-    def _animate(
-        self,
-        prepared: Prepared,
-        motion: Motion,
-        options: GenerationOptions,
-        paste: PasteBack | None,
-        cancelled: Stopped | None,
-        progress: Progress | None,
-    ) -> Iterator[Frame]:
-        frames = self._draw(prepared.portrait, iter([motion]), options, paste, Event())
-        return _watched(frames, len(motion), cancelled, progress)
-
-    def generate(
-        self,
-        portrait: Path | Frame | Prepared,
-        speech: Path,
-        out: Path,
-        options: GenerationOptions | None = None,
-        cancelled: Stopped | None = None,
-        progress: Progress | None = None,
-    ) -> VideoResult:
-        """Portrait and speech to an mp4 (H.264 + AAC). The file appears only when it is whole."""
-        started = time.perf_counter()
-        options = (options or GenerationOptions()).validate()
-        audio = AudioFile.open(speech)
-        prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
-        paste = _paster(prepared, options)
-        size = paste.size if paste else (options.size, options.size)
-        with VideoWriter(out, size, speech, METADATA) as writer:
-            for frame in self._speak(prepared, audio, options, paste, cancelled, progress):
-                writer.write(frame)
-        return finished_video(out, writer.frames, size, started, options)
+            stream = MotionStream(self.motion_model, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style, widest)
+        first = 0
+        for made in _pushed(stream, stream_features(speech, sound.chunks)):
+            yield eased_in(_placed(made, contact, options), portrait.motion, first)
+            first += len(made)
 
     def reenact(
         self,
@@ -254,12 +243,9 @@ class Pipeline:
         dynamics_from = dynamics_from or (driving if use != "pose" else None)
         prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
-        paste = _paster(prepared, options)
-        size = paste.size if paste else (options.size, options.size)
-        with VideoWriter(out, size, _sound_of(dynamics_from) or _sound_of(pose_from), METADATA) as writer:
-            for frame in self._animate(prepared, motion, options, paste, cancelled, progress):
-                writer.write(frame)
-        return finished_video(out, writer.frames, size, started, options)
+        sound = _sound_of(dynamics_from) or _sound_of(pose_from)
+        video = self.render(prepared, motion, options)
+        return replace(video, sound=sound, started=started).save(out, cancelled, progress)
 
     def reenacted_motion(
         self,
@@ -342,6 +328,14 @@ class Pipeline:
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
 
 
+def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
+    for features in blocks:
+        # A hop at a time, so that the first frame does not wait for the whole block's motion.
+        for start in range(0, len(features), stream.hop):
+            yield stream.push(features[start : start + stream.hop])
+    yield stream.finish()
+
+
 def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> Motion:
     """Eyes as this face has them, and the pose without the distance asked for: the picture as a whole is zoomed by
     that, shoulders included."""
@@ -363,13 +357,13 @@ def _watched(
 
 def _sound_of(path: Path | str | None) -> Path | None:
     """The file itself if it has sound."""
-    if not isinstance(path, Path):
-        return None
-    try:
-        AudioFile.open(path)
-    except InputError:
-        return None
-    return path
+    return path if isinstance(path, Path) and has_sound(path) else None
+
+
+def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
+    """(height, width) of the frames, px."""
+    paste = _paster(person, options)
+    return paste.size if paste else (options.size, options.size)
 
 
 def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
@@ -377,14 +371,6 @@ def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
     if not options.paste_back:
         return None
     return PasteBack(prepared.crop, prepared.original, 1 / options.distance, prepared.portrait.centre)
-
-
-def finished_video(
-    out: Path, frames: int, size: tuple[int, int], started: float, options: GenerationOptions
-) -> VideoResult:
-    """What there is to say of a video of `size` (height, width) px that was begun at perf_counter() `started`."""
-    wall_seconds = time.perf_counter() - started
-    return VideoResult(str(out), frames, frames / FPS, wall_seconds, size[1], size[0], int(options.seed))
 
 
 def _device(name: str) -> str:

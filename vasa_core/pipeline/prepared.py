@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.config import FACES, MESH, VOLUME, InputError
-from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.errors import InputError
+from vasa_core.face.mesh.model import MeshFaceModel
+from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.photo import LiftedPhoto
 from vasa_core.face.volume.model import VolumeFaceModel
+from vasa_core.options import FACES, MESH, VOLUME
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
 

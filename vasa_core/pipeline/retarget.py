@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 
 from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, eye_gap, lip_gaps, lip_opening
 from vasa_core.face.limits import eased_lids, soft_limit
+from vasa_core.face.mesh.photo import Identity, LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.photo import Identity, LiftedPhoto
 from vasa_core.motion.representation import usual_pose
 from vasa_core.rates import FPS
 from vasa_core.types import Motion

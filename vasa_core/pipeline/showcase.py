@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -11,15 +12,16 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.config import PORTRAIT_SIZE, SPIN, Cancelled, GenerationOptions
+from vasa_core.errors import Cancelled
 from vasa_core.io.audio import AudioFile
-from vasa_core.io.video import VideoWriter
 from vasa_core.motion.representation import with_head
+from vasa_core.options import PORTRAIT_SIZE, SPIN, GenerationOptions
 from vasa_core.pipeline.head import back_and_forth, spinning
-from vasa_core.pipeline.pipeline import Pipeline, Progress, Stopped, VideoResult, finished_video
+from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.prepared import Frame, Prepared
 from vasa_core.pipeline.sound import open_sound
-from vasa_core.provenance.mark import METADATA, mark
+from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
+from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion
 
 TILE, BAND = 320, 32  # px: side of a column's picture; height of the labels under them
@@ -37,7 +39,7 @@ class Column:
 
 def showcase(
     pipeline: Pipeline,
-    portrait: Path | Frame | Prepared,
+    portrait: Photo | Prepared,
     speech: Path,
     out: Path,
     options: GenerationOptions | None = None,
@@ -59,16 +61,18 @@ def showcase(
     shown = columns(generated, prepared.portrait.motion)
     if pose_from is not None or dynamics_from is not None:
         shown.append(_mix(pipeline, prepared, generated, pose_from, dynamics_from, cancelled))
-    size = (TILE + BAND, TILE * len(shown))
     band = _labels([column.label for column in shown])
-    videos = [pipeline.animate(prepared, column.motion, options, cancelled) for column in shown]
-    with VideoWriter(out, size, speech, METADATA) as writer:
-        for frames in zip(*videos, strict=True):
+    videos = [pipeline.render(prepared, column.motion, options) for column in shown]
+
+    def make(stopped: Stopped | None, advance: Progress | None) -> Iterator[Frame]:
+        for done, frames in enumerate(zip(*(video.make(stopped, None) for video in videos), strict=True), 1):
             tiles = [cv2.resize(frame, (TILE, TILE), interpolation=cv2.INTER_AREA) for frame in frames]
-            writer.write(mark(np.vstack([np.hstack(tiles), band])))
-            if progress:
-                progress(writer.frames, len(generated))
-    return finished_video(out, writer.frames, size, started, options)
+            yield mark(np.vstack([np.hstack(tiles), band]))
+            if advance:
+                advance(done, len(generated))
+
+    size = (TILE + BAND, TILE * len(shown))
+    return Video(make, size, int(options.seed), speech, started).save(out, cancelled, progress)
 
 
 def columns(generated: Motion, own: Motion) -> list[Column]:

@@ -10,7 +10,7 @@ from threading import Event
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.config import Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.audio import AudioFile
 from vasa_core.rates import frame_count
 
@@ -18,7 +18,7 @@ LOUDEST = 8.0  # beyond it, numbers are no waveform in [-1, 1] that was amplifie
 
 Waveform = Float32[np.ndarray, " samples"]
 Pieces = Iterable[Float32[np.ndarray, " _"]]  # each of a length of its own
-Speech = Path | AudioFile | Waveform | Pieces
+Speech = str | Path | AudioFile | Waveform | Pieces
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def open_sound(speech: Speech, stopped: Event) -> Sound:
 
     Raises InputError if it cannot be used; for pieces that arrive, when they are read.
     """
-    if isinstance(speech, Path):
-        speech = AudioFile.open(speech)
+    if isinstance(speech, str | Path):
+        speech = AudioFile.open(Path(speech))
     if isinstance(speech, AudioFile):
         return Sound(_until(stopped, speech.chunks()), frame_count(speech.samples))
     if isinstance(speech, np.ndarray):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.face.basis import FaceBasis, lip_gaps, toward_gaps
 from vasa_core.face.model import FaceModel
 from vasa_core.motion.liveliness import liveliness

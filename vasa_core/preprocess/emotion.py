@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vasa_core.config import EMOTIONS
+from vasa_core.options import EMOTIONS
 
 _INPUT_SIZE = 64  # px
 _CLASSIFIER_ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -16,7 +16,7 @@ _PERMUTATION = [_CLASSIFIER_ORDER.index(name) for name in EMOTIONS]
 
 
 class EmotionClassifier:
-    """Probabilities of `config.EMOTIONS`, in that order."""
+    """Probabilities of `options.EMOTIONS`, in that order."""
 
     def __init__(self, model: Path) -> None:
         """model: the `emotion_model_quantized.tflite` file."""

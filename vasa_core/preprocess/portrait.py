@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vasa_core.config import MIN_FACE_PX, PORTRAIT_SIZE, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import MIN_FACE_PX, PORTRAIT_SIZE
 from vasa_core.preprocess.detector import FaceDetector
 from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import TrackedImage

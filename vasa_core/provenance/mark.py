@@ -18,6 +18,7 @@ METADATA = {
     "digitalSourceType=http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
 }
 
+MARKED_FROM = 0.2  # mark score
 _SEED = 20240416
 _CELLS = 64  # cells of the pattern along each side, whatever the frame's size
 _AMPLITUDE = 1.2  # levels of 255, root mean square

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.assets import CHECKPOINTS, resolve
+from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.portrait import Preprocessor
-from vasa_core.registry import resolve
 from vasa_core.types import TrackedImage
 
 State = dict[str, Tensor]
@@ -26,7 +26,7 @@ def tracked(portrait: Path) -> TrackedImage:
 
 @pytest.fixture(scope="session")
 def face() -> MeshFaceModel:
-    return MeshFaceModel.load(Path(__file__).resolve().parents[3] / "checkpoints")
+    return MeshFaceModel.load(CHECKPOINTS)
 
 
 @pytest.fixture(scope="session")

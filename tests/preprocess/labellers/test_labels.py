@@ -1,14 +1,14 @@
-"""One pass over a clip, the main gaze, and emotion columns by name."""
+"""One pass over a clip, and emotion columns by name."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from vasa_core.config import EMOTIONS, InputError
-from vasa_core.face.mesh import MeshFaceModel
-from vasa_core.motion import conditions
-from vasa_core.preprocess.labellers import Labeller, Labellers, Labels, main_gaze, open_labellers, reordered
+from vasa_core.errors import InputError
+from vasa_core.face.mesh.model import MeshFaceModel
+from vasa_core.options import EMOTIONS
+from vasa_core.preprocess.labellers import Labeller, Labellers, Labels, open_labellers, reordered
 from vasa_core.preprocess.labellers.emotions import HSEMOTIONS
 from vasa_core.preprocess.labellers.labels import BLOCK
 from vasa_core.types import TrackedImage
@@ -35,14 +35,17 @@ def labels(bundled: Labellers, clip: tuple[list[np.ndarray], np.ndarray]) -> Lab
 
 def test_the_bundled_labellers_fit_the_interface(bundled: Labellers) -> None:
     assert all(isinstance(part, Labeller) for part in (bundled.gaze, bundled.distance, bundled.emotion))
-    assert bundled.emotions == EMOTIONS and bundled.reads_pictures
-    assert not bundled.gaze.reads_pictures and not bundled.distance.reads_pictures
+    assert bundled.emotions == EMOTIONS
+    assert bundled.reads_pictures
+    assert not bundled.gaze.reads_pictures
+    assert not bundled.distance.reads_pictures
 
 
 def test_every_frame_gets_its_own_labels(
     bundled: Labellers, clip: tuple[list[np.ndarray], np.ndarray], labels: Labels
 ) -> None:
-    assert labels.gaze.shape == (FRAMES, 2) and labels.distance.shape == (FRAMES,)
+    assert labels.gaze.shape == (FRAMES, 2)
+    assert labels.distance.shape == (FRAMES,)
     assert labels.emotion.sum(1) == pytest.approx(np.ones(FRAMES), abs=1e-3)
     assert len(np.unique(labels.emotion, axis=0)) == FRAMES
     for index in (0, BLOCK - 1, BLOCK, FRAMES - 1):
@@ -66,29 +69,6 @@ def test_landmarks_must_be_numbers(bundled: Labellers, clip: tuple[list[np.ndarr
         bundled(clip[0], gap, (512, 512))
     with pytest.raises(InputError, match="0 frames"):
         bundled([], gap[:0], (512, 512))
-
-
-def test_main_gaze_is_the_mean_of_the_fullest_neighbourhood() -> None:
-    talking = [[9.0, 5.0]] * 6 + [[11.0, 6.0]] * 4  # one cell and its neighbour
-    away = [[-30.0, 20.0]] * 8 + [[25.0, -20.0]] * 5
-    gaze = np.array(away + talking)
-    assert main_gaze(gaze) == pytest.approx([9.8, 5.4])
-    assert main_gaze(gaze + [-20, 8]) == pytest.approx([-10.2, 13.4])
-
-
-def test_main_gaze_across_the_edge_of_a_cell_stays_whole() -> None:
-    gaze = np.array([[-0.1, 0.1]] * 4 + [[0.1, -0.1]] * 4 + [[30.0, 30.0]] * 7)
-    assert main_gaze(gaze) == pytest.approx([0, 0], abs=1e-9)
-
-
-def test_main_gaze_is_that_of_the_motion_model() -> None:
-    gaze = np.random.default_rng(2).normal([5, -4], [9, 6], (300, 2))
-    assert np.radians(main_gaze(gaze)) == pytest.approx(conditions.main_gaze(np.radians(gaze)), abs=1e-9)
-
-
-def test_main_gaze_of_nothing() -> None:
-    with pytest.raises(InputError, match="0 frames"):
-        main_gaze(np.zeros((0, 2)))
 
 
 def test_emotions_are_reordered_by_name() -> None:

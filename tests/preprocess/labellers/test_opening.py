@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vasa_core.config import InputError, MissingModelError
-from vasa_core.face.mesh import MeshFaceModel
+from vasa_core.errors import InputError, MissingModelError
+from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.preprocess.labellers import open_labellers
 
 

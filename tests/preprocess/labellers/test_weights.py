@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.preprocess.labellers.weights import Source, load_weights
 
 SOURCE = Source("published.pth", "a network's weights", "https://example.org", inside="net", prefix="module.")

@@ -8,14 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vasa_core.training.losses.canonical import canonical_loss
-from vasa_core.training.losses.cross_identity import cross_identity_loss
-from vasa_core.training.losses.identity_perceptual import (
-    IdentityDescriptor,
-    descriptor_distance,
-    identity_perceptual_loss,
-)
-from vasa_core.training.losses.motion_descriptor import motion_cycle_loss
+from vasa_core.training.losses.identity import IdentityDescriptor, identity_loss
+from vasa_core.training.losses.latent import canonical_loss, motion_cycle_loss
 
 SIDE = 8
 
@@ -49,48 +43,53 @@ def reached(loss: Tensor, **inputs: Tensor) -> set[str]:
     return {name for name, x in inputs.items() if x.grad is not None and bool((x.grad != 0).any())}
 
 
-def test_descriptor_distance_is_one_minus_cosine() -> None:
+def test_identity_loss_is_one_minus_cosine() -> None:
+    def known(faces: Tensor, landmarks: Tensor) -> Tensor:
+        return faces[:, :2, 0, 0]
+
+    def turned(*degrees: float) -> Tensor:
+        return torch.cat([torch.cat([unit(d), unit(0)[:, :1]], 1) for d in degrees])[:, :, None, None]
+
     for degrees, expected in ((0, 0), (60, 0.5), (90, 1), (180, 2)):
-        assert descriptor_distance(unit(degrees), unit(0)).item() == pytest.approx(expected, abs=1e-6)
-    both = descriptor_distance(torch.cat([unit(0), unit(90)]), torch.cat([unit(0), unit(0)]))
-    assert both.item() == pytest.approx(0.5)
-    found, wanted = unit(30).requires_grad_(), unit(0).requires_grad_()
-    assert reached(descriptor_distance(found, wanted), found=found, wanted=wanted) == {"found"}
+        loss = identity_loss(known, turned(degrees), MIDDLE, turned(0), MIDDLE)
+        assert loss.item() == pytest.approx(expected, abs=1e-6)
+    both = MIDDLE.repeat(2, 1, 1)
+    assert identity_loss(known, turned(0, 90), both, turned(0, 0), both).item() == pytest.approx(0.5)
 
 
 def test_identity_loss_compares_prediction_and_target() -> None:
     descriptor = LinearDescriptor()
     assert isinstance(descriptor, IdentityDescriptor)
     painted, target = face(*NEARLY_RED), face(*RED)
-    loss = identity_perceptual_loss(descriptor, painted, target, MIDDLE)
+    loss = identity_loss(descriptor, painted, MIDDLE, target, MIDDLE)
     assert loss.item() == pytest.approx(1 - 2 / math.sqrt(2 * 2.25))
     assert reached(loss, painted=painted, target=target) == {"painted"}
-    assert identity_perceptual_loss(descriptor, target, target, MIDDLE).item() == pytest.approx(0, abs=1e-6)
+    assert identity_loss(descriptor, target, MIDDLE, target, MIDDLE).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_cross_identity_loss_keeps_the_source_not_the_driver() -> None:
+def test_cross_identity_keeps_the_source_not_the_driver() -> None:
     descriptor, source, driver = LinearDescriptor(), face(*RED), face(*GREEN)
-    kept = cross_identity_loss(descriptor, face(*RED), MIDDLE, source, MIDDLE)
-    lost = cross_identity_loss(descriptor, driver, MIDDLE, source, MIDDLE)
+    kept = identity_loss(descriptor, face(*RED), MIDDLE, source, MIDDLE)
+    lost = identity_loss(descriptor, driver, MIDDLE, source, MIDDLE)
     assert kept.item() == pytest.approx(0, abs=1e-6)
     assert lost.item() == pytest.approx(1)
     painted = face(*NEARLY_RED)
-    loss = cross_identity_loss(descriptor, painted, MIDDLE, source, MIDDLE)
+    loss = identity_loss(descriptor, painted, MIDDLE, source, MIDDLE)
     assert reached(loss, painted=painted, source=source, driver=driver) == {"painted"}
     assert painted.grad is not None
-    assert cross_identity_loss(descriptor, painted - painted.grad, MIDDLE, source, MIDDLE) < loss
+    assert identity_loss(descriptor, painted - painted.grad, MIDDLE, source, MIDDLE) < loss
 
 
-def test_cross_identity_loss_reads_each_face_at_its_own_landmarks() -> None:
+def test_cross_identity_reads_each_face_at_its_own_landmarks() -> None:
     descriptor = LinearDescriptor()
     narrow = torch.full((1, 478, 2), 2.0)
     halves, quarter = face(1.0, 0.0, 0.0, 0.0, 1.0, 0.0), face(*GREEN).detach().clone()
     quarter[..., :2] = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
     # Descriptors are (16 red | 48 green) at its own landmarks and (32 red | 32 green).
     cosine = (16 * 32 + 48 * 32) / (math.hypot(16, 48) * math.hypot(32, 32))
-    loss = cross_identity_loss(descriptor, quarter, narrow, halves, MIDDLE)
+    loss = identity_loss(descriptor, quarter, narrow, halves, MIDDLE)
     assert loss.item() == pytest.approx(1 - cosine, abs=1e-6)
-    swapped = cross_identity_loss(descriptor, quarter, MIDDLE, halves, narrow)
+    swapped = identity_loss(descriptor, quarter, MIDDLE, halves, narrow)
     assert swapped.item() != pytest.approx(1 - cosine, abs=1e-3)
 
 

@@ -25,32 +25,35 @@ TOTAL = 478 - LIPS - LIDS + LIPS_WEIGHT * LIPS + LIDS_WEIGHT * LIDS
 
 
 def test_it_is_the_root_mean_square_of_each_face() -> None:
-    astray = torch.zeros(2, 478, 3)
-    astray[0] = 0.3
-    astray[1, CHEEK, 0] = 0.5
+    residual = torch.zeros(2, 478, 3)
+    residual[0] = 0.3
+    residual[1, CHEEK, 0] = 0.5
     expected = (0.3 + (0.25 / 3 / TOTAL) ** 0.5) / 2
-    assert guided_loss(astray).item() == pytest.approx(expected, rel=1e-4)
+    assert guided_loss(residual).item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("point", "weight"), [(LIP, LIPS_WEIGHT), (LID, LIDS_WEIGHT), (CHEEK, 1.0)])
 def test_lips_and_lids_count_more(point: int, weight: float) -> None:
-    astray = torch.zeros(1, 478, 3)
-    astray[0, point, 1] = 1
-    assert guided_loss(astray).item() == pytest.approx((weight / 3 / TOTAL) ** 0.5, rel=1e-3)
+    residual = torch.zeros(1, 478, 3)
+    residual[0, point, 1] = 1
+    assert guided_loss(residual).item() == pytest.approx((weight / 3 / TOTAL) ** 0.5, rel=1e-3)
 
 
 def test_the_farthest_counts_the_most_and_nothing_gives_nothing() -> None:
-    astray = torch.zeros(1, 478, 3)
-    astray[0, CHEEK, 0], astray[0, CHEEK + 1, 0] = 0.2, 0.1
-    astray.requires_grad_(True)
-    guided_loss(astray).backward()
-    assert astray.grad is not None
-    first, second, third = astray.grad[0, CHEEK : CHEEK + 3, 0].tolist()
-    assert first == pytest.approx(2 * second) and third == 0
+    residual = torch.zeros(1, 478, 3)
+    residual[0, CHEEK, 0], residual[0, CHEEK + 1, 0] = 0.2, 0.1
+    residual.requires_grad_(True)
+    guided_loss(residual).backward()
+    assert residual.grad is not None
+    first, second, third = residual.grad[0, CHEEK : CHEEK + 3, 0].tolist()
+    assert first == pytest.approx(2 * second)
+    assert third == 0
     right = torch.zeros(1, 478, 3, requires_grad=True)
     loss = guided_loss(right)
     loss.backward()
-    assert loss < 1e-3 and right.grad is not None and torch.isfinite(right.grad).all()
+    assert loss < 1e-3
+    assert right.grad is not None
+    assert torch.isfinite(right.grad).all()
 
 
 def test_steps_at_the_sides_count_and_what_is_inside_does_not() -> None:
@@ -74,9 +77,9 @@ def test_steps_between_voxels_are_rough() -> None:
 
 
 def test_the_whole_is_the_sum_of_its_parts() -> None:
-    astray, offsets = torch.randn(2, 478, 3), torch.randn(2, 3, 4, 8, 8)
-    expected = guided_loss(astray) + torn_loss(offsets) + SMOOTH_WEIGHT * rough_loss(offsets)
-    assert warp_loss(astray, offsets).item() == pytest.approx(expected.item())
+    residual, offsets = torch.randn(2, 478, 3), torch.randn(2, 3, 4, 8, 8)
+    expected = guided_loss(residual) + torn_loss(offsets) + SMOOTH_WEIGHT * rough_loss(offsets)
+    assert warp_loss(residual, offsets).item() == pytest.approx(expected.item())
 
 
 def test_between_lips_is_inside_the_mouth_as_far_as_they_are_open() -> None:
@@ -85,7 +88,8 @@ def test_between_lips_is_inside_the_mouth_as_far_as_they_are_open() -> None:
     shape[:, [lower for _, lower in LIP_PAIRS], 1] = gaps[:, None]
     points, wanted = inside_mouth(shape)
     inside = 3 * len(LIP_PAIRS)
-    assert points.shape == (3, inside + 478 - len({*LIPS_INNER}), 3) and wanted.shape == points.shape[:2]
+    assert points.shape == (3, inside + 478 - len({*LIPS_INNER}), 3)
+    assert wanted.shape == points.shape[:2]
     torch.testing.assert_close(wanted[:, :inside], torch.tensor([0, 0.25, 1])[:, None].expand(-1, inside))
     assert not wanted[:, inside:].any()
     torch.testing.assert_close(points[2, :inside, 1].unique(), gaps[2] * torch.tensor([0.25, 0.5, 0.75]))

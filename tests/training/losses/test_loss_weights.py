@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.training.losses.weights import LossWeights
 
 

@@ -3,15 +3,15 @@
 VASA-1 states no sizes but "about 200 M" parameters in all, and refers to MegaPortraits, whose published layers give
 paper-512: a 96 x 16 x 64 x 64 volume, an identity encoder of ResNet-50's size, two motion encoders of ResNet-18's, two
 warp generators 512-256-128-64-32, a 3D U-Net 96-192-384-768 and a 2D network of eight blocks of 512 channels. z_dyn has
-128 numbers (EMOPortraits, arXiv 2404.19110, which found 512 to leak identity). These come to 178.8 M; `macs.describe`
-counts them part by part. The rest of "about 200 M" cannot be placed, since no part's size is published.
+128 numbers (EMOPortraits, arXiv 2404.19110, which found 512 to leak identity). These come to 178.8 M. The rest
+of "about 200 M" cannot be placed, since no part's size is published.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.face.basis import FaceBasis
 from vasa_core.face.limits import limited
-from vasa_core.face.mesh import load_basis
-from vasa_core.face.photo import LandmarkEncoder, LiftedPhoto
-from vasa_core.face.plate import Scene, still_scene
+from vasa_core.face.mesh.layers import Scene, still_scene
+from vasa_core.face.mesh.model import load_basis
+from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.volume.adapter import DynamicsAdapter
 from vasa_core.face.volume.engine import VolumeEngine
 from vasa_core.face.volume.networks import MotionCode, load_volume_model

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.appearance import AppearanceEncoder
 from vasa_core.face.volume.config import VolumeConfig

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
-from vasa_core.config import EMOTIONS, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import EMOTIONS
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.labellers.crops import as_tensor, cut, face_box, imagenet_normalised
 from vasa_core.preprocess.labellers.labels import Image
@@ -52,16 +53,12 @@ class HSEmotion:
 
         Raises MissingModelError if it is absent, InputError if it is no such network.
         """
-        import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors  # pyright: ignore[reportAttributeAccessIssue]
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        from vasa_core.onnx import open_session
+
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(existing(model, SOURCE)), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(existing(model, SOURCE))
             self._input = self._session.get_inputs()[0].name
             side = self._session.get_inputs()[0].shape[-1]
             self._side = side if isinstance(side, int) else _SIDE_B2 if "_b2" in model.stem else _SIDE

@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from vasa_core.config import EMOTIONS, InputError
+from vasa_core.errors import InputError
+from vasa_core.options import EMOTIONS
 
 BLOCK = 16  # frames that are held and labelled at once
-_BIN = 4.0  # degrees, of the gaze histogram
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 
@@ -109,21 +109,6 @@ def _blocks(
         done += len(images)
     if done < len(landmarks):
         raise InputError(f"the clip has {done} frames; expected the {len(landmarks)} of its landmarks.")
-
-
-def main_gaze(gaze: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " 2"]:
-    """Main gaze of a clip: mean of the fullest 3 x 3 cells of a 2-D histogram (VASA-1, section 3.2). Degrees.
-
-    Raises InputError if there is no frame.
-    """
-    if not len(gaze):
-        raise InputError("the main gaze of 0 frames was asked for; expected one or more.")
-    cells, cell_of, counts = np.unique(
-        np.floor(gaze / _BIN).astype(int), axis=0, return_inverse=True, return_counts=True
-    )
-    near = np.abs(cells[:, None] - cells[None]).max(-1) <= 1  # (cells, cells): the same or neighbours
-    fullest = near[(near * counts).sum(1).argmax()]
-    return gaze[fullest[cell_of.ravel()]].mean(0)
 
 
 def reordered(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vasa_core.config import InputError
+from vasa_core.assets import resolve
+from vasa_core.errors import InputError
 from vasa_core.preprocess.labellers.deep3d import Deep3DDistance
 from vasa_core.preprocess.labellers.emotions import FerEmotion, HSEmotion
 from vasa_core.preprocess.labellers.l2cs import L2CSGaze
 from vasa_core.preprocess.labellers.labels import Labellers
 from vasa_core.preprocess.labellers.landmarks import FaceEncoder, LandmarkDistance, LandmarkGaze
-from vasa_core.registry import resolve
 
 
 def open_labellers(

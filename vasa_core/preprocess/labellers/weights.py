@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from vasa_core.config import InputError, MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,15 @@ BETWEEN = (0.25, 0.5, 0.75)  # of the way from the upper lip to the lower one
 _LEAST = 1e-4  # face widths: no gradient grows beyond what an error of this size has
 
 
-def warp_loss(astray: Float[Tensor, "moves points 3"], offsets: Float[Tensor, "b 3 z y x"]) -> Float[Tensor, ""]:
+def warp_loss(residual: Float[Tensor, "moves points 3"], offsets: Float[Tensor, "b 3 z y x"]) -> Float[Tensor, ""]:
     """How far off points are, and what offsets between them and at the sides must not be."""
-    return guided_loss(astray) + torn_loss(offsets) + SMOOTH_WEIGHT * rough_loss(offsets)
+    return guided_loss(residual) + torn_loss(offsets) + SMOOTH_WEIGHT * rough_loss(offsets)
 
 
-def guided_loss(astray: Float[Tensor, "b points 3"]) -> Float[Tensor, ""]:
+def guided_loss(residual: Float[Tensor, "b points 3"]) -> Float[Tensor, ""]:
     """Mean over faces of the root mean square of how far off points are: large moves count the most, and those of lips
     and lids."""
-    squares = (astray.float().square().mean(2) * _weights().to(astray.device)).sum(1)  # (b,)
+    squares = (residual.float().square().mean(2) * _weights().to(residual.device)).sum(1)  # (b,)
     return (squares + _LEAST**2).sqrt().mean()
 
 

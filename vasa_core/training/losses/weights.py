@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.config import InputError
+from vasa_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class LossWeights:
 
     MegaPortraits (arXiv 2207.07621, supplement): perceptual 20, face 4, gaze 5, adversarial 1, feature matching 40,
     cosine 2. EMOPortraits: canonical 1. VASA-1 states none for transfer (l_consist) and cross_identity (l_cross_id).
-    This project's own: pixel, alpha, head_pose (L1 to the landmarks' pose), taught (z_dyn to what the mesh face model's
-    dynamics say), guided (learned warps to how these move landmarks, in face widths), unseen (where the mouth is
-    open), close_up (perceptual, of the face alone) and speech (the mouth's box).
+    This project's own: pixel, alpha, head_pose (L1 to the landmarks' pose), teacher (z_dyn to what the mesh face
+    model's dynamics say), guided (learned warps to how these move landmarks, in face widths), unseen (where the mouth
+    is open), close_up (perceptual, of the face alone) and speech (the mouth's box).
     """
 
     pixel: float = 1.0
     alpha: float = 1.0
     head_pose: float = 10.0
-    taught: float = 5.0
+    teacher: float = 5.0
     guided: float = 20.0
     unseen: float = 2.0
     perceptual: float = 20.0

@@ -1,0 +1,85 @@
+"""Engines: they agree with each other, and the choice among them is a real one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vasa_core.checkpoint import WEIGHTS, file_sha256
+from vasa_core.errors import InputError
+from vasa_core.face.inpaint.engine import ONNX_FILE, OnnxEngine, TorchEngine, open_engine
+from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork
+from vasa_core.face.inpaint.renderer import load_network, save_network
+
+TINY = PatchConfig(patch=32, widths=(8, 16))
+
+
+def inputs(patch: int, batch: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (batch, patch, patch, 9), np.uint8), rng.integers(
+        0, 256, (batch, patch, patch, 4), np.uint8
+    )
+
+
+@pytest.mark.parametrize(("network", "batch"), [("mouth", 1), ("eyes", 2)])
+def test_bundled_export_gives_what_torch_gives(checkpoints: Path, network: str, batch: int) -> None:
+    folder = checkpoints / network
+    loaded = load_network(folder)
+    driving, photo = inputs(loaded.config.patch, batch)
+    exact = TorchEngine(loaded)
+    exported = OnnxEngine(loaded, folder / ONNX_FILE, file_sha256(folder / WEIGHTS))
+    expected = exact(driving, exact.encode(photo))
+    assert np.abs(expected).max() > 1
+    assert np.abs(exported(driving, exported.encode(photo)) - expected).max() < 0.01  # grey levels
+
+
+def test_export_is_of_the_weights_beside_it(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from vasa_core.training.renderer.export import export_driving
+
+    torch.manual_seed(0)
+    save_network(tmp_path, PatchNetwork(TINY))
+    exported = export_driving(tmp_path)
+    network, driving, photo = load_network(tmp_path), *inputs(32, 3)
+    engine, exact = OnnxEngine(network, exported, file_sha256(tmp_path / WEIGHTS)), TorchEngine(network)
+    assert engine(driving, engine.encode(photo)) == pytest.approx(exact(driving, exact.encode(photo)), abs=1e-3)
+    with pytest.raises(InputError, match="other weights"):
+        OnnxEngine(network, exported, "0")
+
+
+def test_half_precision_gives_nearly_the_same() -> None:
+    torch.manual_seed(0)
+    network, (driving, photo) = PatchNetwork(TINY), inputs(32)
+    results = []
+    for precision in (torch.float32, torch.bfloat16):
+        engine = TorchEngine(network, precision=precision)
+        results.append(engine(driving, engine.encode(photo)))
+    assert 0 < np.abs(results[0] - results[1]).max() < 3
+
+
+@pytest.mark.parametrize(
+    ("network", "amx", "name"),
+    [
+        ("mouth", True, "torch bfloat16"),
+        ("mouth", False, "onnxruntime float32"),
+        ("eyes", True, "onnxruntime float32"),
+        ("eyes", False, "onnxruntime float32"),
+    ],
+)
+def test_the_engine_is_that_of_the_cpu_s_kind(checkpoints: Path, network: str, amx: bool, name: str) -> None:
+    folder = checkpoints / network
+    assert open_engine(load_network(folder), folder, file_sha256(folder / WEIGHTS), amx).name == name
+
+
+def test_without_an_export_torch_runs_the_network_and_a_foreign_export_is_refused(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    network = PatchNetwork(TINY)
+    assert open_engine(network, None, "").name == "torch float32"
+    shutil.copy(checkpoints / "eyes" / ONNX_FILE, tmp_path)
+    with pytest.raises(InputError, match="export-renderer"):
+        open_engine(network, tmp_path, "of other weights")

@@ -1,0 +1,71 @@
+"""What is said twice is the same: README, requirements, Dockerfile, Makefile, pyproject."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import vasa_core
+from vasa_core.assets import ASSETS
+from vasa_core.options import CONTROLS, GenerationOptions
+
+ROOT = ASSETS.parent
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    found = (re.match(r"([a-z0-9-]+)(.*)", line) for line in lines if line and not line.startswith("#"))
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_the_readme_s_table_is_the_table_of_controls() -> None:
+    rows = re.findall(r"^\| `--([a-z-]+)` \| (.*?) \| (.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(), re.M)
+    expected = []
+    for name, control in CONTROLS.items():
+        default = getattr(GenerationOptions(), name)
+        shown = "" if default is None else "off" if default is False else f"{default:g}"
+        reach = "on or off" if isinstance(default, bool) else control.meaning or "a video"
+        expected.append((name.replace("_", "-"), reach, shown, control.help))
+    assert [(a, b, c.strip(), d) for a, b, c, d in rows] == expected
+
+
+def test_the_readme_s_python_runs_as_it_stands_in_the_package() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(import vasa_core\n.*?)```", readme, re.S)
+    calls = set(re.findall(r"(?:vasa_core|pipeline|video)\.([a-z_]+)", example))
+    assert calls <= {"load", "animate", "save"}
+    assert all(hasattr(vasa_core.Pipeline, name) or name in ("load", "save") for name in calls)
+
+
+def test_pinned_requirements_are_in_the_package_s_ranges() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]}  # pyright: ignore
+    pinned = set(pins("requirements.txt")) - {"opencv-contrib-python", "gradio", "transformers"}
+    assert asked == pinned
+    trained = {re.match(r"[a-z0-9-]+", line)[0] for line in project["optional-dependencies"]["train"]}  # pyright: ignore
+    assert set(pins("requirements-train.txt")) <= trained
+
+
+def test_a_gpu_machine_gets_the_same_with_one_onnxruntime() -> None:
+    cpu, gpu = pins("requirements.txt"), pins("requirements-gpu.txt")
+    assert "onnxruntime" not in gpu
+    assert gpu.pop("onnxruntime-gpu") == cpu.pop("onnxruntime")
+    assert gpu == cpu
+
+
+def test_the_docker_file_takes_the_makefile_s_steps() -> None:
+    recipe, makefile = (ROOT / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
+    for step in ("-r requirements.txt", "-m vasa_core fetch-models", "$(cat packages.txt)", "app.py"):
+        assert step in recipe
+        assert step.replace("$(", "$$(") in makefile or step in makefile
+    for copied in ("packages.txt", "requirements.txt"):
+        assert Path(ROOT / copied).is_file()
+
+
+def test_versions_agree() -> None:
+    assert f"version: {vasa_core.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {vasa_core.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    space = re.search(r"^sdk_version: (.*)$", (ROOT / "README.md").read_text(), re.M)
+    assert space
+    assert pins("requirements.txt")["gradio"] == f"=={space[1]}"

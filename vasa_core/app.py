@@ -1,0 +1,184 @@
+"""The web app: a portrait, a speech clip and the controls of one generation. Everything else is in `vasa_core`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, no_type_check
+
+import gradio as gr
+import torch
+from gradio.data_classes import ImageData
+
+from vasa_core.assets import ASSETS
+from vasa_core.errors import InputError, MissingModelError
+from vasa_core.options import CONTROLS, FACES, GenerationOptions
+from vasa_core.pipeline import Pipeline
+
+DEFAULTS = GenerationOptions()
+NO_EMOTION = "none"
+SHOWN = tuple(name for name, control in CONTROLS.items() if control.label)
+POLL_SECONDS = 0.2
+GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
+CONSENT = (
+    "Use only portraits and voices of people who agreed to it. Every video is marked as AI-generated, "
+    "in its pixels and in its file. Uploads and results are deleted within two hours."
+)
+
+
+def build_app(pipeline: Pipeline) -> gr.Blocks:
+    """The app around a loaded pipeline. Its endpoint for programs is `/generate`."""
+    worker = ThreadPoolExecutor(1)  # the pipeline serves one generation at a time, also while a stopped one winds down
+
+    @no_type_check  # by beartype, whose wrapper would not be the generator that Gradio looks for
+    def generate(portrait: str | None, speech: str | None, *values: Any) -> Iterator[Any]:
+        *chosen, face, progress = values
+        if not portrait or not speech:
+            raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
+        progress(0, desc="Reading the portrait and the speech")
+        try:
+            options = _options(dict(zip(SHOWN, chosen, strict=True)))
+            for done, total, video in _run(worker, pipeline, face, Path(portrait), Path(speech), options):
+                if video is None:
+                    progress((done, total), desc="Making the video", unit="frames")
+                    yield gr.skip()
+                else:
+                    yield str(video)
+        except (InputError, MissingModelError) as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    generate.__signature__ = _signature()  # pyright: ignore[reportFunctionMemberAccess] - names the API's parameters
+
+    with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
+        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
+        with gr.Row():
+            with gr.Column():
+                portrait = gr.Image(
+                    label="Portrait",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "webcam"],
+                    height=280,
+                    elem_id="portrait",
+                )
+                portrait.preprocess = _uploaded_path
+                speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
+                controls = _controls()
+            with gr.Column():
+                look: Any = {"autoplay": True, "buttons": ["download"], "height": 512, "interactive": False}
+                video = gr.Video(label="Result", elem_id="result", **look)
+                with gr.Row():
+                    start = gr.Button("Generate", variant="primary")
+                    stop = gr.Button("Stop", variant="stop")
+        one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "gpu"}
+        inputs = [portrait, speech, *controls]
+        event = start.click(_on_gpu(generate), inputs, video, api_name="generate", **one_at_a_time)
+        stop.click(None, cancels=[event], api_visibility="private")
+        gr.Examples(
+            [[str(ASSETS / "portrait.jpg"), str(ASSETS / name)] for name in ("speech.wav", "speech2.wav")],
+            [portrait, speech],
+            api_visibility="private",
+        )
+    return app.queue(max_size=16)
+
+
+def _signature() -> inspect.Signature:
+    """Parameters of the endpoint: portrait, speech, every control that the app shows, and Gradio's progress."""
+    names = ["portrait", "speech", *SHOWN, "face"]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    progress = inspect.Parameter("progress", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=gr.Progress())
+    return inspect.Signature([*parameters, progress])
+
+
+def _options(values: dict[str, Any]) -> GenerationOptions:
+    """What the components hold, as options."""
+    if values["emotion"] == NO_EMOTION:
+        values["emotion"] = None
+    numbers = {name: float(value) for name, value in values.items() if isinstance(getattr(DEFAULTS, name), float)}
+    return GenerationOptions(**{**values, **numbers})
+
+
+def _controls() -> list[gr.components.Component]:
+    """One component for each of SHOWN, and the face model."""
+    shown = {name: _component(name) for name in SHOWN}
+    for name, component in shown.items():
+        if not CONTROLS[name].expert:
+            component.render()
+    with gr.Accordion("More", open=False):
+        for name, component in shown.items():
+            if CONTROLS[name].expert:
+                component.render()
+        face = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
+    return [*shown.values(), face]
+
+
+def _component(name: str) -> gr.components.Component:
+    control, default = CONTROLS[name], getattr(DEFAULTS, name)
+    look: Any = {"label": control.label, "info": control.help, "render": False}
+    if isinstance(default, bool):
+        return gr.Checkbox(default, **look)
+    if name == "emotion":
+        return gr.Dropdown([NO_EMOTION, *control.choices], value=NO_EMOTION, **look)
+    if control.choices:
+        return gr.Radio(list(control.choices), value=default, **look)
+    if name == "seed":
+        return gr.Number(default, precision=0, minimum=0, **look)
+    assert control.low is not None
+    assert control.high is not None
+    return gr.Slider(control.low, control.high, default, step=control.step, **look)
+
+
+def _run(
+    worker: ThreadPoolExecutor, pipeline: Pipeline, face: str, portrait: Path, speech: Path, options: GenerationOptions
+) -> Iterator[tuple[int, int, Path | None]]:
+    """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
+
+    The video lives until the caller asks for the next item. Closing this generator stops the work without waiting
+    for it; either way nothing is left on disk.
+    """
+    stopped = threading.Event()
+    folder = tempfile.TemporaryDirectory(prefix="vasa_")
+    out = Path(folder.name) / "result.mp4"
+    reached = (0, 1)
+
+    def report(done: int, total: int) -> None:
+        nonlocal reached
+        reached = (done, total)
+
+    watch: Any = {"cancelled": stopped.is_set, "progress": report}
+    job = worker.submit(lambda: pipeline.with_face(face).generate(portrait, speech, out, options, **watch))
+    try:
+        while wait([job], POLL_SECONDS).not_done:
+            yield *reached, None
+        job.result()
+        yield *reached, out
+    finally:
+        stopped.set()
+        job.cancel()
+        job.add_done_callback(lambda _: folder.cleanup())
+
+
+def _uploaded_path(payload: ImageData | None) -> str | None:
+    """The uploaded photo as it is, without Gradio opening it first: `read_image` says what is wrong with a bad one."""
+    return payload.path if payload else None
+
+
+def _on_gpu(handler: Any) -> Any:
+    """On a ZeroGPU Space a handler borrows the GPU for each call; anywhere else it is left as it is."""
+    if importlib.util.find_spec("spaces") is None:
+        return handler
+    return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(handler)
+
+
+def main() -> None:
+    """Load the models and serve the app."""
+    pipeline = Pipeline.load()
+    if pipeline.device == "cpu":
+        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    build_app(pipeline).launch(max_file_size="50mb", theme=gr.themes.Soft())

@@ -1,0 +1,185 @@
+"""Commands that measure speed and quality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vasa_core.assets import CHECKPOINTS
+from vasa_core.cli.options import (
+    DEFAULT_CACHE,
+    DEFAULTS,
+    Cache,
+    Checkpoints,
+    Data,
+    Device,
+    Face,
+    Json,
+    Seed,
+    check_paths,
+    cli,
+    load_pipeline,
+    report,
+    video_folders,
+)
+from vasa_core.cli.terminal import progress_bar
+from vasa_core.options import MESH, GenerationOptions
+
+
+@cli.command()
+def bench(
+    seconds: Annotated[float, typer.Option(help="Length of the speech, the bundled clip looped.")] = 20.0,
+    quality: Annotated[bool, typer.Option("--quality", help="Track the video, too: what is kept to its end.")] = False,
+    avx2: Annotated[bool, typer.Option(help="Measure again with oneDNN held to AVX2.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Measure speed and memory on the bundled portrait and speech; prints JSON."""
+    from vasa_core.evaluation.bench import measure, measure_with_avx2
+
+    with progress_bar("bench", "frame") as progress:
+        figures = measure(seconds, device, progress=progress, quality=quality)
+    if avx2:
+        figures["avx2"] = measure_with_avx2(seconds, device)
+    report(figures, True)
+
+
+@cli.command()
+def evaluate(
+    data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
+    face: Face = MESH,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Render, re-track what was rendered, and report it beside the same figures of real clips."""
+    from vasa_core.data.clips import find_clips
+
+    found = [clip for folder in video_folders(data or []) for clip in find_clips(folder)]
+    held_out = [clip.path for clip in found if clip.split == "val"] or [clip.path for clip in found]
+    from vasa_core.evaluation.report import table
+    from vasa_core.evaluation.video.measure import evaluate as measure
+
+    with progress_bar("evaluate", "video") as progress:
+        pipeline = load_pipeline(device, checkpoints, face)
+        spread = held_out[:: max(1, len(held_out) // max(1, clips))]
+        result = measure(pipeline, spread, out, clips, progress)
+    written = out / "evaluation.json"
+    report(json.loads(written.read_text()), as_json, f"{table(result)}\n{written}")
+
+
+@cli.command("evaluate-renderer")
+def evaluate_renderer(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for render.json and the sheets.")] = Path("out/renderer"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 12,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Draw held-out clips from their own first frames, and report the painted frames beside the bare warp."""
+    from vasa_core.assets import resolve
+    from vasa_core.data.clips import find_clips
+    from vasa_core.evaluation.renderer.measure import measure_renderer
+    from vasa_core.evaluation.renderer.report import render_table
+    from vasa_core.training.losses.perceptual import Perceptual
+
+    found = [clip for folder in video_folders(data) for clip in find_clips(folder)]
+    held_out = [(c.identity, c.path) for c in found if c.split == "val"] or [(c.identity, c.path) for c in found]
+    with progress_bar("evaluate-renderer", "clip") as progress:
+        result = measure_renderer(checkpoints, held_out, out, clips, Perceptual(resolve("perceptual")), progress)
+    report(result, as_json, f"{render_table(result)}\n{out / 'render.json'}")
+
+
+@cli.command("evaluate-motion")
+def evaluate_motion(
+    data: Data,
+    speech: Annotated[list[Path] | None, typer.Option(help="Folder of recordings with transcripts.csv.")] = None,
+    portraits: Annotated[Path | None, typer.Option(help="Folder of photos, for the emotions.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for motion.json.")] = Path("out/motion"),
+    clips: Annotated[int, typer.Option(help="At most so many held-out clips, or recordings, of each folder.")] = 24,
+    steps: Annotated[int, typer.Option(help="Sampling steps per window.")] = DEFAULTS.steps,
+    guidance_audio: Annotated[float, typer.Option(help="CFG scale of the speech.")] = DEFAULTS.guidance_audio,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Report generated motion beside real clips, motion from another voice and a still face, before it is drawn."""
+    from vasa_core.data.clips import find_clips
+    from vasa_core.data.tracking import track_clips
+    from vasa_core.evaluation.motion.measure import measure_motion
+    from vasa_core.evaluation.motion.recordings import RealClip, spread
+    from vasa_core.evaluation.motion.report import motion_table
+
+    real = []
+    for folder in video_folders(data):
+        everything = find_clips(folder)
+        held_out = [clip for clip in everything if clip.split == "val"] or everything
+        for tracked in track_clips(spread(held_out, clips), cache / "tracking"):
+            clip, group = tracked.clip, folder.resolve().name
+            real.append(RealClip(clip.path, group, clip.person, tracked.landmarks, tracked.size, clip.generated))
+    with progress_bar("evaluate-motion", "take") as progress:
+        pipeline = load_pipeline(device, checkpoints)
+        options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)
+        result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress, options)
+    report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")
+
+
+@cli.command("lip-sheet")
+def lip_sheet(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.png")],
+    seed: Seed = DEFAULTS.seed,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+) -> None:
+    """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and judge their sync."""
+    check_paths(portrait, speech, out=out, suffix=".png")
+    from vasa_core.evaluation.video.lip_sheet import make_lip_sheet
+
+    with progress_bar("lip-sheet", "frame") as progress:
+        pipeline = load_pipeline(device, checkpoints)
+        figures = make_lip_sheet(pipeline, portrait, speech, out, GenerationOptions(seed=seed), progress)
+    shown = "; ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items() if value is not None)
+    report(figures, as_json, f"{out}: {shown}")
+
+
+@cli.command("evaluate-face")
+def evaluate_face(
+    data: Data,
+    volume: Annotated[Path, typer.Option(help="Checkpoint of the volume face model.")] = CHECKPOINTS / "volume",
+    out: Annotated[Path, typer.Option(help="Folder for volume.json and sheet.png.")] = Path("out/face"),
+    clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 15,
+    seed: Annotated[int, typer.Option(help="Of who moves like whom.")] = 0,
+    checkpoints: Checkpoints = CHECKPOINTS,
+    cache: Cache = DEFAULT_CACHE,
+    as_json: Json = False,
+) -> None:
+    """Report the volume face model on held-out people beside copying the source and the mesh face model."""
+    from vasa_core.assets import resolve
+    from vasa_core.data.frames import load_face_frames
+    from vasa_core.errors import InputError
+    from vasa_core.evaluation.volume.measure import measure_volume
+    from vasa_core.evaluation.volume.rendering import HeldOutFace, load_models
+    from vasa_core.evaluation.volume.report import volume_table
+    from vasa_core.training.losses.perceptual import Perceptual
+
+    networks, mesh = load_models(volume, checkpoints)
+    kept = load_face_frames(video_folders(data), mesh, cache, networks.config.image, 64, 12)
+    trained = {clip.speaker for clip in kept if clip.split == "train"}
+    faces = [
+        HeldOutFace(clip.speaker, clip.frames[:], clip.mattes[:], clip.landmarks, clip.pose, clip.dynamics)
+        for clip in kept
+        if clip.split != "train" and clip.speaker not in trained
+    ]
+    if not faces:
+        raise InputError("the folders hold no clip of a held-out person; expected some with another split than train.")
+    with progress_bar("evaluate-face", "clip") as progress:
+        result = measure_volume(networks, mesh, faces, out, clips, Perceptual(resolve("perceptual")), seed, progress)
+    report(result, as_json, f"{volume_table(result)}\n{out / 'volume.json'}")

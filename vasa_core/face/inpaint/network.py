@@ -1,0 +1,134 @@
+"""The renderer's network: a small U-Net for what no warp of a photo can show (the G2D of VASA-1's decoder).
+
+It works on half-size pixels (2x2 blocks folded into channels): a patch needs context more than resolution. What the
+photo itself looks like there is encoded once a portrait and enters at every level, in place and as a style.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+# Channels of the driving input, all in -1..1.
+WARPED = slice(0, 3)  # the photo warped to the driving face
+OPENING = slice(3, 4)  # the driving inner lips, or the opening between the lids
+SHAPE = slice(4, 5)  # the driving outer lips, or the iris as far as the lids show it
+PHOTO_OPENING = slice(5, 6)  # the photo's own openings, warped along: were those pixels teeth or skin?
+RAMPS = slice(6, 9)  # distances to points that sit on the bone: where upper teeth, lower teeth and brow are
+CHANNELS = 9
+SOURCE_CHANNELS = 4  # the photo's own patch, unwarped, and its opening
+
+SLOPE = 0.1
+BLEND_BIAS = -1.0  # the photo's pixels stay unless there is a reason
+RESIDUAL_SCALE = 0.1  # of each block's second convolution at the start
+
+# Features of a photo at 1/4, 1/8 ... of the patch, then the style as one column.
+SourceFeatures = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two."""
+
+    patch: int = 128
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+
+
+class _Block(nn.Module):
+    """Residual block without normalisation: nothing to compute at run time but convolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, 1, 1)
+        self.second = nn.Conv2d(width, width, 3, 1, 1)
+        with torch.no_grad():
+            self.second.weight.mul_(RESIDUAL_SCALE)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return x + self.second(F.leaky_relu(self.first(x), SLOPE))
+
+
+class SourceEncoder(nn.Module):
+    """What the photo shows in the patch: features to be added at each level, and gains and offsets of the decoder."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        deep = widths[1:]
+        pairs = list(itertools.pairwise(deep))
+        self.stem = nn.Conv2d(16 * SOURCE_CHANNELS, deep[0], 3, 1, 1)
+        self.down = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs])
+        self.blocks = nn.ModuleList([_Block(width) for width in deep])
+        self.style = nn.Conv2d(deep[-1], 2 * sum(widths[:-1]), 1)
+        with torch.no_grad():
+            self.style.weight.mul_(RESIDUAL_SCALE)
+            nn.init.zeros_(self.style.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, photo: Float[Tensor, "b 4 patch patch"]) -> SourceFeatures:
+        """Features (b, widths[k], patch / 2^(k+1), same) for k = 1 ..., then the style (b, 2 * sum, 1, 1)."""
+        y = F.pixel_unshuffle(photo, 4).contiguous(memory_format=torch.channels_last)  # (b, 64, patch/4, patch/4)
+        y = self.blocks[0](F.leaky_relu(self.stem(y), SLOPE))
+        found = [y]
+        for down, block in zip(self.down, self.blocks[1:], strict=True):  # pyright: ignore[reportArgumentType]
+            y = block(F.leaky_relu(down(y), SLOPE))  # half the side
+            found.append(y)
+        return (*found, self.style(y.mean((2, 3), keepdim=True)))
+
+
+class PatchNetwork(nn.Module):
+    """Driving channels and the photo's features -> change of colour (-2..2) and how much of it to apply (0..1).
+
+    A change, not a colour: an untrained network then leaves the photo as it is, and painting never has to overcome a
+    first stage in which any paint is worse than none.
+    """
+
+    def __init__(self, config: PatchConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        pairs = list(itertools.pairwise(widths))
+        self.source = SourceEncoder(widths)
+        self.stem = nn.Conv2d(4 * CHANNELS, widths[0], 3, 1, 1)
+        self.down = nn.ModuleList([nn.Conv2d(wide, deep, 3, 2, 1) for wide, deep in pairs])
+        self.encode = nn.ModuleList([_Block(deep) for _, deep in pairs])
+        self.bottom = _Block(widths[-1])
+        self.up = nn.ModuleList([nn.Conv2d(deep, wide, 1) for wide, deep in reversed(pairs)])
+        self.decode = nn.ModuleList([_Block(wide) for wide, _ in reversed(pairs)])
+        self.last = _Block(widths[0])
+        self.head = nn.Conv2d(widths[0], 4 * 4, 3, 1, 1)
+        with torch.no_grad():
+            self.head.weight.mul_(RESIDUAL_SCALE)
+            nn.init.zeros_(self.head.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(
+        self, x: Float[Tensor, "b 9 patch patch"], source: SourceFeatures
+    ) -> tuple[Float[Tensor, "b 3 patch patch"], Float[Tensor, "b 1 patch patch"]]:
+        """Change and blend weight; what to show is `blended(x, change, weight)`. source: of `self.source`."""
+        *places, style = source
+        y = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)  # (b, 36, patch/2, patch/2)
+        y = F.leaky_relu(self.stem(y), SLOPE)
+        skips = []
+        for down, block, place in zip(self.down, self.encode, places, strict=True):
+            skips.append(y)
+            y = block(F.leaky_relu(down(y) + place, SLOPE))  # half the side
+        y = self.bottom(y)
+        at = 0
+        for up, block in zip(self.up, self.decode, strict=True):
+            y = F.interpolate(up(y), scale_factor=2.0) + skips.pop()  # twice the side
+            width = y.shape[1]
+            gain, offset = style[:, at : at + width], style[:, at + width : at + 2 * width]
+            y = block(F.leaky_relu(y * (1 + gain) + offset, SLOPE))
+            at += 2 * width
+        y = F.pixel_shuffle(self.head(self.last(y)), 2).float()  # (b, 4, patch, patch)
+        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+
+
+def blended(
+    x: Float[Tensor, "b 9 h w"], change: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"]
+) -> Float[Tensor, "b 3 h w"]:
+    """The warped photo as the network changes it; may leave -1..1 a little."""
+    return x[:, WARPED].float() + weight * change

@@ -1,0 +1,211 @@
+"""Paints what no warp of a photo can show, over the warped photo: the inside of the mouth, lips, lids and eyeballs.
+
+Square patches that follow mouth and eyes are cut from the warped photo, repainted by small networks that know the
+photo's own patches, and only what the networks changed is added to the frame, so that skin the warp already shows
+keeps the photo's full detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+
+from vasa_core.checkpoint import WEIGHTS, config_from, file_sha256, load_checkpoint, save_checkpoint
+from vasa_core.errors import InputError
+from vasa_core.face.inpaint.engine import Engine, TorchEngine, open_engine
+from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, SourceFeatures
+from vasa_core.face.inpaint.regions import (
+    EYE_LEFT,
+    MOUTH,
+    REGIONS,
+    Affine,
+    Image,
+    Landmarks,
+    Mask,
+    Region,
+    cut,
+    driving_channels,
+    face_mask,
+    lip_gap,
+    openings_mask,
+    patch_affine,
+    source_channels,
+    transform,
+    well_inside,
+)
+from vasa_core.face.mesh.raster import sample
+
+FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
+SHRINKING = 0.8  # frame px per patch px; below it what is painted is smoothed before it is shrunk
+
+
+class Warped(NamedTuple):
+    """A frame to be painted: the photo warped by `flow` (px of the photo), irises moved; and the driving face, px of
+    `frame`."""
+
+    frame: Image
+    flow: Float[np.ndarray, "height width 2"]
+    landmarks: Landmarks
+
+
+@dataclass(frozen=True)
+class RenderSource:
+    """What the renderer needs of a photo. openings: mask of its inner lips and between its lids. gap: between its lips,
+    in face widths. mouth, eyes: its patches as the networks encode them (both eyes in one batch)."""
+
+    openings: Mask
+    gap: float
+    mouth: SourceFeatures
+    eyes: SourceFeatures
+
+
+def feather(patch: int) -> Float[np.ndarray, "patch patch 1"]:
+    """1 in the middle of the patch, softly 0 before its border."""
+    mask = np.zeros((patch, patch), np.float32)
+    cv2.circle(mask, (patch // 2, patch // 2), round(FEATHER_RADIUS * patch), (1.0,), -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), FEATHER_BLUR * patch)
+    border = np.minimum(np.arange(patch), np.arange(patch)[::-1])
+    return (mask * (np.minimum.outer(border, border) > 1))[..., None]
+
+
+class Renderer:
+    """Paints mouth and eyes with trained networks; stateless after loading."""
+
+    def __init__(self, mouth: Engine, eyes: Engine) -> None:
+        """mouth, eyes: what runs the networks of these regions."""
+        self.mouth, self.eyes = mouth, eyes
+        self._feathers = {region: feather(region.patch) for region in REGIONS}
+
+    @classmethod
+    def load(cls, checkpoints: Path, device: str = "cpu", precision: torch.dtype | None = None) -> Renderer:
+        """From a folder with the checkpoints `mouth` and `eyes`. Raises InputError if one is missing or damaged.
+
+        precision: of the networks' arithmetic; by default float16 on a GPU, and what suits the kind of CPU
+        elsewhere.
+        """
+        engines: list[Engine] = []
+        for region in (MOUTH, EYE_LEFT):
+            folder = checkpoints / region.network
+            network = load_network(folder)
+            if network.config.patch != region.patch:
+                raise InputError(f"{folder} paints {network.config.patch} px; expected {region.patch}.")
+            if torch.device(device).type != "cpu":
+                engines.append(TorchEngine(network, device, precision or torch.float16))
+            elif precision:
+                engines.append(TorchEngine(network, device, precision))
+            else:
+                engines.append(open_engine(network, folder, file_sha256(folder / WEIGHTS)))
+        return cls(*engines)
+
+    def prepare(self, photo: Image, landmarks: Landmarks) -> RenderSource:
+        """Once a portrait. landmarks: px of `photo`."""
+        views = [source_channels(region, photo, landmarks) for region in REGIONS]
+        return RenderSource(
+            openings_mask(landmarks, photo.shape[:2]),
+            lip_gap(landmarks),
+            self.mouth.encode(np.stack(views[:1])),
+            self.eyes.encode(np.stack(views[1:])),
+        )
+
+    def paint(self, warped: Sequence[Warped], source: RenderSource) -> None:
+        """Paint mouth and eyes of `source` over frames, in place, all of them in one pass of each network.
+
+        Pixels outside the patches, and those the networks leave alone, keep their exact value.
+        """
+        shown = [[self._look(region, *frame, source) for region in REGIONS] for frame in warped]
+        mouths = self.mouth(np.stack([views[0].channels for views in shown]), source.mouth)
+        eyes = self.eyes(np.stack([view.channels for views in shown for view in views[1:]]), source.eyes)
+        pairs = eyes.reshape(len(shown), 2, *eyes.shape[1:])
+        for (frame, _, _), views, mouth, pair in zip(warped, shown, mouths, pairs, strict=True):
+            for view, change in zip(views, (mouth, *pair), strict=True):
+                _add(frame, view, change)
+
+    def _look(
+        self, region: Region, frame: Image, flow: np.ndarray, landmarks: Landmarks, source: RenderSource
+    ) -> _View:
+        affine = patch_affine(landmarks, region)
+        drawn = transform(landmarks, affine)
+        patch = region.patch
+        face = face_mask(drawn, (patch, patch))
+        places = cut(flow, affine, patch)  # (patch, patch, 2)
+        opening = sample(source.openings, places)
+        opening = np.minimum(opening, face)
+        warped = cut(frame, affine, patch)
+        channels = driving_channels(region, warped, opening, drawn, source.gap)
+        reach = self._feathers[region]
+        if face.min() < 255:
+            reach = reach * _soft(face)
+        return _View(region, affine, warped, channels, reach)
+
+
+@dataclass(frozen=True)
+class _View:
+    """One region of one frame. affine: frame px -> patch px. warped: the frame there. reach: how much of a change may
+    be applied, 0..1."""
+
+    region: Region
+    affine: Affine
+    warped: UInt8[np.ndarray, "patch patch 3"]
+    channels: UInt8[np.ndarray, "patch patch 9"]
+    reach: Float[np.ndarray, "patch patch 1"]
+
+
+def load_network(folder: Path) -> PatchNetwork:
+    """The network of a checkpoint folder, float32. Raises InputError if it does not fit this architecture."""
+    checkpoint = load_checkpoint(folder)
+    network = PatchNetwork(config_from(PatchConfig, checkpoint.config))
+    try:
+        network.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise InputError(f"{folder} does not hold a renderer network ({error}).") from error
+    return network
+
+
+def save_network(folder: Path, network: PatchNetwork) -> None:
+    """Write a checkpoint folder, weights in float16."""
+    save_checkpoint(folder, asdict(network.config), network.state_dict())
+
+
+def _soft(face: Mask) -> Float[np.ndarray, "patch patch 1"]:
+    """1 well inside the face, 0 beyond its edge."""
+    inside = cv2.erode(face, np.ones((7, 7), np.uint8), borderValue=(255,))
+    return cv2.GaussianBlur(inside, (5, 5), 0)[..., None].astype(np.float32) / 255
+
+
+def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"]) -> None:
+    """Add a change (grey levels) to a frame at the frame's own resolution, in place.
+
+    Inside the mouth the frame first gives way to the patch: there it shows a thin line of the photo drawn out to
+    stripes, of which the patch has only the softened ones that the network knew of.
+    """
+    patch = view.region.patch
+    layers = change * view.reach
+    if not view.region.iris:
+        layers += (view.channels[..., :3].astype(np.float32) - view.warped) * view.reach  # what was blanked
+        inside = well_inside(view.channels[..., 3])[..., None] * view.reach
+        layers = np.concatenate([layers, inside], -1)  # (patch, patch, 4)
+    scale = 1 / float(np.linalg.norm(view.affine[0, :2]))  # frame px per patch px
+    if scale < SHRINKING:
+        layers = cv2.GaussianBlur(layers, (0, 0), 0.4 / scale)
+    inverse = cv2.invertAffineTransform(view.affine)
+    corners = np.array([[0, 0], [patch, 0], [0, patch], [patch, patch]]) @ inverse[:, :2].T + inverse[:, 2]
+    left, top = np.maximum(np.floor(corners.min(0)).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(corners.max(0)).astype(int), frame.shape[1::-1])
+    if right <= left or bottom <= top:
+        return
+    inverse[:, 2] -= (left, top)
+    size = (int(right - left), int(bottom - top))
+    added = cv2.warpAffine(layers, inverse, size, flags=cv2.INTER_LINEAR)  # (h, w, 3 or 4)
+    region = frame[top:bottom, left:right]
+    result = region + added[..., :3]
+    if layers.shape[2] > 3 and layers[..., 3].any():
+        base = cv2.warpAffine(view.warped, inverse, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        result += added[..., 3:] * (base.astype(np.float32) - region)
+    region[:] = np.clip(np.rint(result), 0, 255).astype(np.uint8)

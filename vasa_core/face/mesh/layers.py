@@ -1,0 +1,212 @@
+"""Person and background as two layers: the person moves over a plate, the background completed behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import no_type_check
+
+import cv2
+import numba
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+
+from vasa_core.face.mesh.raster import Box, identity_flow, warp
+
+AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
+GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
+CLOSE = 0.035  # of the face's height: so near, whatever is strange is the person's; farther, what has their colour
+HAIRLIKE = (0.15, 0.4)  # of the way from the background's colour to the person's
+SMOOTH = 0.03  # of the face's height: finer structure of the background counts as its texture
+AROUND = 0.12  # of the face's height: so far around a place its texture is measured
+LEVEL = 0.7  # share of level lines in what is behind the person, the rest being plain colour
+ONE_SIDED = 0.15  # of that share, where the person reaches the picture's edge
+ALONG = 0.02  # of the face's height: how far rows are smoothed into each other
+SOLID = 250  # opacity from which a pixel shows nothing but the person
+OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
+STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
+QUIET, LOUD = 3.0, 4.0  # ... grey levels of a plain background; how much a background's texture adds
+LEAST = 3  # of 255: opacity below which there is nothing of the person
+
+Image = UInt8[np.ndarray, "height width 3"]
+Mask = UInt8[np.ndarray, "height width"]
+Colours = Float32[np.ndarray, "height width 3"]
+Field = Float32[np.ndarray, "height width 1"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """A picture taken apart. person: colour without the background's share, and opacity. plate: what is behind."""
+
+    person: UInt8[np.ndarray, "height width 4"]
+    plate: Image
+
+
+def take_apart(picture: Image, matte: Mask, centre: Float[np.ndarray, " 2"], face_height: float) -> Layers:
+    """Layers that give the picture back where they lie. matte: opacity of the person. centre, face_height: px.
+
+    Single hairs that the matte misses go with the person where the background is quiet enough to tell them from it.
+    Wherever nothing of the person is, the plate is the picture itself; so it is far from the head, where nothing
+    moves. A matte of 255 everywhere is a picture in one piece: there is no plate to be seen.
+    """
+    person, plate = np.dstack([picture, matte]), picture.copy()
+    left, top, right, bottom = AROUND_FACE
+    low = np.floor(centre - face_height * np.array([left, top])).astype(int).clip(0)
+    high = np.ceil(centre + face_height * np.array([right, bottom])).astype(int)
+    part = (slice(low[1], high[1]), slice(low[0], high[0]))
+    grown = cv2.dilate(matte[part], _disc(GROWN * face_height)) > 0
+    if not grown.all():
+        person[part], plate[part] = _separated(picture[part], matte[part], grown, face_height)
+    return Layers(person, plate)
+
+
+def _separated(
+    picture: Image, matte: Mask, grown: Bool[np.ndarray, "height width"], face_height: float
+) -> tuple[UInt8[np.ndarray, "height width 4"], Image]:
+    """Person and plate. grown: where the background is not trusted."""
+    pixels, opacity = picture.astype(np.float32), matte.astype(np.float32)[..., None] / 255
+    filled, texture = _completed(pixels, grown, face_height)
+    inner = _spread(pixels, matte >= SOLID)
+    close = cv2.dilate(matte, _disc(CLOSE * face_height))[..., None] > 0
+    usual = np.maximum(QUIET, LOUD * texture - (LOUD - 1) * QUIET)
+    strange = pixels - filled
+    stray = _ramp(np.abs(strange).max(-1, keepdims=True) / usual, STRAY) * grown[..., None]
+    stray *= np.where(close, 1, _hairlike(strange, inner - filled))
+    trusted = (~close & (stray == 0))[..., 0]
+    quiet = np.minimum(1, 2 * QUIET / np.maximum(texture, QUIET))
+    filled += quiet * _spread(strange * grown[..., None], trusted)  # meets the picture's colours
+    plate = np.where(opacity > 0, filled, pixels + stray * (filled - pixels))
+    foreign = pixels - opacity * inner - (1 - opacity) * plate  # what neither the person nor the plate explains
+    kept = np.maximum(stray, _ramp(opacity, OWN_COLOUR))
+    difference = pixels - plate - np.where(opacity > 0, 1 - kept, 0) * foreign
+    room = np.where(difference > 0, 255 - plate, plate)
+    least = np.abs(difference) / np.maximum(room, 1)  # opacity that reaches the colour with one between 0 and 255
+    whole = np.ceil(255 * np.maximum(opacity, least.max(-1, keepdims=True)).clip(0, 1))
+    colour = np.where(whole < LEAST, inner, plate + difference * 255 / np.maximum(whole, 1))
+    whole[whole < LEAST] = 0
+    return _levels(np.concatenate([colour, whole], -1)), _levels(np.where(whole > 0, plate, pixels))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture seen from one distance. flow: its pixels in the photo, px. plate: without the person. frame: with."""
+
+    flow: Float32[np.ndarray, "height width 2"]
+    plate: Image
+    frame: Image
+
+
+@lru_cache(maxsize=4)
+def still_scene(layers: Layers, size: tuple[int, int], centre: tuple[float, float], zoom: float) -> Scene:
+    """The photo in the middle of `layers`, of `size` (height, width), magnified by `zoom` about `centre` (px of it)."""
+    middle = np.array(centre, np.float32)
+    flow = (identity_flow(size) - middle) / np.float32(zoom) + middle if zoom != 1 else identity_flow(size)
+    plate = warp(layers.plate, flow + _margin(layers, size))
+    frame = plate.copy()
+    _over(warp(layers.person, flow + _margin(layers, size)), frame, 0, 0, frame)
+    return Scene(flow, plate, frame)
+
+
+def draw_person(layers: Layers, scene: Scene, flow: Float32[np.ndarray, "height width 2"], box: Box) -> Image:
+    """The scene with the person moved by `flow` (px of the photo) within the box."""
+    left, top, right, bottom = box
+    person = warp(layers.person, flow[top:bottom, left:right] + _margin(layers, flow.shape[:2]))
+    frame = scene.frame.copy()
+    _over(person, scene.plate, left, top, frame)
+    return frame
+
+
+def _margin(layers: Layers, size: tuple[int, int]) -> np.float32:
+    return np.float32((layers.plate.shape[0] - size[0]) // 2)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _over(person: np.ndarray, plate: np.ndarray, left: int, top: int, frame: np.ndarray) -> None:
+    """Lay the person's picture over the part of the plate whose first pixel is (left, top)."""
+    for y in range(person.shape[0]):
+        for x in range(person.shape[1]):
+            opacity = np.int32(person[y, x, 3])
+            for channel in range(3):
+                behind = np.int32(plate[top + y, left + x, channel])
+                mixed = 255 * behind + opacity * (np.int32(person[y, x, channel]) - behind)
+                frame[top + y, left + x, channel] = np.uint8((mixed + 127) // 255)
+
+
+def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
+    """The background without what is `grown`, and how strong its texture is, grey levels.
+
+    Its colours and its outlines run on in it; texture does not: repeated, it shows the shape it was repeated along.
+    """
+    sigma = SMOOTH * face_height
+    known = ~grown
+    weight = known.astype(np.float32)[..., None]
+    smooth = _blurred(pixels * weight, sigma) / np.maximum(_blurred(weight, sigma), 1e-6)
+    strength = ((pixels - smooth) ** 2).max(-1, keepdims=True) * weight
+    around = AROUND * face_height
+    local, wide = (_blurred(strength, s) / np.maximum(_blurred(weight, s), 1e-6) for s in (sigma, around))
+    filled = _spread(smooth, known)
+    bridged, share = _bridged(smooth, grown, face_height)
+    return filled + share * (bridged - filled), np.sqrt(np.maximum(local, wide))
+
+
+def _hairlike(strange: Colours, person: Colours) -> Field:
+    """1 where a pixel lies on the way to the person's colour; both are differences to the background."""
+    length = np.maximum((person**2).sum(-1, keepdims=True), 1)
+    along = (strange * person).sum(-1, keepdims=True) / length
+    beside = np.linalg.norm(strange - along * person, axis=-1, keepdims=True)
+    return _ramp(along, HAIRLIKE) * (beside < 0.5 * np.linalg.norm(strange, axis=-1, keepdims=True) + 2 * QUIET)
+
+
+def _bridged(smooth: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
+    """Colours of both edges of what is `grown`, blended along each row, and how much that counts, 0..1.
+
+    Along rows, since most lines that a head hides go on level at its other side: horizons, boards, shelves.
+    """
+    height, width = grown.shape
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    left = np.maximum.accumulate(np.where(grown, -1, columns), 1)
+    right = np.minimum.accumulate(np.where(grown, width, columns)[:, ::-1], 1)[:, ::-1]
+    way = ((columns - left) / np.maximum(right - left, 1))[..., None].astype(np.float32)
+    way = np.where((left < 0)[..., None], 1, np.where((right == width)[..., None], 0, way * way * (3 - 2 * way)))
+    edges = smooth[rows, left.clip(0)], smooth[rows, right.clip(max=width - 1)]
+    bridged = np.where(grown[..., None], edges[0] + way * (edges[1] - edges[0]), smooth).astype(np.float32)
+    bridged = cv2.blur(bridged, (1, 2 * round(ALONG * face_height) + 1))
+    share = np.where((left >= 0) & (right < width), 1, ONE_SIDED).astype(np.float32)
+    return bridged, LEVEL * _blurred(share, SMOOTH * face_height)[..., None]
+
+
+def _spread(picture: Colours, known: Bool[np.ndarray, "height width"]) -> Colours:
+    """The picture where it is known, its colours run on smoothly elsewhere (push-pull over a pyramid)."""
+    weight = known.astype(np.float32)[..., None]
+    return _pushed(np.concatenate([picture * weight, weight], -1))
+
+
+def _pushed(level: Float32[np.ndarray, "height width 4"]) -> Colours:
+    """level: colours times weight, and the weight."""
+    colour, weight = level[..., :3], level[..., 3:]
+    mean = colour / np.maximum(weight, 1e-6)
+    if min(level.shape[:2]) <= 2 or weight.min() >= 1:
+        return mean
+    coarse = cv2.pyrDown(level)
+    gain = np.minimum(4, 1 / np.maximum(coarse[..., 3:], 1e-6))  # a few known pixels make a coarse one known
+    below = cv2.resize(_pushed(coarse * gain), level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return mean * weight + below * (1 - weight)
+
+
+def _blurred(values: Float32[np.ndarray, "height width *channels"], sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(values, (0, 0), sigma).reshape(values.shape)
+
+
+def _ramp(values: Float32[np.ndarray, "*shape"], ends: tuple[float, float]) -> Float32[np.ndarray, "*shape"]:
+    """0 below the first end, 1 above the second."""
+    return ((values - ends[0]) / (ends[1] - ends[0])).clip(0, 1)
+
+
+def _levels(values: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    return np.rint(values).clip(0, 255).astype(np.uint8)
+
+
+def _disc(radius: float) -> UInt8[np.ndarray, "side side"]:
+    side = 2 * max(1, round(radius)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.uint8)

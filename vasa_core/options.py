@@ -1,0 +1,192 @@
+"""The controls of one generation: one table that validation, the command line, the app and the README are made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from vasa_core.errors import InputError
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
+# Those that show on the rendered face and let the lips close.
+EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
+MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; VASA-1's learned face latent space
+PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
+MIN_FACE_PX = 64
+MAX_IMAGE_PIXELS = 50_000_000
+MAX_AUDIO_SECONDS = 20 * 60
+MIN_AUDIO_SECONDS = 0.1
+SPIN = "spin"  # the name of the predefined head pose
+GAZE_LIMIT = 30.0  # degrees
+DISTANCE_RANGE = (0.7, 1.5)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What there is to know of one option. help: one line. low, high: range of a number; choices: of anything else.
+
+    label: in the app, for those that it shows. step: of the app's slider. expert: stands in the app's drawer.
+    """
+
+    default: Any
+    help: str
+    low: float | int | None = None
+    high: float | int | None = None
+    choices: tuple[Any, ...] = ()
+    label: str = ""
+    step: float | int = 0.1
+    expert: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """The range or the choices, in words."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:.10g} to {self.high:.10g}" if self.low is not None else ""
+
+
+def _control(default: Any, help: str, *limits: float | int, **more: Any) -> Any:
+    low, high = limits or (None, None)
+    return field(default=default, metadata={"control": Control(default, help, low, high, **more)})
+
+
+def _scale(default: float, of: str, low: float = 0.0, **more: Any) -> Any:
+    return _control(default, f"CFG scale of {of}.", low, 5.0, label=f"CFG scale of {of}", expert=True, **more)
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """The options of one generation; CONTROLS says what each is, and what it may be.
+
+    guidance_*: classifier-free guidance scales (lambda_c of VASA-1, eq. 2), one for each condition; `previous` is the
+    end of the window before, motion and sound. Each above 0 costs one more forward pass a step. That of the emotion may
+    be -1: the motion model does not see the emotion, and lips move as without; the emotion's offset is there anyway.
+    """
+
+    gaze_yaw: float = _control(
+        0.0,
+        "Where the eyes look, degrees: 0 into the camera, + to the viewer's right.",
+        *(-GAZE_LIMIT, GAZE_LIMIT),
+        label="Gaze left / right (degrees)",
+        step=1,
+    )
+    gaze_pitch: float = _control(
+        0.0,
+        "The same up and down, degrees: + is up.",
+        *(-GAZE_LIMIT, GAZE_LIMIT),
+        label="Gaze down / up (degrees)",
+        step=1,
+    )
+    distance: float = _control(
+        1.0,
+        "Head-to-camera distance: 1 as photographed, smaller is nearer.",
+        *DISTANCE_RANGE,
+        label="Head distance (1 = as photographed)",
+        step=0.05,
+    )
+    emotion: str | None = _control(
+        None,
+        "Offset on what the speech implies; none if left out.",
+        choices=EMOTION_CHOICES,
+        label="Emotion",
+    )
+    emotion_strength: float = _control(
+        1.0, "How much of that emotion; 0 is off.", *(0.0, 1.0), label="Emotion strength", step=0.05
+    )
+    guidance_audio: float = _control(
+        1.0,
+        "CFG scale: how closely the motion follows the speech.",
+        *(0.0, 5.0),
+        label="CFG scale (how closely to follow the speech)",
+    )
+    expressiveness: float = _control(
+        1.0,
+        "How lively lips, brows and smile are: 0 is quiet, and lips still articulate.",
+        *(0.0, 2.0),
+        label="Expressiveness (how lively the face is)",
+    )
+    head_motion: float = _control(
+        1.0,
+        "Amount of head motion; 0 freezes the head, the face goes on.",
+        *(0.0, 2.0),
+        label="Head motion (0 = still)",
+    )
+    style: str | Path | None = _control(
+        None,
+        "Video of somebody to move like: as lively, with that resting face and way of moving the head.",
+    )
+    head_pose: str | Path | None = _control(
+        None,
+        f"{SPIN}, or a video of a head to follow (a short one goes on backwards); generated if left out.",
+    )
+    guidance_gaze: float = _scale(0.0, "gaze")
+    guidance_emotion: float = _scale(-1.0, "emotion (-1: lips as without)", -1.0)
+    guidance_distance: float = _scale(0.0, "head distance")
+    guidance_previous: float = _scale(0.0, "the motion before")
+    guidance_liveliness: float = _scale(1.0, "liveliness")
+    steps: int = _control(10, "Sampler steps a window.", *(1, 100), label="Sampler steps", step=1, expert=True)
+    seed: int = _control(0, "Same seed, same video.", *(0, 2**32 - 1), label="Seed", step=1, expert=True)
+    size: int = _control(PORTRAIT_SIZE, "Side of the square video, px.", choices=(256, 512), label="Size", expert=True)
+    paste_back: bool = _control(
+        False,
+        "Show the whole photo with the talking head in it, at its own size.",
+        choices=(False, True),
+        label="Show the whole photo",
+        expert=True,
+    )
+
+    def validate(self) -> GenerationOptions:
+        """Return self. Raise InputError with a sentence that names the bad value and what was expected."""
+        for name, control in CONTROLS.items():
+            value = getattr(self, name)
+            if control.low is not None and control.high is not None:
+                _check_number(name, value, control.low, control.high, whole=name in WHOLE)
+        if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
+            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
+        if self.head_pose is not None and self.head_pose != SPIN and not Path(self.head_pose).is_file():
+            raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
+        if self.style is not None and not Path(self.style).is_file():
+            raise InputError(f"style is {str(self.style)!r}; expected a video file.")
+        if not isinstance(self.paste_back, bool):
+            raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
+        if self.size not in CONTROLS["size"].choices:
+            raise InputError(f"size is {self.size!r}; expected 256 or 512.")
+        return self
+
+    @classmethod
+    def of(cls, options: GenerationOptions | None = None, **changes: Any) -> GenerationOptions:
+        """Options with some of them changed, checked. gaze=(yaw, pitch) is short for both.
+
+        Raises InputError for a name that is no option, and for a value that cannot be used.
+        """
+        values = {name: getattr(options or cls(), name) for name in CONTROLS}
+        if "gaze" in changes:
+            gaze = changes.pop("gaze")
+            try:
+                values["gaze_yaw"], values["gaze_pitch"] = gaze
+            except (TypeError, ValueError) as error:
+                raise InputError(f"gaze is {gaze!r}; expected two angles, (yaw, pitch), in degrees.") from error
+        for name in changes:
+            if name not in CONTROLS:
+                raise InputError(f"{name} is no option; expected one of {', '.join(CONTROLS)}.")
+        values |= changes
+        for name, value in values.items():  # whole numbers, and numpy's
+            if isinstance(CONTROLS[name].default, float) and isinstance(value, Real) and not isinstance(value, bool):
+                values[name] = float(value)
+        return cls(**values).validate()
+
+
+CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
+WHOLE = ("steps", "seed")
+
+
+def _check_number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}; expected a number from {low} to {high}.")
+    if whole and value != int(value):
+        raise InputError(f"{name} is {value!r}; expected a whole number.")

@@ -1,0 +1,84 @@
+"""A talking-head video: frames that are made as they are taken, and the sound that goes with them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from scipy.io import wavfile
+
+from vasa_core.io.video import VideoWriter
+from vasa_core.pipeline.prepared import Frame
+from vasa_core.provenance.mark import METADATA
+from vasa_core.rates import FPS, SAMPLE_RATE
+
+Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
+Stopped = Callable[[], bool]
+MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Frame]]
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
+
+    path: str
+    frames: int
+    seconds: float
+    wall_seconds: float
+    width: int
+    height: int
+    seed: int
+
+    @property
+    def size(self) -> int:
+        """Longer side, px."""
+        return max(self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Video:
+    """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
+
+    make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
+    """
+
+    make: MakeFrames
+    size: tuple[int, int]
+    seed: int
+    sound: Path | Float32[np.ndarray, " samples"] | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.make(None, None)
+
+    def save(self, out: Path | str, cancelled: Stopped | None = None, progress: Progress | None = None) -> VideoResult:
+        """Write an mp4 file (H.264 + AAC), which appears only when it is whole.
+
+        Raises InputError for a path that cannot be written, Cancelled when `cancelled()` is true, OSError if ffmpeg
+        fails.
+        """
+        target = Path(out)
+        with _sound_file(self.sound) as sound, VideoWriter(target, self.size, sound, METADATA) as writer:
+            for frame in self.make(cancelled, progress):
+                writer.write(frame)
+        height, width = self.size
+        wall_seconds = time.perf_counter() - self.started
+        return VideoResult(str(target), writer.frames, writer.frames / FPS, wall_seconds, width, height, self.seed)
+
+
+@contextmanager
+def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None) -> Iterator[Path | None]:
+    """The sound as a file, which lives as long as this is open if it was none."""
+    if sound is None or isinstance(sound, Path):
+        yield sound
+        return
+    with tempfile.TemporaryDirectory(prefix="vasa_") as folder:
+        path = Path(folder) / "sound.wav"
+        wavfile.write(path, SAMPLE_RATE, sound)
+        yield path

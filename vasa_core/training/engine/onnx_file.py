@@ -1,0 +1,60 @@
+"""Export of a network to an ONNX file beside the checkpoint that it was made of, so that onnxruntime can run it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vasa_core.checkpoint import WEIGHTS, file_sha256
+from vasa_core.errors import MissingModelError
+from vasa_core.face.inpaint.engine import WEIGHTS_KEY
+from vasa_core.files import whole_file
+
+
+def write_onnx(
+    target: Path,
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    names: tuple[Sequence[str], Sequence[str]],
+    opset: int,
+    *,
+    any_batch: bool = False,
+    change: Callable[[Any], None] | None = None,
+) -> Path:
+    """Write what a network does with inputs like `example`; returns the file, which names the hash of the weights.
+
+    names: of inputs and of outputs. any_batch: the first side of each is left open. change: what is done to the ONNX
+    model before it is written. Raises MissingModelError if the package onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingModelError("onnx is not installed; `pip install onnx` gets it.") from error
+    inputs, outputs = (list(each) for each in names)
+    with whole_file(target) as part:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes become constants: they are
+            warnings.filterwarnings("ignore", "Constant folding")
+            torch.onnx.export(
+                network.eval(),
+                example,
+                part,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)} if any_batch else None,
+                opset_version=opset,
+                dynamo=False,
+            )
+        model = onnx.load(part)
+        if change:
+            change(model)
+        onnx.helper.set_model_props(model, {WEIGHTS_KEY: file_sha256(target.parent / WEIGHTS)})
+        onnx.checker.check_model(model)
+        part.write_bytes(model.SerializeToString())
+    return target
