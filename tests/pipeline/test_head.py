@@ -16,7 +16,7 @@ from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared, showcase
 from vasa_core.pipeline.head import ROUND, SPIN_SECONDS, back_and_forth, moved_heads, played, spinning
 from vasa_core.pipeline.showcase import TILE, columns
-from vasa_core.provenance.mark import mark_score
+from vasa_core.provenance.mark import MARKED_FROM, mark_score
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
@@ -133,9 +133,9 @@ def test_a_showcase_is_one_marked_video(
     assert made.width == 5 * TILE
     assert seen[-1] == (20, 20)
     assert frames[0].shape == (made.height, made.width, 3)
-    assert mark_score(frames[::4]) > 0.15
+    assert mark_score(frames[::4], 4) > MARKED_FROM
     tiles = [[np.ascontiguousarray(f[:TILE, i * TILE : (i + 1) * TILE]) for f in frames[::4]] for i in range(5)]
-    assert all(mark_score(tile) > 0.15 for tile in tiles)
+    assert all(mark_score(tile) > MARKED_FROM for tile in tiles)
     changes = [np.abs(np.diff(np.stack(tile).astype(int), axis=0)).mean() for tile in tiles]
     assert changes[2] > 1.5 * changes[1]  # spinning, still
 

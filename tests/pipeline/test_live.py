@@ -20,7 +20,7 @@ from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound, open_sound
-from vasa_core.provenance.mark import mark_score
+from vasa_core.provenance.mark import MARKED_FROM, mark_score
 from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 
 OPTIONS = GenerationOptions(steps=2, size=256, seed=5)
@@ -90,7 +90,7 @@ def test_the_same_frames_however_the_sound_is_cut(live: Pipeline, prepared: Prep
     assert len(one) == frame_count(len(waveform))
     assert np.array_equal(one, other)
     assert np.array_equal(one, np.stack(list(live.stream(prepared, odd, OPTIONS))))
-    assert mark_score(list(one)) > 0.15
+    assert mark_score(list(one)) > MARKED_FROM
 
 
 def test_pieces_without_a_live_encoder_become_as_many_frames_too(

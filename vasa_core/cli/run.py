@@ -29,7 +29,7 @@ from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.options import CONTROLS, MESH, SPIN, GenerationOptions
 
-VERIFIED_FRAMES, VERIFIED_STEP = 250, 10  # of a video: how far it is looked at, and every how many frames
+VERIFIED_FRAMES, VERIFIED_STEP = 250, 5  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
@@ -179,10 +179,10 @@ def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as
     frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
     if not frames:
         raise InputError(f"{source.name} holds no frames; expected a picture or a video.")
-    score = mark_score(frames)
+    score = mark_score(frames, VERIFIED_STEP)
     found = {"path": source, "mark_score": score, "marked": score >= MARKED_FROM, "frames": len(frames)}
     says = "carries the mark: it was generated" if found["marked"] else "carries no mark that can be found"
-    report(found, as_json, f"{source}: {says} (score {score:.2f}; from {MARKED_FROM} on it is taken for marked)")
+    report(found, as_json, f"{source}: {says} (score {score:.1f}; from {MARKED_FROM:.0f} on it is taken for marked)")
 
 
 @cli.command("fetch-models")

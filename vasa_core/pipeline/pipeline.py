@@ -312,18 +312,28 @@ class Pipeline:
         """
         size, zoom, batch = options.size, 1 / options.distance, self.face.batch
 
-        def draw(moments: Motion) -> list[Frame]:
+        def draw(part: tuple[int, Motion]) -> list[Frame]:
+            first, moments = part
             frames = []
-            for frame in self.face.decode(portrait, moments, 1.0 if paste else zoom):
+            for number, frame in enumerate(self.face.decode(portrait, moments, 1.0 if paste else zoom), first):
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
                     frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
-                frames.append(mark(frame))
+                frames.append(mark(frame, number))
             return frames
 
-        parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
-        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
+        return chain.from_iterable(made_ahead(draw, _parts(motion, batch), stopped, DRAWING_THREADS, IN_FLIGHT))
+
+
+def _parts(motion: Iterator[Motion], batch: int) -> Iterator[tuple[int, Motion]]:
+    """The motion, at most `batch` frames of it at once, and the number of the first of them."""
+    number = 0
+    for made in motion:
+        for start in range(0, len(made), batch):
+            part = made[start : start + batch]
+            yield number, part
+            number += len(part)
 
 
 def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:

@@ -67,7 +67,7 @@ def showcase(
     def make(stopped: Stopped | None, advance: Progress | None) -> Iterator[Frame]:
         for done, frames in enumerate(zip(*(video.make(stopped, None) for video in videos), strict=True), 1):
             tiles = [cv2.resize(frame, (TILE, TILE), interpolation=cv2.INTER_AREA) for frame in frames]
-            yield mark(np.vstack([np.hstack(tiles), band]))
+            yield mark(np.vstack([np.hstack(tiles), band]), done - 1)
             if advance:
                 advance(done, len(generated))
 
