@@ -133,7 +133,7 @@ def test_bad_targets(tmp_path: Path) -> None:
         (tmp_path / "nowhere" / "out.mp4", "expected an existing folder"),
         (file / "out.mp4", "expected an existing folder"),
         (tmp_path / "folder.mp4", "is not a file"),
-        (tmp_path / "out.avi", r"ends in \.mp4"),
+        (tmp_path / "out.avi", r"ends in \.mp4, \.mov, \.webm or \.gif"),
         (Path("/proc/out.mp4"), "expected a writable folder"),
         (tmp_path / ("x" * 250 + ".mp4"), "cannot be written"),
     ):

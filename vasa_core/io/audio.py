@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,25 @@ class AudioFile:
     def chunks(self, samples_per_chunk: int = SAMPLE_RATE) -> Iterator[Float32[np.ndarray, " samples"]]:
         """The sound in order, 16 kHz mono in [-1, 1], in chunks of the given length (the last may be shorter)."""
         return _decode(self.path, samples_per_chunk)
+
+
+@dataclass(frozen=True)
+class CodedSound:
+    """The sound track of a file as it is stored. codec: ffmpeg's name. seconds: where it ends in the file's time."""
+
+    codec: str
+    seconds: float
+
+
+def coded_sound(path: Path) -> CodedSound | None:
+    """How a file's sound is stored, without decoding it; None if it has none that can be read."""
+    command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
+    said = dict(re.findall(r"^#(\w+) 0: (.+)$", listed, re.MULTILINE))
+    packets = re.findall(r"^0, *-?\d+, *(-?\d+), *(\d+),", listed, re.MULTILINE)  # decoded at, shown at, lasting
+    if not packets or "codec_id" not in said:
+        return None
+    return CodedSound(said["codec_id"], float(max(int(at) + int(long) for at, long in packets) * Fraction(said["tb"])))
 
 
 def has_sound(path: Path) -> bool:

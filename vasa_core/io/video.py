@@ -1,4 +1,4 @@
-"""Video files in (any that ffmpeg reads) and out (H.264 + AAC, written beside the target and renamed)."""
+"""Video files in (any that ffmpeg reads) and out (MP4, MOV, WebM or GIF, written beside the target and renamed)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.errors import InputError
-from vasa_core.io.audio import TIMELINE_FILTER
+from vasa_core.io.audio import TIMELINE_FILTER, coded_sound
+from vasa_core.io.containers import container_of
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "height width channels"]  # RGB or RGBA
 
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
+_EQUAL_SECONDS = 1e-4
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
@@ -72,25 +75,35 @@ def _read_ppm(stream: IO[bytes]) -> Frame | None:
 
 
 class VideoWriter:
-    """Writes frames, and the sound of a file beside them, as an MP4 that appears only when it is whole.
+    """Writes frames, and the sound of a file beside them, as a video that appears only when it is whole.
 
     A context manager. Frames are encoded as they come into a hidden part file beside the target; on a clean exit
-    the sound is added, cut or filled with silence to exactly the frames' length, and the file takes the target's
-    name. After an exception nothing is left.
+    the sound is added and the file takes the target's name. Sound that the kind of file has and that ends with the
+    frames at the latest is copied as it is; other sound is cut or filled with silence to exactly the frames' length.
+    After an exception nothing is left.
     """
 
     def __init__(
-        self, target: Path, size: tuple[int, int], audio: Path | None = None, metadata: Mapping[str, str] | None = None
+        self,
+        target: Path,
+        size: tuple[int, int],
+        audio: Path | None = None,
+        metadata: Mapping[str, str] | None = None,
+        transparent: bool = False,
     ) -> None:
-        """size: height, width in px (even). audio: a file with sound. metadata: tags of the container.
+        """size: height, width in px (even). audio: a file with sound. metadata: tags of the container. transparent:
+        frames are RGBA.
 
-        Raises InputError if the target is no .mp4 path in a writable folder.
+        Raises InputError if the target is no path of a video (one of CONTAINERS) in a writable folder.
         """
         self.frames = 0
         self._target, self._size, self._audio, self._metadata = target, size, audio, dict(metadata or {})
+        self._kind, self._transparent = container_of(target, transparent), transparent
         stem = f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
-        self._pictures = target.with_name(f"{stem}.pictures.part.mp4")
-        self._part = target.with_name(f"{stem}.part.mp4")
+        suffix = ".mkv" if self._kind.animated_picture else target.suffix
+        self._pictures = target.with_name(f"{stem}.pictures.part{suffix}")
+        self._palette = target.with_name(f"{stem}.palette.part.nut")
+        self._part = target.with_name(f"{stem}.part{target.suffix}")
         _check_target(target, self._pictures)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _remove_parts
         self._encoder = subprocess.Popen(
@@ -109,10 +122,11 @@ class VideoWriter:
         finally:
             self._remove_parts()
 
-    def write(self, frame: Frame) -> None:
-        """Append one RGB frame of the writer's size. Raises OSError if the encoder has stopped."""
-        if frame.shape != (*self._size, 3):
-            raise ValueError(f"frame has shape {frame.shape}; expected {(*self._size, 3)}")
+    def write(self, frame: Picture) -> None:
+        """Append one frame of the writer's size. Raises OSError if the encoder has stopped."""
+        expected = (*self._size, 4 if self._transparent else 3)
+        if frame.shape != expected:
+            raise ValueError(f"frame has shape {frame.shape}; expected {expected}")
         assert self._encoder.stdin is not None
         try:
             self._encoder.stdin.write(np.ascontiguousarray(frame).data)
@@ -123,32 +137,45 @@ class VideoWriter:
 
     def _picture_command(self) -> list[str]:
         height, width = self._size
-        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0"]
-        encode = [
-            "-vf",
-            f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}",
-            "-pix_fmt",
-            "yuv420p",
-            "-c:v",
-            "libx264",
-        ]
-        encode += ["-preset", "veryfast", "-crf", "18", "-threads", "2"]
+        pixels = "rgba" if self._transparent else "rgb24"
+        raw = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-r", str(FPS), "-i", "pipe:0"]
+        encode = list(self._kind.transparent if self._transparent else self._kind.pictures)
+        if self._kind.animated_picture:
+            return [*quiet_command(), *raw, *encode, "-f", "matroska", "-y", file_argument(self._pictures)]
+        encode += ["-threads", "2", "-vf", f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}"]
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
-        return [*quiet_command(), *raw, *encode, *colour, "-f", "mp4", "-y", file_argument(self._pictures)]
+        return [*quiet_command(), *raw, *encode, *colour, "-f", self._kind.muxer, "-y", file_argument(self._pictures)]
 
     def _mux_command(self) -> list[str]:
-        samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
         command = [*quiet_command(), "-i", file_argument(self._pictures)]
         if self._audio is not None:
-            timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
-            exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
-            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0"]
-            command += ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}"]
-            command += ["-c:a", "aac", "-b:a", "128k"]
+            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0", *self._sound_options()]
         command += ["-c:v", "copy", "-map_metadata", "-1"]
         for key, value in self._metadata.items():
             command += ["-metadata", f"{key}={value}"]
-        return [*command, "-movflags", "+faststart", "-f", "mp4", "-y", file_argument(self._part)]
+        if self._transparent and self._kind.muxer == "webm":
+            command += ["-metadata:s:v:0", "alpha_mode=1"]
+        return [*command, *self._kind.muxing, "-f", self._kind.muxer, "-y", file_argument(self._part)]
+
+    def _sound_options(self) -> list[str]:
+        assert self._audio is not None
+        samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
+        found = coded_sound(self._audio)
+        if found and found.codec in self._kind.copied and found.seconds <= samples / _AUDIO_RATE + _EQUAL_SECONDS:
+            return ["-c:a", "copy"]
+        timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
+        exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
+        return ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}", *self._kind.sound]
+
+    def _palette_commands(self) -> list[list[str]]:
+        """Two passes, so that no more than a frame is in memory."""
+        pictures, palette = file_argument(self._pictures), file_argument(self._palette)
+        colours = ["-vf", "palettegen=stats_mode=full", "-c:v", "rawvideo", "-f", "nut"]
+        drawn = ["-lavfi", "paletteuse=dither=bayer:bayer_scale=4", "-f", "gif"]
+        return [
+            [*quiet_command(), "-i", pictures, *colours, "-y", palette],
+            [*quiet_command(), "-i", pictures, "-i", palette, *drawn, "-y", file_argument(self._part)],
+        ]
 
     def _finish(self) -> None:
         assert self._encoder.stdin is not None
@@ -157,8 +184,11 @@ class VideoWriter:
             raise self._failure()
         if not self.frames:
             raise ValueError("no frame was written")
-        if subprocess.run(self._mux_command(), stdin=subprocess.DEVNULL, stderr=self._errors, check=False).returncode:
-            raise self._failure()
+        for command in self._palette_commands() if self._kind.animated_picture else [self._mux_command()]:
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=self._errors, check=False).returncode:
+                raise self._failure()
+        if self._kind.animated_picture:
+            _add_comment(self._part, "; ".join(self._metadata.values()))
         self._part.replace(self._target)
 
     def _failure(self) -> OSError:
@@ -172,13 +202,20 @@ class VideoWriter:
         if self._encoder.stdin is not None and not self._encoder.stdin.closed:
             os.close(self._encoder.stdin.fileno())
         self._errors.close()
-        self._pictures.unlink(missing_ok=True)
-        self._part.unlink(missing_ok=True)
+        for part in (self._pictures, self._palette, self._part):
+            part.unlink(missing_ok=True)
+
+
+def _add_comment(gif: Path, text: str) -> None:
+    """Write a comment before a GIF file's last byte, its trailer; ffmpeg writes no tags into one."""
+    data = text.encode()
+    blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
+    with gif.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;")
 
 
 def _check_target(target: Path, part: Path) -> None:
-    if target.suffix.lower() != ".mp4":
-        raise InputError(f"{target} is the output; expected a name that ends in .mp4.")
     if not target.parent.is_dir():
         raise InputError(f"{target.parent} is not a folder; expected an existing folder for the output.")
     if target.exists() and not target.is_file():
