@@ -9,6 +9,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from PIL import ImageColor
+
 from vasa_core.errors import InputError
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
@@ -20,6 +22,7 @@ MIN_FACE_PX = 64
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_AUDIO_SECONDS = 20 * 60
 MIN_AUDIO_SECONDS = 0.1
+TRANSPARENT = "transparent"  # the name of no background at all
 SPIN = "spin"  # the name of the predefined head pose
 GAZE_LIMIT = 30.0  # degrees
 DISTANCE_RANGE = (0.7, 1.5)
@@ -27,7 +30,8 @@ DISTANCE_RANGE = (0.7, 1.5)
 
 @dataclass(frozen=True)
 class Control:
-    """What there is to know of one option. help: one line. low, high: range of a number; choices: of anything else.
+    """What there is to know of one option. help: one line. low, high: range of a number; choices: of anything else, or
+    in words.
 
     label: in the app, for those that it shows. step: of the app's slider. expert: stands in the app's drawer.
     """
@@ -37,6 +41,7 @@ class Control:
     low: float | int | None = None
     high: float | int | None = None
     choices: tuple[Any, ...] = ()
+    words: str = ""
     label: str = ""
     step: float | int = 0.1
     expert: bool = False
@@ -44,6 +49,8 @@ class Control:
     @property
     def meaning(self) -> str:
         """The range or the choices, in words."""
+        if self.words:
+            return self.words
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.low:.10g} to {self.high:.10g}" if self.low is not None else ""
@@ -139,6 +146,17 @@ class GenerationOptions:
         expert=True,
     )
 
+    background: str | Path | None = _control(
+        None,
+        "Behind the person; the photo's own if left out. transparent: into .webm or .mov.",
+        words="a colour, an image file, transparent",
+    )
+
+    @property
+    def transparent(self) -> bool:
+        """Whether frames have an opacity."""
+        return self.background == TRANSPARENT
+
     def validate(self) -> GenerationOptions:
         """Return self. Raise InputError with a sentence that names the bad value and what was expected."""
         for name, control in CONTROLS.items():
@@ -151,6 +169,7 @@ class GenerationOptions:
             raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
         if self.style is not None and not Path(self.style).is_file():
             raise InputError(f"style is {str(self.style)!r}; expected a video file.")
+        _check_background(self.background)
         if not isinstance(self.paste_back, bool):
             raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
         if self.size not in CONTROLS["size"].choices:
@@ -182,6 +201,22 @@ class GenerationOptions:
 
 CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
 WHOLE = ("steps", "seed")
+
+
+def colour_of(background: str | Path) -> tuple[int, ...] | None:
+    """Red, green and blue of a colour's name or #rrggbb; None if it is neither."""
+    try:
+        colour = ImageColor.getrgb(str(background))
+    except ValueError:
+        return None
+    return colour if len(colour) == 3 else None
+
+
+def _check_background(background: str | Path | None) -> None:
+    if background in (None, TRANSPARENT) or colour_of(background) is not None or Path(background).is_file():
+        return
+    expected = f"a colour such as white or #00ff00, an image file, or {TRANSPARENT}"
+    raise InputError(f"background is {str(background)!r}; expected {expected}.")
 
 
 def _check_number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vasa_core.errors import InputError
+from vasa_core.io.containers import container_of
 from vasa_core.options import FACES, MESH, GenerationOptions
 
 cli = typer.Typer(
@@ -35,12 +36,17 @@ WRITTEN = "Folder of the checkpoint to write."
 DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
 
 
-def check_paths(*sources: Path, out: Path, suffix: str) -> None:
-    """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right."""
+def check_paths(*sources: Path, out: Path, suffix: str | None = None, transparent: bool = False) -> None:
+    """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right.
+
+    suffix: that `out` must have; without one, it is a video's, which may be transparent.
+    """
     for source in sources:
         if not source.is_file():
             raise InputError(f"{source} does not exist; expected a file.")
-    if out.suffix.lower() != suffix:
+    if suffix is None:
+        container_of(out, transparent)
+    elif out.suffix.lower() != suffix:
         raise InputError(f"{out} is the output; expected a name that ends in {suffix}.")
     if not out.parent.is_dir():
         raise InputError(f"{out.parent} is not a folder; expected an existing folder for the output.")

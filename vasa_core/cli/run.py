@@ -63,16 +63,16 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
 def generate(
     portrait: Path,
     speech: Path,
-    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    out: Annotated[Path, typer.Argument(metavar="OUT")],
     face: Face = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
     **controls: Any,
 ) -> None:
-    """Make the person of PORTRAIT speak SPEECH and write the video to OUT.mp4."""
+    """Make the person of PORTRAIT speak SPEECH and write the video to OUT: an .mp4, .mov, .webm or .gif file."""
     options = GenerationOptions(**controls).validate()
-    check_paths(portrait, speech, out=out, suffix=".mp4")
+    check_paths(portrait, speech, out=out, transparent=options.transparent)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face)
         with INTERRUPT.asks() as cancelled:
@@ -85,7 +85,7 @@ def reenact(
     portrait: Path,
     driving: Annotated[list[Path] | None, typer.Argument(metavar="[DRIVING]")] = None,
     *,
-    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    out: Annotated[Path, typer.Argument(metavar="OUT")],
     use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
@@ -104,7 +104,7 @@ def reenact(
         given = " ".join(map(str, driving or [])) or "none"
         raise InputError(f"the driving video is {given}; expected one, or --pose and --dynamics.")
     videos = [Path(video) for video in (*(driving or []), pose, dynamics) if video and video != SPIN]
-    check_paths(portrait, *videos, out=out, suffix=".mp4")
+    check_paths(portrait, *videos, out=out)
     with progress_bar("reenact", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face)
         with INTERRUPT.asks() as cancelled:
@@ -118,7 +118,7 @@ def reenact(
 def showcase(
     portrait: Path,
     speech: Path,
-    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    out: Annotated[Path, typer.Argument(metavar="OUT")],
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
     seed: Seed = DEFAULTS.seed,
@@ -133,7 +133,7 @@ def showcase(
     the head of one video and the face of another.
     """
     videos = [Path(video) for video in (pose, dynamics) if video and video != SPIN]
-    check_paths(portrait, speech, *videos, out=out, suffix=".mp4")
+    check_paths(portrait, speech, *videos, out=out)
     with progress_bar("showcase", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face)
         from vasa_core.pipeline import showcase as show

@@ -51,6 +51,6 @@ class FaceModel(Protocol[P]):
 
     def decode(
         self, portrait: P, motion: Motion, zoom: float = 1.0, paint: bool = True
-    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    ) -> Iterator[UInt8[np.ndarray, "h w channels"]]:
         """Frames of the portrait moving so, at its own size; zoom: of the whole picture, 1 / distance."""
         ...

@@ -25,11 +25,13 @@ from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.io.containers import container_of
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
 from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
+from vasa_core.pipeline.background import before
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
@@ -132,7 +134,7 @@ class Pipeline:
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
             return self.stream(person, audio, options, cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed), sound, started)
+        return Video(make, _size(person, options), int(options.seed), sound, started, options.transparent)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -145,14 +147,14 @@ class Pipeline:
     def render(
         self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
     ) -> Video:
-        """A silent video of the person moving so; of the options, size, distance and paste_back count."""
+        """A silent video of the person moving so; of the options, size, distance, paste_back and background count."""
         options = GenerationOptions.of(options, **changes)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
             frames = self._draw(person.portrait, iter([motion]), options, _paster(person, options), Event())
             return _watched(frames, len(motion), cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed))
+        return Video(make, _size(person, options), int(options.seed), transparent=options.transparent)
 
     def generate(
         self,
@@ -164,8 +166,10 @@ class Pipeline:
         progress: Progress | None = None,
         **changes: Any,
     ) -> VideoResult:
-        """`animate`, written to an mp4 file, which appears only when it is whole."""
-        return self.animate(portrait, speech, options, **changes).save(out, cancelled, progress)
+        """`animate`, written to a file (.mp4, .mov, .webm or .gif), which appears only when it is whole."""
+        options = GenerationOptions.of(options, **changes)
+        container_of(Path(out), options.transparent)
+        return self.animate(portrait, speech, options).save(out, cancelled, progress)
 
     def stream(
         self,
@@ -310,6 +314,11 @@ class Pipeline:
 
         paste: zooms the whole photo itself.
         """
+        if paste and options.background is not None:
+            raise InputError(
+                f"background is {str(options.background)!r}; expected none where the whole photo is shown."
+            )
+        portrait = before(portrait, options.background)
         size, zoom, batch = options.size, 1 / options.distance, self.face.batch
 
         def draw(part: tuple[int, Motion]) -> list[Frame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Video:
     """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
+    transparent: frames are RGBA, colours not multiplied by opacity.
     """
 
     make: MakeFrames
@@ -53,18 +54,21 @@ class Video:
     seed: int
     sound: Path | Float32[np.ndarray, " samples"] | None = None
     started: float = field(default_factory=time.perf_counter)
+    transparent: bool = False
 
     def __iter__(self) -> Iterator[Frame]:
         return self.make(None, None)
 
     def save(self, out: Path | str, cancelled: Stopped | None = None, progress: Progress | None = None) -> VideoResult:
-        """Write an mp4 file (H.264 + AAC), which appears only when it is whole.
+        """Write a file, which appears only when it is whole; its name says of which kind (see `io.containers`).
 
-        Raises InputError for a path that cannot be written, Cancelled when `cancelled()` is true, OSError if ffmpeg
-        fails.
+        Raises InputError for a path that cannot be written or cannot be transparent, Cancelled when `cancelled()` is
+        true, OSError if ffmpeg fails.
         """
         target = Path(out)
-        with _sound_file(self.sound) as sound, VideoWriter(target, self.size, sound, METADATA) as writer:
+        with ExitStack() as stack:
+            sound = stack.enter_context(_sound_file(self.sound))
+            writer = stack.enter_context(VideoWriter(target, self.size, sound, METADATA, self.transparent))
             for frame in self.make(cancelled, progress):
                 writer.write(frame)
         height, width = self.size

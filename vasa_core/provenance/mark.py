@@ -26,16 +26,25 @@ _PLATE_OPACITY, _TEXT_OPACITY = 0.35, 0.85  # dark plate, white letters
 _OVERSAMPLING = 4
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "height width channels"]  # RGB or RGBA
 
 
-def mark(frame: Frame, number: int = 0) -> Frame:
-    """A copy of an RGB frame that carries the pattern and the badge, always the same. number: of it in its video."""
+def mark(frame: Picture, number: int = 0) -> Picture:
+    """A copy of a frame that carries the pattern and the badge, always the same. number: of it in its video.
+
+    The badge of an RGBA frame is opaque.
+    """
     height, width = frame.shape[:2]
-    marked = add_pattern(frame, number)
+    marked = add_pattern(np.ascontiguousarray(frame[..., :3]), number)
     top, left, keep, paint = _badge(height, width)
     region = marked[top : top + keep.shape[0], left : left + keep.shape[1]]
     region[:] = (region.astype(np.uint16) * keep + paint) >> 8
-    return marked
+    if frame.shape[2] == 3:
+        return marked
+    opacity = frame[..., 3].copy()
+    beneath = opacity[top : top + keep.shape[0], left : left + keep.shape[1]]
+    beneath[keep[..., 0] < 256] = 255
+    return np.dstack([marked, opacity])
 
 
 def mark_score(frames: Iterable[Frame], every: int = 1) -> float:

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from vasa_core.face.mesh.raster import Box, identity_flow, warp
+from vasa_core.face.mesh.raster import Box, identity_flow, sample, warp
 
 AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
 GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
@@ -26,6 +26,7 @@ SOLID = 250  # opacity from which a pixel shows nothing but the person
 OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
 STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
 QUIET, LOUD = 3.0, 4.0  # ... grey levels of a plain background; how much a background's texture adds
+_FRINGE = 9  # px, side of the squares around what is seen of a cut-out person in which there are colours, for codecs
 LEAST = 3  # of 255: opacity below which there is nothing of the person
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -36,10 +37,16 @@ Field = Float32[np.ndarray, "height width 1"]
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """A picture taken apart. person: colour without the background's share, and opacity. plate: what is behind."""
+    """A picture taken apart. person: colour without the background's share, and opacity. plate: what is behind.
+
+    backdrop: what is shown instead of the plate, of the frames' size, and stands still. cut_out: the person's opacity
+    where it is the frames', too; the person itself is then opaque.
+    """
 
     person: UInt8[np.ndarray, "height width 4"]
     plate: Image
+    backdrop: Image | None = None
+    cut_out: Mask | None = None
 
 
 def take_apart(picture: Image, matte: Mask, centre: Float[np.ndarray, " 2"], face_height: float) -> Layers:
@@ -101,7 +108,7 @@ def still_scene(layers: Layers, size: tuple[int, int], centre: tuple[float, floa
     """The photo in the middle of `layers`, of `size` (height, width), magnified by `zoom` about `centre` (px of it)."""
     middle = np.array(centre, np.float32)
     flow = (identity_flow(size) - middle) / np.float32(zoom) + middle if zoom != 1 else identity_flow(size)
-    plate = warp(layers.plate, flow + _margin(layers, size))
+    plate = warp(layers.plate, flow + _margin(layers, size)) if layers.backdrop is None else layers.backdrop
     frame = plate.copy()
     _over(warp(layers.person, flow + _margin(layers, size)), frame, 0, 0, frame)
     return Scene(flow, plate, frame)
@@ -114,6 +121,16 @@ def draw_person(layers: Layers, scene: Scene, flow: Float32[np.ndarray, "height 
     frame = scene.frame.copy()
     _over(person, scene.plate, left, top, frame)
     return frame
+
+
+def cut_out(
+    layers: Layers, frame: Image, flow: Float32[np.ndarray, "height width 2"]
+) -> UInt8[np.ndarray, "height width 4"]:
+    """The frame with its person's opacity; black where there is nothing of them near."""
+    assert layers.cut_out is not None
+    opacity = sample(layers.cut_out, flow + _margin(layers, frame.shape[:2]))
+    near = cv2.dilate(opacity, np.ones((_FRINGE, _FRINGE), np.uint8)) > 0
+    return np.dstack([frame * near[..., None], opacity])
 
 
 def _margin(layers: Layers, size: tuple[int, int]) -> np.float32:

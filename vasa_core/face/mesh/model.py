@@ -22,7 +22,7 @@ from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
-from vasa_core.face.mesh.layers import draw_person, still_scene
+from vasa_core.face.mesh.layers import cut_out, draw_person, still_scene
 from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.mesh.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
@@ -117,8 +117,8 @@ class MeshFaceModel(LandmarkEncoder):
 
     def decode(
         self, portrait: Portrait, motion: Motion, zoom: float = 1.0, paint: bool = True
-    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Frames of the portrait moving so, at the portrait's own size.
+    ) -> Iterator[UInt8[np.ndarray, "h w channels"]]:
+        """Frames of the portrait moving so, at the portrait's own size; RGBA if its layers are cut out.
 
         zoom: size of the whole picture about the face, 1 / distance; the pose moves the head alone. paint: False
         leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
@@ -151,7 +151,8 @@ class MeshFaceModel(LandmarkEncoder):
             frames = [warped(index) for index in range(start, min(start + self.batch, len(motion)))]
             if paint:
                 self.renderer.paint(frames, portrait.render)
-            yield from (frame for frame, _, _ in frames)
+            for frame, flow, _ in frames:
+                yield frame if portrait.layers.cut_out is None else cut_out(portrait.layers, frame, flow)
 
     def _flow(
         self,
