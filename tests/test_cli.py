@@ -100,6 +100,7 @@ BAD = [
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--emotion", "bored"], "emotion is 'bored'; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--device", "abacus"], "device is 'abacus'; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--head-pose", "nod"], "head_pose is 'nod'; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.gif", "--background", "transparent"], "ends in .mov or .webm"),
     (["reenact", "{portrait}", "{folder}/o.mp4"], "the driving video is none; expected one"),
     (["reenact", "{portrait}", "{folder}/o.mp4", "--pose", "{folder}/none.mp4"], "none.mp4 does not exist"),
     (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from vasa_core.errors import InputError
-from vasa_core.options import DISTANCE_RANGE, EMOTION_CHOICES, EMOTIONS, GAZE_LIMIT, GenerationOptions
+from vasa_core.options import DISTANCE_RANGE, EMOTION_CHOICES, EMOTIONS, GAZE_LIMIT, GenerationOptions, colour_of
 
 BAD = [
     ("gaze_yaw", GAZE_LIMIT + 0.1),
@@ -39,6 +39,10 @@ BAD = [
     ("seed", 0.5),
     ("size", 333),
     ("size", math.nan),
+    ("background", "greenish"),
+    ("background", ""),
+    ("background", "#00ff0080"),
+    ("background", "nowhere.jpg"),
     ("paste_back", 1),
     ("paste_back", None),
 ]
@@ -68,6 +72,15 @@ def test_defaults_and_extremes_are_good() -> None:
 def test_an_emotion_that_is_not_offered_is_an_error_that_lists_the_others(emotion: str) -> None:
     with pytest.raises(InputError, match=f"emotion is '{emotion}'; expected one of happiness, sadness, anger"):
         GenerationOptions(emotion=emotion).validate()
+
+
+@pytest.mark.parametrize(
+    ("background", "colour"),
+    [("white", (255, 255, 255)), ("#0b14ff", (11, 20, 255)), ("transparent", None), ("a.png", None)],
+)
+def test_colours_behind_the_person(background: str, colour: tuple[int, int, int] | None) -> None:
+    assert colour_of(background) == colour
+    assert GenerationOptions(background=background).transparent == (background == "transparent")
 
 
 def test_options_cannot_be_changed() -> None:

@@ -78,6 +78,20 @@ def test_the_badge_is_in_a_lower_corner_and_legible(frame: np.ndarray) -> None:
     assert np.ptp(mark(frame)[480:, 400:].astype(int)) > 100
 
 
+def test_a_transparent_frame_keeps_its_opacity_but_for_the_badge() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (512, 512, 4), np.uint8)
+    marked = mark(picture, 5)
+    assert marked.shape == picture.shape
+    assert np.array_equal(marked[:480, :, 3], picture[:480, :, 3])
+    assert np.array_equal(marked[:480, :, :3], mark(picture[..., :3].copy(), 5)[:480])
+    picture[..., 3] = 0
+    badge = mark(picture)[..., 3] == 255
+    rows, columns = np.nonzero(badge)
+    assert badge[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].mean() > 0.9
+    black = mark(np.zeros_like(picture))
+    assert np.array_equal(mark(picture)[badge], black[badge])  # nothing of what is transparent shows through
+
+
 def test_deterministic(frame: np.ndarray) -> None:
     assert np.array_equal(mark(frame, 4), mark(frame.copy(), 4))
     assert np.array_equal(mark(frame, 4), mark(frame, 54))

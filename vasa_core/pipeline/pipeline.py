@@ -37,7 +37,7 @@ from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
-from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
+from vasa_core.pipeline.prepared import Frame, Picture, Prepared, open_face, prepare_photo
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
 from vasa_core.pipeline.style import style_of_video
@@ -314,14 +314,10 @@ class Pipeline:
 
         paste: zooms the whole photo itself.
         """
-        if paste and options.background is not None:
-            raise InputError(
-                f"background is {str(options.background)!r}; expected none where the whole photo is shown."
-            )
-        portrait = before(portrait, options.background)
+        portrait = before(portrait, options.background, whole=paste is not None)
         size, zoom, batch = options.size, 1 / options.distance, self.face.batch
 
-        def draw(part: tuple[int, Motion]) -> list[Frame]:
+        def draw(part: tuple[int, Motion]) -> list[Picture]:
             first, moments = part
             frames = []
             for number, frame in enumerate(self.face.decode(portrait, moments, 1.0 if paste else zoom), first):

@@ -21,6 +21,7 @@ from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
 SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
 
 Frame = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "height width channels"]  # RGB, or RGBA before a transparent background
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from jaxtyping import Float32
 from scipy.io import wavfile
 
 from vasa_core.io.video import VideoWriter
-from vasa_core.pipeline.prepared import Frame
+from vasa_core.pipeline.prepared import Picture
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
 
 Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
-MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Frame]]
+MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Picture]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class VideoResult:
 
 @dataclass(frozen=True)
 class Video:
-    """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
+    """Marked frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
-    transparent: frames are RGBA, colours not multiplied by opacity.
+    transparent: frames are RGBA, not RGB, colours not multiplied by opacity.
     """
 
     make: MakeFrames
@@ -56,7 +56,7 @@ class Video:
     started: float = field(default_factory=time.perf_counter)
     transparent: bool = False
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Picture]:
         return self.make(None, None)
 
     def save(self, out: Path | str, cancelled: Stopped | None = None, progress: Progress | None = None) -> VideoResult:

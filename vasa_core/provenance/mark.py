@@ -38,13 +38,16 @@ def mark(frame: Picture, number: int = 0) -> Picture:
     marked = add_pattern(np.ascontiguousarray(frame[..., :3]), number)
     top, left, keep, paint = _badge(height, width)
     region = marked[top : top + keep.shape[0], left : left + keep.shape[1]]
+    covered = keep < 256
+    if frame.shape[2] == 4:
+        opacity = frame[..., 3:].copy()
+        beneath = opacity[top : top + keep.shape[0], left : left + keep.shape[1]]
+        region[:] = np.where(covered, region.astype(np.uint16) * beneath // 255, region)  # before black
+        beneath[covered] = 255
+        region[:] = (region.astype(np.uint16) * keep + paint) >> 8
+        return np.dstack([marked, opacity])
     region[:] = (region.astype(np.uint16) * keep + paint) >> 8
-    if frame.shape[2] == 3:
-        return marked
-    opacity = frame[..., 3].copy()
-    beneath = opacity[top : top + keep.shape[0], left : left + keep.shape[1]]
-    beneath[keep[..., 0] < 256] = 255
-    return np.dstack([marked, opacity])
+    return marked
 
 
 def mark_score(frames: Iterable[Frame], every: int = 1) -> float:

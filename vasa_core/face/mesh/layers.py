@@ -26,6 +26,7 @@ SOLID = 250  # opacity from which a pixel shows nothing but the person
 OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
 STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
 QUIET, LOUD = 3.0, 4.0  # ... grey levels of a plain background; how much a background's texture adds
+_SPECK, _KNOWN = 20, 90  # opacity that may be the old background's, and from which a colour is surely the person's
 _FRINGE = 9  # px, side of the squares around what is seen of a cut-out person in which there are colours, for codecs
 LEAST = 3  # of 255: opacity below which there is nothing of the person
 
@@ -45,7 +46,7 @@ class Layers:
 
     person: UInt8[np.ndarray, "height width 4"]
     plate: Image
-    backdrop: Image | None = None
+    backdrop: UInt8[np.ndarray, "frame_height frame_width 3"] | None = None
     cut_out: Mask | None = None
 
 
@@ -121,6 +122,15 @@ def draw_person(layers: Layers, scene: Scene, flow: Float32[np.ndarray, "height 
     frame = scene.frame.copy()
     _over(person, scene.plate, left, top, frame)
     return frame
+
+
+def freed(person: UInt8[np.ndarray, "height width 4"]) -> UInt8[np.ndarray, "height width 4"]:
+    """A person for any background: what is hardly seen has the colours of what is; specks of the old one are gone."""
+    opacity = person[..., 3].astype(np.float32)
+    known = opacity >= _KNOWN
+    colours = person[..., :3].astype(np.float32)
+    colours = np.where(known[..., None], colours, _spread(colours, known))
+    return np.dstack([_levels(colours), _levels((opacity - _SPECK) * (255 / (255 - _SPECK)))])
 
 
 def cut_out(
