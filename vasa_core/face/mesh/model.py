@@ -20,6 +20,7 @@ from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
+from vasa_core.face.mesh.far_side import MeshSource, clear_point, mesh_source
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import draw_person, still_scene
@@ -57,10 +58,11 @@ def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
 class Portrait(LiftedPhoto):
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    moving: the mesh's vertices around which the person can move.
+    moving: the mesh's vertices around which the person can move. source: where its pixels are from.
     """
 
     skull: Skull
+    source: MeshSource
     moving: Int[np.ndarray, " moving"]
     irises: Irises
     render: RenderSource
@@ -105,9 +107,12 @@ class MeshFaceModel(LandmarkEncoder):
         stable = list(STABLE)
         similarity = fit_similarity(lifted.identity.neutral[stable], landmarks[None, stable])
         skull = build_skull(landmarks, similarity, not matte.all(), border)
+        yaw = float(lifted.motion.pose[0, YAW])
+        clear = clear_point(lifted.layers.person[..., 3], margin)
         return Portrait(
             **vars(lifted),
             skull=skull,
+            source=mesh_source(landmarks, skull.photo, self.triangles, self.basis.mirror_index, yaw, clear),
             moving=self._moving(
                 np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
                 skull.weights + skull.trunk,
@@ -134,16 +139,15 @@ class MeshFaceModel(LandmarkEncoder):
         size = portrait.photo.shape[:2]
         rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
-        source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
-        rest = _zoomed(source, portrait.centre, zoom)
+        rest = _zoomed(np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo]), portrait.centre, zoom)
 
         def warped(index: int) -> Warped:
             face, still_face, skull = (
                 _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
             )
-            vertices = np.concatenate([face[:N_FACE], skull])
+            vertices, triangles = portrait.source.drawn(face, skull)
             box = _box_around(np.concatenate([vertices[portrait.moving], rest[portrait.moving]]), size)
-            flow = self._flow(vertices, source[:, :2], scene.flow, box)
+            flow = self._flow(vertices, portrait.source.points, triangles, scene.flow, box)
             found = Warped(draw_person(portrait.layers, scene, flow, box), flow, face)
             if paint:
                 _move_irises(found, portrait, still_face, motion.pose[index], zoom)
@@ -159,13 +163,14 @@ class MeshFaceModel(LandmarkEncoder):
         self,
         vertices: Float[np.ndarray, "vertices 3"],
         source: Float[np.ndarray, "vertices 2"],
+        triangles: Int[np.ndarray, "triangles 3"],
         behind: Float[np.ndarray, "h w 2"],
         box: Box,
     ) -> Float[np.ndarray, "h w 2"]:
         if self.device.type == "cpu":
-            return backward_flow(vertices, source, self.triangles, behind.shape[:2], behind, box)[0]
+            return backward_flow(vertices, source, triangles, behind.shape[:2], behind, box)[0]
         moved, still, corners, flow = (
-            torch.tensor(v, device=self.device) for v in (vertices, source, self.triangles, behind)
+            torch.tensor(v, device=self.device) for v in (vertices, source, triangles, behind)
         )
         return backward_flow_torch(moved, still, corners, behind.shape[:2], flow)[0].cpu().numpy()
 
