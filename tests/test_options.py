@@ -39,8 +39,10 @@ BAD = [
     ("seed", 0.5),
     ("size", 333),
     ("size", math.nan),
-    ("paste_back", 1),
-    ("paste_back", None),
+    ("framing", "wide"),
+    ("framing", None),
+    ("face", -1),
+    ("face", 1.5),
 ]
 
 

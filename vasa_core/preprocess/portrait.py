@@ -24,7 +24,7 @@ _MAX_MEASURED_YAW = 41.0  # degrees; what the landmarker reads there: it sees la
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
 
 Image = UInt8[np.ndarray, "_ _ 3"]
-Boxes = Float[np.ndarray, "faces 4"]  # left, top, right, bottom; px
+Boxes = Float[np.ndarray, "_ 4"]  # left, top, right, bottom; px
 
 
 @dataclass(frozen=True)
