@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+
+Progress = Callable[[int, int], None]  # steps done, in all (0: not known yet)
 
 
 @dataclass(frozen=True)

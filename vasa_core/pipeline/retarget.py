@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, eye_gap, lip_gaps, lip_opening
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis
 from vasa_core.face.limits import eased_lids, soft_limit
+from vasa_core.face.measure import eye_gap, lip_gap, lip_gaps
 from vasa_core.face.mesh.photo import Identity, LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.motion.representation import usual_pose
@@ -96,7 +97,7 @@ def _opening(basis: FaceBasis, gaps: Float[np.ndarray, "*n pairs"]) -> Float[np.
 
 
 def _most_closed(shapes: Float[np.ndarray, "n 478 3"]) -> Int[np.ndarray, " closed"]:
-    return np.argsort(lip_opening(shapes), kind="stable")[: max(3, len(shapes) // REST_SHARE)]
+    return np.argsort(lip_gap(shapes, 3), kind="stable")[: max(3, len(shapes) // REST_SHARE)]
 
 
 def _starts_as(basis: FaceBasis, portrait: LiftedPhoto, landmarks: Landmarks, size: tuple[int, int]) -> bool:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16
 
-from vasa_core.audio.lip_sync import lip_shape
 from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.crops import ClipWriter, Crop
 from vasa_core.data.prepare.labels import Tools
@@ -25,6 +24,7 @@ from vasa_core.data.prepare.quality import expression, jump, movement, outside, 
 from vasa_core.data.prepare.source import Frame, Span
 from vasa_core.data.shards import SUFFIXES
 from vasa_core.data.tracking import filled
+from vasa_core.face.measure import lip_shape
 from vasa_core.io.video import read_frames
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.options import EMOTIONS

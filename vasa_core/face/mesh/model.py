@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
-from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
+from vasa_core.face.basis import GAZE, FaceBasis
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
+from vasa_core.face.measure import eye_gap
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import draw_person, still_scene

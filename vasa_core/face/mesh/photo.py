@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vasa_core.face.basis import FaceBasis, eye_gap
+from vasa_core.face.basis import FaceBasis
+from vasa_core.face.measure import eye_gap
 from vasa_core.face.mesh.layers import Layers, take_apart
 from vasa_core.face.pose import fit_similarity, project, unproject
 from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE, STABLE

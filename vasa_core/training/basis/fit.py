@@ -11,7 +11,8 @@ from jaxtyping import Float
 from vasa_core.assets import resolve
 from vasa_core.data.clips import few_per_person, find_clips
 from vasa_core.data.tracking import TrackedClip, track_clips
-from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_gaps, lip_opening, move_lips
+from vasa_core.face.basis import FaceBasis, iris_offset, move_lips
+from vasa_core.face.measure import eye_gap, lip_gap, lip_gaps
 from vasa_core.face.mesh.model import save_basis
 from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
@@ -99,7 +100,7 @@ def _align_clip(clip: TrackedClip, mean: Float[np.ndarray, "478 3"], most: int) 
     gap = eye_gap(shapes)
     open_gap = np.percentile(gap, 60, axis=0)
     awake = (gap > 0.8 * open_gap).all(1)
-    order = np.argsort(np.where(awake, lip_opening(shapes), np.inf))
+    order = np.argsort(np.where(awake, lip_gap(shapes, 3), np.inf))
     neutral = shapes[order[: max(3, len(shapes) // 6)]].mean(0)
     return _AlignedClip(clip.clip.person, shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
 

@@ -22,12 +22,12 @@ from vasa_core.face.inpaint.regions import (
     Region,
     cut,
     driving_channels,
-    lip_gap,
     openings_mask,
     patch_affine,
     source_channels,
     transform,
 )
+from vasa_core.face.measure import lip_gap_of_width
 from vasa_core.face.mesh.irises import draw_eyes, lift_irises
 from vasa_core.face.mesh.raster import backward_flow, sample
 from vasa_core.face.topology import EYES, N_FACE
@@ -86,7 +86,7 @@ def make_pairs(
         warped[~covered] = target[~covered]
         face = cv2.resize(clip.frames[frame], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
         warped, target, patch, face = recolour([warped, target, source[..., :3], face])
-        channels = driving_channels(region, warped, opening * covered, drawn, lip_gap(own))
+        channels = driving_channels(region, warped, opening * covered, drawn, float(lip_gap_of_width(own)))
         shrinking = _shrinking(clip.frames.shape[1])
         pair = Pair(
             channels=channels,
