@@ -54,7 +54,8 @@ def test_motion_can_be_edited_and_rendered(
 ) -> None:
     person = pipeline.prepare(str(portrait))
     motion = pipeline.motion(person, str(short_speech), seed=3, steps=2)
-    assert motion.pose.shape == (50, 6) and len(motion.dynamics) == 50
+    assert motion.pose.shape == (50, 6)
+    assert len(motion.dynamics) == 50
     same = pipeline.animate(person, short_speech, seed=3, **QUICK)
     assert all(np.array_equal(a, b) for a, b in zip(pipeline.render(person, motion, size=256), same, strict=True))
     still = dataclasses.replace(motion, pose=np.repeat(person.portrait.motion.pose, 50, 0))
@@ -81,7 +82,8 @@ def test_options_by_name_are_checked(changes: dict, message: str) -> None:
 
 def test_another_face_model_keeps_device_and_weights(pipeline: Pipeline) -> None:
     volume = pipeline.with_face("volume")
-    assert volume.device == pipeline.device and volume.motion_model is pipeline.motion_model
+    assert volume.device == pipeline.device
+    assert volume.motion_model is pipeline.motion_model
     assert pipeline.with_face("volume").face is volume.face
     assert volume.with_face("mesh").with_face("volume").face is volume.face
 

@@ -44,7 +44,8 @@ def given(portrait: Path, speech: Path, **options: Any) -> dict[str, Any]:
 def test_a_program_gets_a_video_of_the_right_length(client: Client, portrait: Path, short_speech: Path) -> None:
     video = Path(client.predict(api_name="/generate", **given(portrait, short_speech, size=256, gaze_yaw=10, steps=4)))
     frames = list(read_frames(video))
-    assert len(frames) == 50 and frames[0].shape == (256, 256, 3)
+    assert len(frames) == 50
+    assert frames[0].shape == (256, 256, 3)
     assert AudioFile.open(video).seconds == pytest.approx(2.0, abs=0.03)
     content = video.read_bytes()
     assert all(value.encode() in content for value in METADATA.values())

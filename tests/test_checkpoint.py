@@ -79,4 +79,6 @@ def test_tensor_file_keeps_precision_and_metadata(tmp_path: Path) -> None:
     value = torch.tensor([1.0 + 2**-20])
     save_tensors(tmp_path / "state.safetensors", {"v": value, "same": value}, {"step": "7"})
     found, metadata = load_tensors(tmp_path / "state.safetensors")
-    assert torch.equal(found["v"], value) and torch.equal(found["same"], value) and metadata == {"step": "7"}
+    assert torch.equal(found["v"], value)
+    assert torch.equal(found["same"], value)
+    assert metadata == {"step": "7"}

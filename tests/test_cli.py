@@ -43,9 +43,13 @@ def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_spee
 
 def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> None:
     out, made = talking
-    assert made["path"] == str(out) and made["frames"] == 50 and made["seconds"] == 2.0 and made["seed"] == 3
+    assert made["path"] == str(out)
+    assert made["frames"] == 50
+    assert made["seconds"] == 2.0
+    assert made["seed"] == 3
     frames = list(read_frames(out))
-    assert len(frames) == 50 and frames[0].shape == (512, 512, 3)
+    assert len(frames) == 50
+    assert frames[0].shape == (512, 512, 3)
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -53,7 +57,8 @@ def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], p
     assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
     assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
     missing = run("verify", "nowhere.mp4")
-    assert missing.returncode == 2 and "does not exist" in missing.stderr
+    assert missing.returncode == 2
+    assert "does not exist" in missing.stderr
 
 
 def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp_path: Path) -> None:
@@ -84,7 +89,9 @@ def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
     done = run("encode", portrait, tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
     arrays = np.load(tmp_path / "out.npz")
-    assert arrays["pose"].shape == (1, 6) and arrays["landmarks"].shape == (1, 478, 3) and len(arrays["dynamics"]) == 1
+    assert arrays["pose"].shape == (1, 6)
+    assert arrays["landmarks"].shape == (1, 478, 3)
+    assert len(arrays["dynamics"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
 
 
@@ -113,16 +120,20 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 ) -> None:
     done = run(*(a.format(portrait=portrait, speech=short_speech, folder=tmp_path) for a in arguments))
     assert done.returncode == 2
-    assert sentence in done.stderr and done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.strip().endswith(".")
+    assert sentence in done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.strip().endswith(".")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: Path) -> None:
     done = run("fetch-models", VASA_MODELS=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 2
-    assert "face_landmarker.task" in done.stderr and "python -m vasa_core fetch-models" in done.stderr
-    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+    assert "face_landmarker.task" in done.stderr
+    assert "python -m vasa_core fetch-models" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
@@ -151,7 +162,8 @@ def test_bench_prints_the_figures() -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     names = ["real_time_factor", "frames_per_second", "decode_ms_per_frame", "first_frame_ms", "peak_rss_mb"]
-    assert list(figures)[:5] == names and all(figures[name] > 0 for name in names)
+    assert list(figures)[:5] == names
+    assert all(figures[name] > 0 for name in names)
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

@@ -105,7 +105,8 @@ def test_importing_touches_nothing() -> None:
         .stdout.strip()
         .splitlines()[-1]
     )
-    assert "vasa_core.__main__" in found["names"] and len(found["names"]) > 30
+    assert "vasa_core.__main__" in found["names"]
+    assert len(found["names"]) > 30
     assert found["seen"] == []
     assert found["heavy"] == []
     assert found["changed"] == []

@@ -28,7 +28,8 @@ def test_a_gpu_is_taken_where_there_is_one(device: str, available: list[str], ex
 def test_a_session_of_a_file_and_of_its_bytes_are_the_same(checkpoint: Path) -> None:
     sessions = [open_session(checkpoint), open_session(checkpoint.read_bytes())]
     names = [{entry.name: entry.shape for entry in session.get_inputs()} for session in sessions]
-    assert names[0] == names[1] and len(names[0]) > 1
+    assert names[0] == names[1]
+    assert len(names[0]) > 1
     assert np.array_equal(sessions[0].get_providers(), [CPU])
 
 

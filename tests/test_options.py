@@ -51,7 +51,9 @@ def test_bad_values_are_named_in_one_sentence(name: str, value: object) -> None:
     with pytest.raises(InputError) as caught:
         options.validate()
     message = str(caught.value)
-    assert message.startswith(f"{name} is {value!r}; expected ") and message.endswith(".") and "\n" not in message
+    assert message.startswith(f"{name} is {value!r}; expected ")
+    assert message.endswith(".")
+    assert "\n" not in message
 
 
 def test_defaults_and_extremes_are_good() -> None:

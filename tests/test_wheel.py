@@ -79,6 +79,7 @@ def test_bundled_and_other_files_are_found_where_users_have_them(installed: Path
     command = [str(installed / "python"), "-c", script]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     checkpoints, assets, models = map(Path, done.stdout.split())
-    assert (checkpoints / "motion" / "config.json").is_file() and (assets / "portrait.jpg").is_file()
+    assert (checkpoints / "motion" / "config.json").is_file()
+    assert (assets / "portrait.jpg").is_file()
     assert "site-packages" in str(checkpoints)
     assert models == tmp_path / "vasa-core" / "models"

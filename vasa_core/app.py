@@ -43,7 +43,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
         progress(0, desc="Reading the portrait and the speech")
         try:
-            options = _options(dict(zip(SHOWN, chosen, strict=True)))
+            named = dict(zip(SHOWN, chosen, strict=True))
+            options = GenerationOptions.of(**{**named, "emotion": _emotion(named["emotion"])})
             for done, total, video in _run(worker, pipeline, face, Path(portrait), Path(speech), options):
                 if video is None:
                     progress((done, total), desc="Making the video", unit="frames")
@@ -96,12 +97,8 @@ def _signature() -> inspect.Signature:
     return inspect.Signature([*parameters, progress])
 
 
-def _options(values: dict[str, Any]) -> GenerationOptions:
-    """What the components hold, as options."""
-    if values["emotion"] == NO_EMOTION:
-        values["emotion"] = None
-    numbers = {name: float(value) for name, value in values.items() if isinstance(getattr(DEFAULTS, name), float)}
-    return GenerationOptions(**{**values, **numbers})
+def _emotion(chosen: str) -> str | None:
+    return None if chosen == NO_EMOTION else chosen
 
 
 def _controls() -> list[gr.components.Component]:
@@ -129,7 +126,8 @@ def _component(name: str) -> gr.components.Component:
         return gr.Radio(list(control.choices), value=default, **look)
     if name == "seed":
         return gr.Number(default, precision=0, minimum=0, **look)
-    assert control.low is not None and control.high is not None
+    assert control.low is not None
+    assert control.high is not None
     return gr.Slider(control.low, control.high, default, step=control.step, **look)
 
 

@@ -62,7 +62,8 @@ def test_steps_are_interpolated_at_frame_centres() -> None:
     steps = (first + hop * np.arange(100))[:, None]
     found = at_frame_times(steps, first, hop, 59)[:, 0]
     wanted = (np.arange(59) + 0.5) * SAMPLES_PER_FRAME
-    assert found[0] == first and np.allclose(found[1:], wanted[1:])
+    assert found[0] == first
+    assert np.allclose(found[1:], wanted[1:])
     assert at_frame_times(steps[:1], first, hop, 3)[:, 0].tolist() == [first] * 3
 
 
@@ -102,7 +103,8 @@ def test_stream_reads_no_further_than_it_must() -> None:
 def test_moonshine_follows_speech_without_seams(moonshine: SpeechEncoder, speech: np.ndarray) -> None:
     waveform = np.resize(speech, 20 * 16_000)
     found = features(moonshine, waveform)
-    assert found.shape == (500, 288) and np.isfinite(found).all()
+    assert found.shape == (500, 288)
+    assert np.isfinite(found).all()
     steps = np.linalg.norm(np.diff(found / found.std(0), axis=0), axis=1)
     assert steps[[99, 199, 299, 399]].max() <= np.percentile(steps, 98)
 
@@ -139,12 +141,14 @@ def test_wav2vec2_feels_a_change_on_its_own_frame(wav2vec2: SpeechEncoder, frame
 def test_short_sounds(moonshine: SpeechEncoder, wav2vec2: SpeechEncoder, samples: int) -> None:
     for encoder in (moonshine, wav2vec2):
         found = encoder(np.full(samples, 0.1, np.float32))
-        assert found.shape == (frame_count(samples), encoder.channels) and np.isfinite(found).all()
+        assert found.shape == (frame_count(samples), encoder.channels)
+        assert np.isfinite(found).all()
 
 
 def test_silence_is_steady(moonshine: SpeechEncoder) -> None:
     found = features(moonshine, np.zeros(3 * 16_000, np.float32))
-    assert np.isfinite(found).all() and np.abs(np.diff(found[5:-5], axis=0)).max() < 0.5
+    assert np.isfinite(found).all()
+    assert np.abs(np.diff(found[5:-5], axis=0)).max() < 0.5
 
 
 def test_wav2vec2_ignores_loudness(wav2vec2: SpeechEncoder, speech: np.ndarray) -> None:
@@ -175,7 +179,8 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path, wav2vec2: SpeechEncoder)
 def test_live_moonshine_hears_little_ahead_and_says_almost_the_same(speech: np.ndarray) -> None:
     whole = open_encoder()
     live = live_encoder(whole)
-    assert isinstance(live, LiveEncoder) and not isinstance(whole, LiveEncoder)
+    assert isinstance(live, LiveEncoder)
+    assert not isinstance(whole, LiveEncoder)
     heard = features(live, speech)
     pieces = np.split(speech, range(777, len(speech), 777))
     assert np.array_equal(np.concatenate(list(stream_features(live, iter(pieces)))), heard)

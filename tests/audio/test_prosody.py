@@ -52,7 +52,8 @@ def test_a_rising_voice_rises_and_a_louder_one_is_louder() -> None:
 def test_an_onset_is_where_sound_sets_in() -> None:
     found = prosody(np.concatenate([np.zeros(SAMPLE_RATE, np.float32), buzz(150)]))
     assert abs(int(found[:, ONSET].argmax()) - 25) <= 1
-    assert found[:23, ONSET].max() == 0 and found[30:48, ONSET].max() < 0.1
+    assert found[:23, ONSET].max() == 0
+    assert found[30:48, ONSET].max() < 0.1
 
 
 def test_silence_is_finite_and_has_no_voice() -> None:
@@ -80,7 +81,8 @@ def test_pieces_of_any_size_give_the_same(size: int) -> None:
 
 def test_it_stands_beside_the_phonetic_features_offline_and_live() -> None:
     encoder = open_encoder("moonshine+prosody")
-    assert isinstance(encoder, WithProsody) and encoder.name == "moonshine+prosody"
+    assert isinstance(encoder, WithProsody)
+    assert encoder.name == "moonshine+prosody"
     sound = read_audio(ASSETS / "speech.wav")
 
     def pieces() -> Iterator[np.ndarray]:

@@ -16,9 +16,12 @@ def test_a_stored_array_gives_what_was_written(tmp_path: Path) -> None:
     write_arrays(tmp_path / "clip.npz", frames=frames, pose=np.zeros((5, 6)), mattes=mattes)
     for name, expected in (("frames", frames), ("mattes", mattes)):
         stored = StoredArray(tmp_path / "clip.npz", name)
-        assert len(stored) == 5 and stored.shape == expected.shape
-        assert np.array_equal(stored[3], expected[3]) and np.array_equal(stored[-1], expected[-1])
-        assert np.array_equal(stored[[0, 4]], expected[[0, 4]]) and np.array_equal(stored[:], expected)
+        assert len(stored) == 5
+        assert stored.shape == expected.shape
+        assert np.array_equal(stored[3], expected[3])
+        assert np.array_equal(stored[-1], expected[-1])
+        assert np.array_equal(stored[[0, 4]], expected[[0, 4]])
+        assert np.array_equal(stored[:], expected)
 
 
 def test_no_file_stays_open_and_nothing_in_memory(tmp_path: Path) -> None:

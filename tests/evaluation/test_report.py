@@ -193,7 +193,7 @@ def test_what_is_kept_is_the_end_over_the_start() -> None:
 def test_sweep_lines() -> None:
     asked = np.array([-20.0, 0.0, 20.0])
     assert slope(asked, 0.7 * asked + 3) == pytest.approx(0.7)
-    assert swept((0.0, 1.0, 2.0), [1, 3, 2.5])["monotone"] is False
+    assert swept((0.0, 1.0, 2.0), [1.0, 3.0, 2.5])["monotone"] is False
     line = swept((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
     assert line["slope"] == pytest.approx(0.7)
     assert line["monotone"] is True
@@ -216,7 +216,8 @@ def test_irises_that_turn_half_as_far_as_asked() -> None:
         for yaw, pitch in asked
     }
     figures = gaze_of_irises(readings)
-    assert figures["slope_yaw"] == pytest.approx(1) and figures["slope_pitch"] == pytest.approx(0.5)
+    assert figures["slope_yaw"] == pytest.approx(1)
+    assert figures["slope_pitch"] == pytest.approx(0.5)
     assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
     assert gaze_of_irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
 
@@ -244,7 +245,10 @@ def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch
         monkeypatch.setenv(name, str(value))
     missing: list[str] = []
     assert optional(lambda: VoiceActivity(resolve("voice_activity")), missing, "pauses") is None
-    assert len(missing) == 1 and missing[0].startswith("pauses: ") and "silero-vad==6.2.0" in missing[0]
+    assert len(missing) == 1
+    assert missing[0].startswith("pauses: ")
+    assert "silero-vad==6.2.0" in missing[0]
+    assert "\n" not in missing[0]
 
 
 @pytest.mark.slow

@@ -65,7 +65,8 @@ def test_one_eye_winks_alone(basis: FaceBasis, person: np.ndarray) -> None:
     dynamics = _still(basis)
     dynamics[0, LIDS] = [0, 1]
     left, right = eye_gap(basis.decode(dynamics, person, _still(basis)[0]))[0]
-    assert left < 1e-9 and right == pytest.approx(eye_gap(person)[1])
+    assert left < 1e-9
+    assert right == pytest.approx(eye_gap(person)[1])
 
 
 def test_lids_follow_the_eyes_down(basis: FaceBasis, person: np.ndarray) -> None:
@@ -96,7 +97,8 @@ def test_lips_part_at_rest_and_little_else_moves(basis: FaceBasis, person: np.nd
     parted = basis.parted(basis.neutral(person[None]), 0.03)
     np.testing.assert_allclose(lip_gaps(parted), lip_gaps(basis.mean) + 0.03, atol=0.005)
     moved = np.linalg.norm(parted - basis.neutral(person[None]), axis=1)
-    assert moved[[*STABLE]].max() < 0.02 and moved.max() < 0.06
+    assert moved[[*STABLE]].max() < 0.02
+    assert moved.max() < 0.06
 
 
 def test_lips_never_cross_and_small_gaps_close(basis: FaceBasis, person: np.ndarray) -> None:

@@ -42,20 +42,26 @@ def face() -> np.ndarray:
 
 def test_sizes_in_the_picture_and_in_space(face: np.ndarray) -> None:
     assert face_height(face) == 200
-    assert face_width(face) == 26 and face_width(face, 2) == 10
-    assert lip_gap(face) == 10 and lip_gap_of_height(face) == 0.05 and lip_gap_of_width(face) == pytest.approx(10 / 26)
+    assert face_width(face) == 26
+    assert face_width(face, 2) == 10
+    assert lip_gap(face) == 10
+    assert lip_gap_of_height(face) == 0.05
+    assert lip_gap_of_width(face) == pytest.approx(10 / 26)
     assert lip_gaps(face).tolist() == [10] * len(LIP_PAIRS)
     np.testing.assert_allclose(lip_shape(face[None]), [[0.05, 0.3, 0.1]])
     assert aperture(face[None]) == pytest.approx(0.05)
     face[14, 2] = 24
-    assert lip_gap(face) == 10 and lip_gap(face, 3) == 26
+    assert lip_gap(face) == 10
+    assert lip_gap(face, 3) == 26
 
 
 def test_eyes_are_measured_at_their_middle_or_all_along(face: np.ndarray) -> None:
-    assert eye_gap(face).tolist() == [8, 8] and eye_opening(face[None]) == whole_eye_opening(face[None]) == 0.4
+    assert eye_gap(face).tolist() == [8, 8]
+    assert eye_opening(face[None]) == whole_eye_opening(face[None]) == 0.4
     for eye in EYES:
         face[list(eye.upper)[2:5], 1] = -4
-    assert eye_gap(face).tolist() == [4, 4] and eye_opening(face[None]) == 0.2
+    assert eye_gap(face).tolist() == [4, 4]
+    assert eye_opening(face[None]) == 0.2
     assert whole_eye_opening(face[None]) == pytest.approx((4 * 8 + 3 * 4) / 7 / 20)
 
 

@@ -14,7 +14,8 @@ from vasa_core.face.topology import (
 
 def test_canonical_mesh_is_the_landmarker_s_own() -> None:
     vertices, triangles = canonical_mesh(resolve("face_landmarker"))
-    assert vertices.shape == (468, 3) and triangles.shape == (898, 3)
+    assert vertices.shape == (468, 3)
+    assert triangles.shape == (898, 3)
     assert set(triangles.ravel()) == set(range(468))
     assert np.linalg.norm(vertices[CHEEK_LEFT] - vertices[CHEEK_RIGHT]) == 1
     assert vertices[CHEEK_LEFT, 0] < 0 < vertices[CHEEK_RIGHT, 0]  # x right

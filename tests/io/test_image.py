@@ -58,7 +58,8 @@ def test_alpha_stands_on_grey(tmp_path: Path, gradient: np.ndarray) -> None:
     path = tmp_path / "alpha.png"
     Image.fromarray(np.dstack([gradient, alpha])).save(path)
     read = read_image(path)
-    assert (read[:, :30] == 128).all() and np.array_equal(read[:, 30:], gradient[:, 30:])
+    assert (read[:, :30] == 128).all()
+    assert np.array_equal(read[:, 30:], gradient[:, 30:])
 
 
 def test_palette_with_transparency(tmp_path: Path) -> None:
@@ -68,7 +69,8 @@ def test_palette_with_transparency(tmp_path: Path) -> None:
     path = tmp_path / "palette.png"
     picture.save(path, transparency=0)
     read = read_image(path)
-    assert read[0, 0].tolist() == [128, 128, 128] and read[1, 1].tolist() == [250, 10, 20]
+    assert read[0, 0].tolist() == [128, 128, 128]
+    assert read[1, 1].tolist() == [250, 10, 20]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])

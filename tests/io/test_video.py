@@ -46,7 +46,8 @@ def test_frames_come_back_with_their_colours(tmp_path: Path) -> None:
     read = list(read_frames(tmp_path / "out.mp4"))
     assert len(read) == 13
     error = np.array(read).astype(int) - np.array(frames)
-    assert np.abs(error).mean() < 2 and np.abs(error.mean((0, 1, 2))).max() < 0.6
+    assert np.abs(error).mean() < 2
+    assert np.abs(error.mean((0, 1, 2))).max() < 0.6
 
 
 @pytest.mark.parametrize("samples", [1_600, 16_001, 23_457, 31_999, 48_320, 49_280])
@@ -72,7 +73,8 @@ def test_a_44100_stereo_sound(tmp_path: Path) -> None:
     source = "sine=frequency=220:sample_rate=44100:duration=1.777"
     subprocess.run([executable(), "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", str(sound)], check=True)
     _write(target, _frames(44), sound)
-    assert len(_sound(target)) == 44 * 1920 and "stereo" in _report(target)
+    assert len(_sound(target)) == 44 * 1920
+    assert "stereo" in _report(target)
 
 
 def test_tags_and_index_first(tmp_path: Path) -> None:
@@ -107,7 +109,8 @@ def test_two_writers_of_one_target(tmp_path: Path) -> None:
         for frame in _frames(5):
             first.write(frame)
             second.write(frame)
-    assert len(list(read_frames(target))) == 5 and [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+    assert len(list(read_frames(target))) == 5
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_same_frames_same_file(tmp_path: Path) -> None:
@@ -153,7 +156,8 @@ def test_reading_at_another_rate_turned_and_late(tmp_path: Path) -> None:
     stored = ["-display_rotation", "90", "-i", str(lying), "-c", "copy", str(turned)]
     subprocess.run([executable(), "-v", "error", *stored], check=True)
     frames = list(read_frames(turned))
-    assert len(frames) == 25 and frames[0].shape == (64, 32, 3)
+    assert len(frames) == 25
+    assert frames[0].shape == (64, 32, 3)
     sound = ["-f", "lavfi", "-i", "sine=duration=1.2", "-itsoffset", "0.2"]
     subprocess.run([executable(), "-v", "error", *sound, *picture, str(late)], check=True)
     assert len(list(read_frames(late))) == 30

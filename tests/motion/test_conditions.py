@@ -27,12 +27,14 @@ def masks(conditions: Conditions) -> dict[str, bool]:
 def test_without_takes_away_that_condition_only(conditions: Conditions, name: str) -> None:
     lost = {name, "context_audio"} if name == "previous" else {name}
     assert masks(conditions.without(name)) == {key: key not in lost for key in masks(conditions)}
-    assert conditions.present(name) and not conditions.without(name).present(name)
+    assert conditions.present(name)
+    assert not conditions.without(name).present(name)
 
 
 def test_concatenated_is_the_batches_in_order(conditions: Conditions) -> None:
     both = concatenated([conditions, conditions.without("gaze")])
-    assert len(both) == 4 and both.has_gaze.tolist() == [True, True, False, False]
+    assert len(both) == 4
+    assert both.has_gaze.tolist() == [True, True, False, False]
 
 
 def test_dropout_has_the_asked_rates(conditions: Conditions) -> None:
@@ -74,5 +76,6 @@ def test_main_gaze_moves_with_the_gaze() -> None:
 
 def test_emotion_code() -> None:
     code = emotion_code("happiness", 0.25)
-    assert code[EMOTIONS.index("happiness")] == 0.25 and code[EMOTIONS.index("neutral")] == 0.75
+    assert code[EMOTIONS.index("happiness")] == 0.25
+    assert code[EMOTIONS.index("neutral")] == 0.75
     assert emotion_code("neutral", 0.3)[EMOTIONS.index("neutral")] == pytest.approx(1)

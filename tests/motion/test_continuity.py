@@ -24,6 +24,8 @@ def test_nothing_changes_where_there_is_no_gap() -> None:
 
 def test_fade_falls_from_one_to_zero() -> None:
     share = fade(50, 14)
-    assert (share[0] == 1).all() and (share[SLOW_FRAMES:] == 0).all()
+    assert (share[0] == 1).all()
+    assert (share[SLOW_FRAMES:] == 0).all()
     assert (share.diff(dim=0) <= 0).all()
-    assert share[FAST_FRAMES, 10].item() == 0 and share[FAST_FRAMES, 0].item() == pytest.approx(0.854, abs=0.01)
+    assert share[FAST_FRAMES, 10].item() == 0
+    assert share[FAST_FRAMES, 0].item() == pytest.approx(0.854, abs=0.01)

@@ -36,14 +36,16 @@ def joined(stream: MotionStream, audio: np.ndarray, cuts: list[int]) -> Motion:
 @pytest.mark.parametrize("frames", [1, 7, 49, 50, 51, 100, 250])
 def test_frames_out_are_frames_in(model: MotionModel, frames: int) -> None:
     motion = run(model, features(frames), [])
-    assert motion.pose.shape == (frames, 6) and motion.dynamics.shape == (frames, 8)
+    assert motion.pose.shape == (frames, 6)
+    assert motion.dynamics.shape == (frames, 8)
 
 
 @pytest.mark.parametrize("cuts", [[1, 2, 3], [50, 100], [49, 51, 53, 117], list(range(1, 130, 4))])
 def test_streamed_equals_offline_bit_for_bit(model: MotionModel, cuts: list[int]) -> None:
     audio = features(130)
     whole, pieces = run(model, audio, []), run(model, audio, cuts)
-    assert np.array_equal(whole.pose, pieces.pose) and np.array_equal(whole.dynamics, pieces.dynamics)
+    assert np.array_equal(whole.pose, pieces.pose)
+    assert np.array_equal(whole.dynamics, pieces.dynamics)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def test_a_hop_comes_when_its_sound_and_look_ahead_are_there(model: MotionModel,
     for pushed in range(1, 64):
         out += len(stream.push(features(1)))
         assert out == max(0, pushed - pace.look_ahead) // pace.hop * pace.hop
-    assert len(stream.finish()) == 63 - out and len(stream.finish()) == 0
+    assert len(stream.finish()) == 63 - out
+    assert len(stream.finish()) == 0
 
 
 @pytest.mark.parametrize("pace", PACES)
@@ -76,7 +79,8 @@ def test_live_motion_does_not_depend_on_how_features_were_cut(model: MotionModel
     whole = joined(live(model, pace), audio, [])
     for cuts in ([1, 2, 30], list(range(73))):
         pieces = joined(live(model, pace), audio, cuts)
-        assert np.array_equal(whole.pose, pieces.pose) and np.array_equal(whole.dynamics, pieces.dynamics)
+        assert np.array_equal(whole.pose, pieces.pose)
+        assert np.array_equal(whole.dynamics, pieces.dynamics)
 
 
 @pytest.mark.parametrize("pace", PACES)
@@ -137,7 +141,8 @@ def test_a_pace_that_does_not_fit_is_named(model: MotionModel, pace: Pace, named
 def test_motion_comes_as_soon_as_its_window_is_whole(model: MotionModel) -> None:
     stream = MotionStream(model, PORTRAIT, OPTIONS)
     assert [len(stream.push(features(30))) for _ in range(4)] == [0, 50, 0, 50]
-    assert len(stream.finish()) == 20 and len(stream.finish()) == 0
+    assert len(stream.finish()) == 20
+    assert len(stream.finish()) == 0
 
 
 def test_the_past_does_not_depend_on_the_future(model: MotionModel) -> None:
@@ -190,7 +195,9 @@ def test_no_emotion_is_zero_strength(model: MotionModel) -> None:
 def test_checkpoint_round_trip(model: MotionModel, tmp_path: Path) -> None:
     model.save(tmp_path)
     loaded = MotionModel.load(tmp_path)
-    assert loaded.config == model.config and loaded.audio_encoder == "moonshine" and not loaded.training
+    assert loaded.config == model.config
+    assert loaded.audio_encoder == "moonshine"
+    assert not loaded.training
     stored, _ = load_tensors(tmp_path / "model.safetensors")
     assert all(value.dtype == torch.float16 for value in stored.values())
     assert run(loaded, features(60), []).dynamics == pytest.approx(run(model, features(60), []).dynamics, abs=0.01)

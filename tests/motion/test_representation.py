@@ -24,7 +24,8 @@ def test_round_trip() -> None:
     usual = usual_pose(MOTION)
     gaze = np.array([0.2, -0.1])
     back = from_model(to_model(MOTION, usual, gaze, 0.1), usual, gaze, 0.1)
-    assert back.pose == pytest.approx(MOTION.pose) and back.dynamics == pytest.approx(MOTION.dynamics)
+    assert back.pose == pytest.approx(MOTION.pose)
+    assert back.dynamics == pytest.approx(MOTION.dynamics)
 
 
 def test_gaze_is_in_the_camera() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -18,9 +19,12 @@ BOTH = pytest.mark.parametrize("schedule", [SCHEDULE, LINEAR], ids=["cosine", "l
 @BOTH
 def test_signal_falls_from_one_to_nothing_and_noise_rises(schedule: Schedule) -> None:
     signal, noise = schedule.signal(torch.arange(1001)), schedule.noise(torch.arange(1001))
-    assert signal[0] == 1 and noise[0] == 0
-    assert signal[-1] < 1e-3 and noise[-1] == pytest.approx(1, abs=1e-6)
-    assert (signal.diff() < 0).all() and (noise.diff() > 0).all()
+    assert signal[0] == 1
+    assert noise[0] == 0
+    assert signal[-1] < 1e-3
+    assert noise[-1] == pytest.approx(1, abs=1e-6)
+    assert (signal.diff() < 0).all()
+    assert (noise.diff() > 0).all()
 
 
 def test_halfway_is_as_in_the_paper() -> None:
@@ -62,8 +66,10 @@ def test_noised_keeps_unit_variance() -> None:
 @pytest.mark.parametrize("count", [1, 7, 10, 50, 100, 200])
 def test_steps_run_from_the_last_down(count: int, schedule: Schedule) -> None:
     steps = schedule.spaced(count)
-    assert len(steps) == count and steps[0] == 1000 and steps[-1] >= 1
-    assert all(a > b for a, b in zip(steps, steps[1:], strict=False))
+    assert len(steps) == count
+    assert steps[0] == 1000
+    assert steps[-1] >= 1
+    assert all(a > b for a, b in itertools.pairwise(steps))
 
 
 def test_too_many_steps_are_refused() -> None:
@@ -118,4 +124,5 @@ def test_same_generator_same_sample() -> None:
     draws = [
         sample(lambda x, t: 0.5 * x, (1, 4, 3), SCHEDULE, 5, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
     ]
-    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])

@@ -35,7 +35,8 @@ def some_motion(frames: int) -> Motion:
 
 def test_a_spinning_head_starts_at_rest_goes_round_and_does_not_jump() -> None:
     path = spinning(0, 250)
-    assert np.all(path[0] == 0) and np.abs(np.diff(path, axis=0)).max() < np.radians(3)
+    assert np.all(path[0] == 0)
+    assert np.abs(np.diff(path, axis=0)).max() < np.radians(3)
     around = int(SPIN_SECONDS * FPS)
     np.testing.assert_allclose(path[FPS : FPS + around], path[FPS + around : FPS + 2 * around], atol=1e-9)
     axes = path[FPS:, [YAW, PITCH]] / [ROUND[YAW], ROUND[PITCH]]
@@ -86,7 +87,8 @@ def test_speech_on_a_head_that_spins_or_follows_a_video(
         yaw[name] = pipeline.encode(out)["pose"][:, YAW]
     own = prepared.portrait.motion.pose[0, YAW]
     wanted = own + spinning(0, 50)[:, YAW]
-    assert np.corrcoef(yaw["spin"], wanted)[0, 1] > 0.98 and np.ptp(yaw["spin"]) > 0.7 * np.ptp(wanted)
+    assert np.corrcoef(yaw["spin"], wanted)[0, 1] > 0.98
+    assert np.ptp(yaw["spin"]) > 0.7 * np.ptp(wanted)
     followed = pipeline.reenacted_motion(prepared.portrait, driving, None).pose[:, YAW]
     again = followed[back_and_forth(len(followed), 0, 50)]
     assert len(followed) == 30
@@ -127,7 +129,9 @@ def test_a_showcase_is_one_marked_video(
         progress=lambda done, total: seen.append((done, total)),
     )
     frames = list(read_frames(out))
-    assert made.frames == len(frames) == 20 and made.width == 5 * TILE and seen[-1] == (20, 20)
+    assert made.frames == len(frames) == 20
+    assert made.width == 5 * TILE
+    assert seen[-1] == (20, 20)
     assert frames[0].shape == (made.height, made.width, 3)
     assert mark_score(frames[::4]) > 0.15
     tiles = [[np.ascontiguousarray(f[:TILE, i * TILE : (i + 1) * TILE]) for f in frames[::4]] for i in range(5)]

@@ -98,7 +98,8 @@ def test_pieces_without_a_live_encoder_become_as_many_frames_too(
 ) -> None:
     waveform = speech[:16_000]
     one, other = (list(pipeline.stream(prepared, pieces(waveform, n), OPTIONS)) for n in (640, 16_000))
-    assert len(one) == 25 and np.array_equal(one, other)
+    assert len(one) == 25
+    assert np.array_equal(one, other)
 
 
 def test_frames_come_as_soon_as_their_sound_is_there(live: Pipeline, prepared: Prepared, speech: np.ndarray) -> None:
@@ -135,7 +136,8 @@ def test_closing_early_stops_reading_and_its_threads(live: Pipeline, prepared: P
     frames.close()  # type: ignore[attr-defined] # a generator
     assert ahead_threads() == before
     stopped = read
-    assert list(zip(range(3), frames, strict=False)) == [] and read == stopped
+    assert list(zip(range(3), frames, strict=False)) == []
+    assert read == stopped
 
 
 def test_being_cancelled(live: Pipeline, prepared: Prepared, speech: np.ndarray) -> None:
@@ -202,7 +204,8 @@ def test_the_live_figures_count_what_a_frame_waits_for(live: Pipeline, prepared:
 def test_sound_that_is_no_longer_wanted_is_not_read(speech: np.ndarray) -> None:
     stopped = Event()
     sound = open_sound(pieces(speech, 640), stopped)
-    assert sound.live and len(next(sound.chunks)) == 640
+    assert sound.live
+    assert len(next(sound.chunks)) == 640
     stopped.set()
     with pytest.raises(Cancelled):
         next(sound.chunks)
@@ -210,7 +213,8 @@ def test_sound_that_is_no_longer_wanted_is_not_read(speech: np.ndarray) -> None:
 
 def test_the_bundled_encoder_waits_for_little_sound(pipeline: Pipeline) -> None:
     prepared = pipeline.prepare(ASSETS / "portrait.jpg")
-    assert isinstance(pipeline.live, LiveEncoder) and pipeline.live.name == pipeline.motion_model.audio_encoder
+    assert isinstance(pipeline.live, LiveEncoder)
+    assert pipeline.live.name == pipeline.motion_model.audio_encoder
     speech = read_audio(ASSETS / "speech.wav")
     sent = 0
 

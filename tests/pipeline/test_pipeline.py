@@ -74,7 +74,8 @@ def test_streamed_and_written_video_show_the_same(
     )
     streamed = np.stack(list(pipeline.stream(prepared, short_speech, options)))
     written = np.stack(list(read_frames(tmp_path / "out.mp4")))
-    assert written.shape == streamed.shape and made.frames == len(streamed) == 50
+    assert written.shape == streamed.shape
+    assert made.frames == len(streamed) == 50
     assert seen == [(i + 1, 50) for i in range(50)]
     assert np.abs(written.astype(int) - streamed).mean() < 4  # H.264
     assert AudioFile.open(tmp_path / "out.mp4").seconds == pytest.approx(2, abs=0.03)

@@ -73,6 +73,8 @@ def test_closing_stops_the_threads_and_says_so_to_the_source() -> None:
     before, stopped = ahead_threads(), threading.Event()
     results = made_ahead(slow_if_even, iter(int, 1), stopped, 2, 4)  # endless
     next(results)
-    assert ahead_threads() > before and not stopped.is_set()
+    assert ahead_threads() > before
+    assert not stopped.is_set()
     results.close()  # type: ignore[attr-defined] # a generator
-    assert ahead_threads() == before and stopped.is_set()
+    assert ahead_threads() == before
+    assert stopped.is_set()

@@ -37,7 +37,8 @@ def test_head_and_hair_are_the_person_and_the_wall_is_not(matte: PersonMatte, tr
     collar = (chin + 0.3 * (chin - forehead)).round().astype(int)
     for x, y in (hair, collar):
         assert found[y, x] == 255
-    assert (found[:60, :60] == 0).all() and (found[:60, -60:] == 0).all()
+    assert (found[:60, :60] == 0).all()
+    assert (found[:60, -60:] == 0).all()
     soft = (found > 0) & (found < 255)
     assert 0 < soft.mean() < 0.05  # a narrow soft edge
 
@@ -53,7 +54,8 @@ def test_a_second_person_is_left_behind(matte: PersonMatte, tracked: TrackedImag
     wide[:, :512] = tracked.image
     wide[128:384, 1100:1356] = small
     found = matte(wide, tracked.landmarks)
-    assert (found[:, 1000:] == 0).all() and found[200:300, 200:300].mean() > 250
+    assert (found[:, 1000:] == 0).all()
+    assert found[200:300, 200:300].mean() > 250
 
 
 def test_refining_finds_the_true_edge_and_mixes_as_the_picture_does() -> None:
@@ -63,11 +65,12 @@ def test_refining_finds_the_true_edge_and_mixes_as_the_picture_does() -> None:
     truth = np.clip((62 - radius) / 4, 0, 1)
     picture = np.rint(220 - 170 * truth[..., None]).repeat(3, 2).astype(np.uint8)
     found = refine(picture, (radius < 62).astype(np.float32), 6)
-    assert np.abs(found - truth).max() < 0.12 and np.abs(found - truth).mean() < 0.01
+    assert np.abs(found - truth).max() < 0.12
+    assert np.abs(found - truth).mean() < 0.01
 
 
 def test_where_person_and_background_look_alike_the_rough_edge_stays() -> None:
-    y, x = np.mgrid[:100, :100]
+    _y, x = np.mgrid[:100, :100]
     rough = (x < 50).astype(np.float32)
     found = refine(np.full((100, 100, 3), 90, np.uint8), rough, 5)
     assert np.array_equal(found > 0.5, rough > 0.5)

@@ -49,11 +49,13 @@ def _turned(degrees: float) -> np.ndarray:
 
 def test_framing(crop: FaceCrop) -> None:
     tracked = crop.tracked
-    assert tracked.image.shape == (PORTRAIT_SIZE, PORTRAIT_SIZE, 3) and tracked.landmarks.shape == (478, 3)
+    assert tracked.image.shape == (PORTRAIT_SIZE, PORTRAIT_SIZE, 3)
+    assert tracked.landmarks.shape == (478, 3)
     height = np.linalg.norm(tracked.landmarks[10, :2] - tracked.landmarks[152, :2])
     assert abs(PORTRAIT_SIZE / height - 2.2) < 0.05
     centre = (tracked.landmarks[10] + tracked.landmarks[152]) / 2 / PORTRAIT_SIZE
-    assert abs(centre[0] - 0.5) < 0.05 and abs(centre[1] - 0.56) < 0.02
+    assert abs(centre[0] - 0.5) < 0.05
+    assert abs(centre[1] - 0.56) < 0.02
     assert abs(yaw_degrees(tracked.transform)) < 15
 
 
@@ -67,7 +69,8 @@ def test_the_matrix_takes_photo_to_crop(crop: FaceCrop, photo: np.ndarray) -> No
 def test_pasting_the_crop_back_changes_nothing(crop: FaceCrop, photo: np.ndarray) -> None:
     back = PasteBack(crop, photo)(crop.tracked.image)
     height, width = photo.shape[0] // 2 * 2, photo.shape[1] // 2 * 2
-    assert back.shape == (height, width, 3) and PasteBack(crop, photo).size == (height, width)
+    assert back.shape == (height, width, 3)
+    assert PasteBack(crop, photo).size == (height, width)
     assert np.abs(back.astype(int) - photo[:height, :width]).mean() < 0.5
 
 
@@ -78,7 +81,8 @@ def test_pasting_back_touches_the_crop_only_and_leaves_no_seam(preprocess: Prepr
     canvas = canvas[:900].astype(int)
     changed = np.argwhere((pasted != canvas).any(2))
     corners = (changed[[0, -1]][:, ::-1] @ crop.matrix[:, :2].T) + crop.matrix[:, 2]
-    assert corners.min() > -2 and corners.max() < PORTRAIT_SIZE + 2
+    assert corners.min() > -2
+    assert corners.max() < PORTRAIT_SIZE + 2
     assert (pasted != canvas).any(2).sum() > 0.8 * (PORTRAIT_SIZE / crop.matrix[0, 0]) ** 2
     white = np.full_like(canvas, 255, np.uint8)
     faded = PasteBack(crop, white)(np.zeros_like(crop.tracked.image)).astype(int)
@@ -124,7 +128,8 @@ def test_the_largest_face_is_taken(preprocess: Preprocessor, photo: np.ndarray) 
     canvas[:, 576:] = _on_canvas(photo, 1024, 1024, 0, 0, 2.0)
     found = preprocess(canvas)
     centre = np.linalg.solve(found.matrix[:, :2], [256, 256] - found.matrix[:, 2])
-    assert centre[0] > 576 and found.face_height > 150
+    assert centre[0] > 576
+    assert found.face_height > 150
 
 
 def test_a_face_that_fills_the_picture(preprocess: Preprocessor, crop: FaceCrop) -> None:
@@ -174,7 +179,8 @@ def test_a_profile_is_refused() -> None:
 
 def test_a_smile_reads_as_happiness(crop: FaceCrop) -> None:
     found = EmotionClassifier(resolve("emotion_classifier"))(crop.tracked.image, crop.tracked.landmarks)
-    assert abs(found.sum() - 1) < 1e-2 and EMOTIONS[int(found.argmax())] == "happiness"
+    assert abs(found.sum() - 1) < 1e-2
+    assert EMOTIONS[int(found.argmax())] == "happiness"
 
 
 def test_leaving_python_without_closing_is_quiet() -> None:
@@ -183,7 +189,8 @@ def test_leaving_python_without_closing_is_quiet() -> None:
         "landmarker = Landmarker(resolve('face_landmarker'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 def test_surroundings_are_the_photo_around_the_crop(crop: FaceCrop, photo: np.ndarray) -> None:
@@ -194,4 +201,5 @@ def test_surroundings_are_the_photo_around_the_crop(crop: FaceCrop, photo: np.nd
     x, y = (inverse @ [256, 560, 1])[:2].round().astype(int)  # 48 px below the crop
     if 1 <= y < photo.shape[0] - 1:
         near = photo[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(int)
-        assert (near.min(0) - 12 <= canvas[660, 356]).all() and (canvas[660, 356] <= near.max(0) + 12).all()
+        assert (near.min(0) - 12 <= canvas[660, 356]).all()
+        assert (canvas[660, 356] <= near.max(0) + 12).all()

@@ -45,7 +45,7 @@ def writing(target: Path) -> Iterator[Path]:
 def silence_native_libraries() -> None:
     """MediaPipe and TFLite log to file descriptor 2 whatever they are told; only Python keeps the real stderr."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
 
 

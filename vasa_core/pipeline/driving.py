@@ -35,27 +35,20 @@ def track_driving(
     landmarks: list[np.ndarray] = []
     matrix, found_frames = None, 0
     size = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    missing = f"{path.name} starts without a face that can be followed; expected one in its first frame."
     for frame in islice(read_frames(path), most):
         if cancelled and cancelled():
             raise Cancelled(f"stopped while tracking frame {len(landmarks)}")
         if len(landmarks) >= MAX_AUDIO_SECONDS * FPS:
             raise InputError(f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected a shorter video.")
         if matrix is None:
-            try:
-                matrix = preprocessor(frame).matrix
-            except InputError as error:
-                raise InputError(f"{path.name} begins without a usable face ({error})") from error
+            matrix = _placed(path, preprocessor, frame)
         crop = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         tracked = preprocessor.track(crop)
         found_frames += tracked is not None
-        if tracked is not None:
-            landmarks.append(tracked.landmarks)
-        elif landmarks:
-            landmarks.append(landmarks[-1])
-        else:
-            raise InputError(
-                f"{path.name} starts without a face that can be followed; expected one in its first frame."
-            )
+        if tracked is None and not landmarks:
+            raise InputError(missing)
+        landmarks.append(tracked.landmarks if tracked else landmarks[-1])
         if progress:
             progress(len(landmarks), 0)
     if not landmarks:
@@ -65,3 +58,11 @@ def track_driving(
             f"{path.name} shows a face in {found_frames} of {len(landmarks)} frames; expected most of them."
         )
     return np.stack(landmarks), size
+
+
+def _placed(path: Path, preprocessor: Preprocessor, frame: np.ndarray) -> Float[np.ndarray, "2 3"]:
+    """The crop of a video's first face: video px -> crop px."""
+    try:
+        return preprocessor(frame).matrix
+    except InputError as error:
+        raise InputError(f"{path.name} begins without a usable face ({error})") from error

@@ -208,10 +208,8 @@ class Pipeline:
         style = None
         if options.style:
             style = style_of_video(Path(options.style), self.preprocessor, self.face, self.motion_model)
-        speech, stream = self.speech, MotionStream(self.motion_model, usual, options, style=style, widest_lids=widest)
-        if sound.live:
-            speech = self.live
-            stream = MotionStream(self.motion_model, usual, options, LIVE_HOP, LIVE_LOOK_AHEAD, style, widest)
+        speech, hop, look_ahead = (self.live, LIVE_HOP, LIVE_LOOK_AHEAD) if sound.live else (self.speech, None, 0)
+        stream = MotionStream(self.motion_model, usual, options, hop, look_ahead, style, widest)
         first = 0
         for made in _pushed(stream, stream_features(speech, sound.chunks)):
             yield eased_in(_placed(made, contact, options), portrait.motion, first)

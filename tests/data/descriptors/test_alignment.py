@@ -74,7 +74,8 @@ def test_large_pictures_are_smoothed_before_they_are_shrunk() -> None:
 
 def test_outside_the_picture_is_black() -> None:
     found = alignment()(torch.ones(1, 3, 90, 300), landmarks_at(1, 0j))
-    assert (found[:, :, :89] - 255).abs().max() < 1e-2 and found[:, :, 91:].abs().max() < 1e-2
+    assert (found[:, :, :89] - 255).abs().max() < 1e-2
+    assert found[:, :, 91:].abs().max() < 1e-2
 
 
 def test_faces_of_a_batch_are_cut_alike_alone_and_under_autocast() -> None:
@@ -92,7 +93,9 @@ def test_the_gradient_is_the_pictures_and_inside_the_chip() -> None:
     faces = torch.zeros(2, 3, 300, 300, requires_grad=True)
     landmarks = torch.cat([landmarks_at(1.2, 50 + 40j), landmarks_at(2.2, 20 + 20j)]).requires_grad_()
     alignment()(faces, landmarks).sum().backward()
-    assert landmarks.grad is None and faces.grad is not None
+    assert landmarks.grad is None
+    assert faces.grad is not None
     assert (faces.grad[0, :, 45:170, 55:180] > 0).all()
-    assert (faces.grad[0, :, 176:] == 0).all() and (faces.grad[0, :, :, :48] == 0).all()
+    assert (faces.grad[0, :, 176:] == 0).all()
+    assert (faces.grad[0, :, :, :48] == 0).all()
     assert (faces.grad[1, :, 30:260, 30:260] > 0).all()

@@ -103,7 +103,8 @@ def test_the_gradient_reaches_the_picture_and_not_the_weights(
     before = (descriptor(picture, points) * target).sum()
     before.backward()
     length = picture.grad.norm() if picture.grad is not None else torch.zeros(())
-    assert picture.grad is not None and 0 < float(length) < 1e3
+    assert picture.grad is not None
+    assert 0 < float(length) < 1e3
     assert not any(p.requires_grad for p in descriptor.parameters())
     step = 1e-2 * picture.grad / length
     with torch.no_grad():

@@ -113,7 +113,8 @@ def test_what_moves_as_a_whole_has_no_expression() -> None:
         blinking[::10, upper, 1] += 20
     for upper in (13, 82, 312):
         talking[::2, upper, 1] += 20
-    assert expression(blinking) > 0.008 and expression(talking) > 0.008
+    assert expression(blinking) > 0.008
+    assert expression(talking) > 0.008
 
 
 def body(shift: float) -> Frame:
@@ -143,7 +144,8 @@ def test_a_rendered_body_is_no_face() -> None:
     tools = Tools(PreparationConfig())
     assert not any(len(tools.detector(picture)) for picture in pictures)
     portrait = cv2.imread(str(ASSETS / "portrait.jpg"))
-    assert portrait is not None and len(tools.detector(portrait[..., ::-1])) == 1
+    assert portrait is not None
+    assert len(tools.detector(portrait[..., ::-1])) == 1
 
 
 def test_a_face_that_fills_the_picture_is_kept_and_a_rigid_one_is_not(tmp_path: Path) -> None:
@@ -155,19 +157,24 @@ def test_a_face_that_fills_the_picture_is_kept_and_a_rigid_one_is_not(tmp_path: 
     (sample,) = read_samples(tmp_path / "tight")
     inside = sample.about["quality"]["inside"]
     assert 0.5 <= inside < 0.75
-    assert sample.sound is None and sample.about["sound_reason"].startswith("lips")  # a photo's
+    assert sample.sound is None
+    assert sample.about["sound_reason"].startswith("lips")
     (track,) = report["tracks"]
     assert (track["file"], track["clips"], track["with_sound"]) == ("tight.mp4", 1, 0)
-    assert {"lag", "confidence"} <= track.keys() and report["with_sound"] == 0
+    assert {"lag", "confidence"} <= track.keys()
+    assert report["with_sound"] == 0
     (reason,) = report["unsynced"]
-    assert reason.startswith("lips") and reason in table(report)
+    assert reason.startswith("lips")
+    assert reason in table(report)
     (clip,) = find_clips(tmp_path / "tight")
     with (tmp_path / "tight" / UNPACKED / "manifest.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)
-    assert row["file"] == clip.path.name and float(row["frame_inside"]) == inside
+    assert row["file"] == clip.path.name
+    assert float(row["frame_inside"]) == inside
     assert float(row["confidence"]) == sample.about["sync"]["confidence"]
     report = prepare_data(videos, tmp_path / "rigid", replace(config, min_expression=0.008))
-    assert report["clips"] == 0 and report["reasons"] == {"a rigid face": 1}
+    assert report["clips"] == 0
+    assert report["reasons"] == {"a rigid face": 1}
 
 
 def test_bad_shares_are_named() -> None:

@@ -71,10 +71,12 @@ def training_clip(folder: Path, cache: Path) -> MotionClip:
 def test_labels_of_other_labellers_become_conditions(tmp_path: Path) -> None:
     folder = shards(tmp_path, gaze="l2cs:other", distance="deep3d:other")
     (tracked,) = track_clips(find_clips(folder), tmp_path)
-    assert tracked.gaze is not None and tracked.distance is not None
+    assert tracked.gaze is not None
+    assert tracked.distance is not None
     assert tracked.distance == pytest.approx(np.exp(np.linspace(0, 1, len(tracked.valid))), abs=1e-5)
     clip = training_clip(folder, tmp_path)
-    assert clip.gaze is not None and clip.gaze == pytest.approx(np.tile(np.radians(ASIDE), (len(clip), 1)))
+    assert clip.gaze is not None
+    assert clip.gaze == pytest.approx(np.tile(np.radians(ASIDE), (len(clip), 1)))
     assert clip.log_distance == pytest.approx(np.linspace(-0.5, 0.5, len(clip)), abs=1e-5)
     landmarks = np.degrees(main_gaze(clip.x[:, 6:8]))
     assert np.abs(landmarks - ASIDE).max() > 15
@@ -83,9 +85,12 @@ def test_labels_of_other_labellers_become_conditions(tmp_path: Path) -> None:
     gaze = np.degrees(batch.conditions.gaze.numpy())
     as_labelled = np.abs(np.abs(gaze) - np.abs(ASIDE)).max(1) < 0.1  # in half of the windows a shift is added
     assert 10 < as_labelled.sum() < 30
-    assert (gaze[as_labelled, 1] < 0).all() and {-1, 1} == set(np.sign(gaze[as_labelled, 0]).tolist())
+    assert (gaze[as_labelled, 1] < 0).all()
+    assert {-1, 1} == set(np.sign(gaze[as_labelled, 0]).tolist())
 
 
 def test_labels_of_landmarks_are_read_from_the_landmarks(tmp_path: Path) -> None:
     clip = training_clip(shards(tmp_path), tmp_path)
-    assert clip.gaze is None and clip.log_distance is None and not clip.label_offsets().any()
+    assert clip.gaze is None
+    assert clip.log_distance is None
+    assert not clip.label_offsets().any()

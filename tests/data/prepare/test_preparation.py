@@ -78,7 +78,8 @@ def test_a_moving_head_is_one_clip_framed_as_portraits_are(prepared: Prepared) -
     assert np.median(points[:, [10, 152], 1]) / sample.about["side"] == pytest.approx(0.56, abs=0.04)
     moved = np.ptp(points[:, :468, 0].mean(1))  # the window sways by 2 x 30 px, and the crop is not enlarged
     assert moved == pytest.approx(60, abs=6)
-    assert sample.about["split"] == "train" and sample.about["source"] == "moving.mp4"
+    assert sample.about["split"] == "train"
+    assert sample.about["source"] == "moving.mp4"
 
 
 def test_landmarks_are_those_of_the_written_frames(prepared: Prepared) -> None:
@@ -86,7 +87,8 @@ def test_landmarks_are_those_of_the_written_frames(prepared: Prepared) -> None:
     frame = frames_of(sample)[20]
     with Landmarker(resolve("face_landmarker")) as landmarker:
         found = landmarker(frame)
-    assert found is not None and sample.arrays["valid"].all()
+    assert found is not None
+    assert sample.arrays["valid"].all()
     assert np.abs(found[0][:, :2] - sample.arrays["landmarks"][20, :, :2]).mean() < 1.0  # px; H.264 lies between
 
 
@@ -96,29 +98,35 @@ def test_labels_and_latents_come_with_the_clip(prepared: Prepared) -> None:
     _, motion = MeshFaceModel.load(ROOT / "checkpoints").encode_landmarks(sample.arrays["landmarks"], (side, side))
     np.testing.assert_allclose(sample.arrays["pose"], motion.pose, atol=1e-4)
     np.testing.assert_allclose(sample.arrays["dynamics"], motion.dynamics, atol=1e-3)
-    assert sample.arrays["gaze"].shape == (FRAMES, 2) and sample.arrays["distance"].shape == (FRAMES,)
-    assert sample.about["emotions"] == list(EMOTIONS) and sample.arrays["emotion"].sum() == pytest.approx(1, abs=1e-4)
+    assert sample.arrays["gaze"].shape == (FRAMES, 2)
+    assert sample.arrays["distance"].shape == (FRAMES,)
+    assert sample.about["emotions"] == list(EMOTIONS)
+    assert sample.arrays["emotion"].sum() == pytest.approx(1, abs=1e-4)
     assert sample.about["labellers"] == {"gaze": "landmarks", "distance": "landmarks", "emotion": "fer"}
     assert set(sample.about["sync"]) == {"lag", "confidence"}
 
 
 def test_sound_is_as_long_as_the_pictures_and_the_file_s_own(prepared: Prepared) -> None:
     (sample,) = prepared.samples("moving.mp4")
-    assert sample.sound is not None and len(sample.sound) == FRAMES * 640
+    assert sample.sound is not None
+    assert len(sample.sound) == FRAMES * 640
     speech = read_audio(ASSETS / "speech.wav")[: FRAMES * 640]
     assert np.corrcoef(sample.sound, speech)[0, 1] > 0.95  # AAC lies between; a lag would ruin it
 
 
 def test_a_silent_video_is_kept_as_silent(prepared: Prepared) -> None:
     (sample,) = prepared.samples("silent.mkv")
-    assert sample.sound is None and not sample.about["sound"] and sample.about["sync"] is None
+    assert sample.sound is None
+    assert not sample.about["sound"]
+    assert sample.about["sync"] is None
     assert (sample.about["split"], sample.about["identity"]) == ("val", "Ann")
 
 
 def test_two_people_are_two_identities(prepared: Prepared) -> None:
     left, right = sorted(prepared.samples("two.mp4"), key=lambda s: s.about["crop"][0])
     assert left.about["identity"] != right.about["identity"]
-    assert left.about["crop"][2] <= 400 and right.about["crop"][0] >= 360
+    assert left.about["crop"][2] <= 400
+    assert right.about["crop"][0] >= 360
     assert left.about["start_seconds"] == right.about["start_seconds"] == 0
 
 
@@ -133,10 +141,13 @@ def test_what_is_left_out_has_a_reason(prepared: Prepared) -> None:
     assert prepared.reasons("nobody.mp4") == ["no face"]
     for broken in ("truncated.mp4", "text.mp4"):
         (reason,) = prepared.reasons(broken)
-        assert reason.startswith("cannot be read") and broken in reason
-    assert prepared.report["clips"] == 6 and prepared.report["videos"] == 7
+        assert reason.startswith("cannot be read")
+        assert broken in reason
+    assert prepared.report["clips"] == 6
+    assert prepared.report["videos"] == 7
     assert prepared.report == json.loads((prepared.out / "report.json").read_text())
-    assert "6 clips" in table(prepared.report) and "text.mp4" in table(prepared.report)
+    assert "6 clips" in table(prepared.report)
+    assert "text.mp4" in table(prepared.report)
 
 
 def test_splits_are_separate_shards(prepared: Prepared) -> None:
@@ -199,7 +210,8 @@ def test_a_repeated_run_does_nothing_and_a_changed_folder_only_what_is_new(prepa
     (videos / "cut.mov").unlink()
     (videos / "more.mp4").write_text("Nor is this.\n")
     report = prepare_data(videos, out, CONFIG)
-    assert report["clips"] == 4 and "more.mp4" in {drop["file"] for drop in report["dropped"]}
+    assert report["clips"] == 4
+    assert "more.mp4" in {drop["file"] for drop in report["dropped"]}
     kept = {sample.key: sample.video for sample in read_samples(prepared.out)}
     assert {s.key: s.video for s in read_samples(out)} == {k: v for k, v in kept.items() if not k.startswith("cut-")}
 
@@ -212,7 +224,8 @@ def test_shards_do_not_depend_on_how_many_processes_made_them(prepared: Prepared
 
 def test_trainers_take_a_folder_of_shards_without_tracking_again(prepared: Prepared, tmp_path: Path) -> None:
     clips = find_clips(prepared.out)
-    assert len(clips) == 6 and {clip.split for clip in clips} == {"train", "val"}
+    assert len(clips) == 6
+    assert {clip.split for clip in clips} == {"train", "val"}
     tracked = track_clips(clips, tmp_path / "tracking")
     assert not (tmp_path / "tracking").exists()
     samples = {sample.key: sample for sample in read_samples(prepared.out)}
@@ -220,7 +233,8 @@ def test_trainers_take_a_folder_of_shards_without_tracking_again(prepared: Prepa
         sample = samples[clip.clip.path.stem]
         np.testing.assert_array_equal(clip.landmarks, sample.arrays["landmarks"])
         np.testing.assert_array_equal(clip.emotion, sample.arrays["emotion"])
-        assert clip.clip.identity == sample.about["identity"] and clip.size == (sample.about["side"],) * 2
+        assert clip.clip.identity == sample.about["identity"]
+        assert clip.size == (sample.about["side"],) * 2
         assert len(list(read_frames(clip.clip.path))) == len(clip.valid)
         if sample.sound is not None:
             np.testing.assert_array_equal(read_audio(clip.clip.path), sample.sound)

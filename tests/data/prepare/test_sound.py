@@ -57,10 +57,13 @@ def test_of_several_faces_only_the_one_that_speaks_keeps_the_sound(tools: Tools,
     own = lips[25 : 25 + FRAMES]
     clips = [cut(1, own), cut(2, own[::-1]), cut(3, np.roll(own, FRAMES // 2, 0)), cut(4, np.zeros_like(own))]
     kept, heard, removed = give_sound(SPEECH, clips, tmp_path, PreparationConfig(), tools)
-    assert kept == [c.plan.key for c in clips] and not removed
+    assert kept == [c.plan.key for c in clips]
+    assert not removed
     assert [path.name for path in tmp_path.glob("*.wav")] == ["1-25.wav"]
     assert [h.with_sound for h in heard] == [1, 0, 0, 0]
-    assert heard[0].lag == 0 and heard[0].confidence is not None and heard[0].confidence > 0.25
+    assert heard[0].lag == 0
+    assert heard[0].confidence is not None
+    assert heard[0].confidence > 0.25
     for clip, found in zip(clips[1:], heard[1:], strict=True):
         assert not about(tmp_path, clip)["sound"]
         assert about(tmp_path, clip)["sound_reason"] == found.reasons[0]
@@ -85,7 +88,8 @@ def test_sound_moved_beyond_the_start_begins_with_silence(tools: Tools, lips: Li
     clip = cut(1, late, first=0)
     give_sound(SPEECH, [clip], tmp_path, PreparationConfig(), tools)
     samples = sound(tmp_path, clip)
-    assert about(tmp_path, clip)["sound_moved"] == 3 and len(samples) == FRAMES * 640
+    assert about(tmp_path, clip)["sound_moved"] == 3
+    assert len(samples) == FRAMES * 640
     assert not samples[: 3 * 640].any()
     np.testing.assert_allclose(samples[3 * 640 :] / 32768, read_audio(SPEECH)[: (FRAMES - 3) * 640], atol=1e-3)
 
@@ -97,8 +101,10 @@ def test_a_dub_far_behind_is_silenced_dropped_or_kept(
     clip = cut(1, lips[25 + 8 : 25 + 8 + FRAMES])
     (tmp_path / f"{clip.plan.key}.mp4").touch()
     keys, (heard,), removed = give_sound(SPEECH, [clip], tmp_path, PreparationConfig(unsynced=unsynced), tools)
-    assert heard.lag == -8 and heard.reasons == ["lips out of step with the sound: lag -8 frames, more than 5"]
-    assert len(keys) == kept and len(removed) == 1 - kept
+    assert heard.lag == -8
+    assert heard.reasons == ["lips out of step with the sound: lag -8 frames, more than 5"]
+    assert len(keys) == kept
+    assert len(removed) == 1 - kept
     files = {path.suffix for path in tmp_path.iterdir()}
     assert files == ({".mp4", ".json"} if kept else set()) | ({".wav"} if with_sound else set())
 
@@ -112,15 +118,23 @@ def curve(lag: int, confidence: float) -> Float[np.ndarray, " lags"]:
 def test_clips_of_a_track_are_read_together() -> None:
     chance = [(60, curve(lag, 0.4)) for lag in (0, 9, -7, 12)]  # each alone would pass in a long clip
     told = track_sync(chance)
-    assert told is not None and told.reason is not None and told.reason.startswith("lips do not follow")
+    assert told is not None
+    assert told.reason is not None
+    assert told.reason.startswith("lips do not follow")
     agreed = track_sync([(60, curve(-2, 0.4))] * 4)
-    assert agreed is not None and agreed.reason is None and agreed.moved == -2 and agreed.frames == 240
+    assert agreed is not None
+    assert agreed.reason is None
+    assert agreed.moved == -2
+    assert agreed.frames == 240
     assert track_sync([]) is None
 
 
 def test_short_clips_need_more_confidence() -> None:
     short, long = track_sync([(50, curve(0, 0.3))]), track_sync([(250, curve(0, 0.3))])
-    assert short is not None and short.reason is not None and long is not None and long.reason is None
+    assert short is not None
+    assert short.reason is not None
+    assert long is not None
+    assert long.reason is None
     assert trusted_confidence(50) > trusted_confidence(75) > trusted_confidence(250) == 0.25
 
 
@@ -128,5 +142,7 @@ def test_a_clip_in_which_another_speaks_loses_the_sound_that_its_track_keeps() -
     sync = track_sync([(250, curve(0, 0.6)), (250, curve(0, 0.5)), (250, curve(9, 0.4))])
     assert clip_reason(sync, (250, curve(1, 0.5))) is None
     reason = clip_reason(sync, (250, curve(9, 0.4)))
-    assert reason is not None and reason.startswith("lips of this clip")
-    assert clip_reason(sync, None) is None and clip_reason(None, None) is not None
+    assert reason is not None
+    assert reason.startswith("lips of this clip")
+    assert clip_reason(sync, None) is None
+    assert clip_reason(None, None) is not None

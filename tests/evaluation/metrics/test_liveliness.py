@@ -159,7 +159,7 @@ def test_diversity_is_the_spread_over_seeds_and_not_over_time() -> None:
 
 
 def test_score_is_one_for_equals_and_none_for_a_still_face() -> None:
-    real = {name: 2.0 for name in SCORED}
+    real = dict.fromkeys(SCORED, 2.0)
     assert liveness_score(real, real) == 1
     assert liveness_score(dict.fromkeys(SCORED, 0.0), real) == 0
     assert liveness_score(dict.fromkeys(SCORED, 9.0), real) == 0  # far too lively, and no less than 0

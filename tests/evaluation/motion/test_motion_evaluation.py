@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_alignment_finds_the_labials_of_the_bundled_speech() -> None:
     assert phones is not None
     assert sum(p.name in ("P", "B", "M") for p in phones) == 13
     assert all(p.start < p.end for p in phones)
-    assert all(a.end == pytest.approx(b.start) for a, b in zip(phones, phones[1:], strict=False))
+    assert all(a.end == pytest.approx(b.start) for a, b in itertools.pairwise(phones))
     late = align(np.concatenate([np.zeros(SAMPLE_RATE // 2, np.float32), waveform]), SPEECH2)
     assert late is not None
     shifts = [b.start - a.start for a, b in zip(phones, late, strict=True) if a.name in ("P", "B", "M")]
@@ -352,11 +353,13 @@ def test_summary_pools_cases_and_minutes() -> None:
 
 
 def test_summary_sets_motion_beside_all_real_clips_and_their_lively_half() -> None:
-    lively = {name: 3.0 for name in SCORED}
+    lively = dict.fromkeys(SCORED, 3.0)
     rows = [row("generated"), row("real"), row("real", **lively), row("generated") | {"group": "voices"}]
     groups = summarise_motion(rows)
-    assert groups["g"]["real"]["smile_std"] == 2 and groups["g"]["real"]["recordings"] == 2
-    assert groups["g"]["lively"]["smile_std"] == 3 and groups["g"]["lively"]["recordings"] == 1
+    assert groups["g"]["real"]["smile_std"] == 2
+    assert groups["g"]["real"]["recordings"] == 2
+    assert groups["g"]["lively"]["smile_std"] == 3
+    assert groups["g"]["lively"]["recordings"] == 1
     for group in ("g", "voices"):  # voices have no real clips: they are set beside all there are
         assert groups[group]["generated"]["liveness"] == pytest.approx(1 / 2)
         assert groups[group]["generated"]["liveness_lively"] == pytest.approx(1 / 3)
@@ -394,7 +397,8 @@ def test_the_whole_run_on_the_bundled_speech(pipeline: Pipeline, tmp_path: Path)
     assert result["controls"]["gaze"]["slope_yaw"] == pytest.approx(1, abs=0.05)
     assert steps[-1][0] == steps[-1][1]
     text = motion_table(result)
-    assert "lip-sync, confidence" in text and "-- voices: 1 recordings" in text
+    assert "lip-sync, confidence" in text
+    assert "-- voices: 1 recordings" in text
 
 
 def test_nothing_to_measure_is_said(pipeline: Pipeline, tmp_path: Path, face: Face) -> None:

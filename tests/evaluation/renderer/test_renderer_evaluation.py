@@ -75,7 +75,8 @@ def test_closed_lips_show_nothing_to_judge() -> None:
     angles = np.linspace(0, 2 * np.pi, len(LIPS_INNER), endpoint=False)
     points[list(LIPS_INNER), :2] = 128 + np.stack([20 * np.cos(angles), 10 * np.sin(angles)], 1)
     mask = lips_mask(points, (256, 256))
-    assert mask is not None and mask.sum() == pytest.approx(np.pi * 200, rel=0.1)
+    assert mask is not None
+    assert mask.sum() == pytest.approx(np.pi * 200, rel=0.1)
     assert lips_box(points, WHOLE) == pytest.approx((104, 104, 152, 152), abs=1)  # 1.2 of 40 px
     points[list(LIPS_INNER), 1] = 128
     assert lips_mask(points, (256, 256)) is None
@@ -125,7 +126,8 @@ def test_judged_frames_hold_the_widest_mouth_and_the_most_closed_eyes_but_never_
     gap[0], gap[57], opening[33] = 9, 2, -1
     kept = judged_frames(gap, opening)
     assert len(kept) == len(set(kept.tolist())) == EVEN + WIDEST + SHUT
-    assert {57, 33} <= set(kept.tolist()) and 0 not in kept
+    assert {57, 33} <= set(kept.tolist())
+    assert 0 not in kept
     assert judged_frames(gap[:30], opening[:30]).tolist() == list(range(1, 30))
 
 
@@ -133,7 +135,10 @@ def test_the_liveliest_run_is_where_the_mouth_moves() -> None:
     gap = np.zeros(100)
     gap[60:70] = np.arange(10) % 2
     run = liveliest_run(gap)
-    assert len(run) == RUN and run[0] <= 60 and run[-1] >= 69 and (np.diff(run) == 1).all()
+    assert len(run) == RUN
+    assert run[0] <= 60
+    assert run[-1] >= 69
+    assert (np.diff(run) == 1).all()
 
 
 def test_the_widest_third_is_of_the_frames_whose_lips_are_open() -> None:
@@ -161,14 +166,16 @@ def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
 
     clips = [clip(0.2, 0.1, [0.1, 0.2, 0.3]), clip(0.2, 0.3, [0.4, 0.5])]
     summary = summarise_clips(clips)
-    assert summary["mouth_l1"]["reduction"] == pytest.approx(0) and summary["mouth_l1"]["better"] == 1
+    assert summary["mouth_l1"]["reduction"] == pytest.approx(0)
+    assert summary["mouth_l1"]["better"] == 1
     assert summary["mouth_l1"]["aligned"] == pytest.approx(0.1)
     assert summary["eyes_sharpness"]["reduction"] == pytest.approx(80)  # 0.5 away from 1, then 0.1
     assert summary["identity_median"]["render"] == pytest.approx(0.3)
     assert summary["worse_psnr"] == {"render": 2, "frames": 20}
     assert reduction([0.0], [0.0]) is None
     table = render_table({"summary": summary, "not_measured": ["identity: no file"]})
-    assert "PSNR lower than the warp's on 2 of 20 frames" in table and "not measured: identity: no file" in table
+    assert "PSNR lower than the warp's on 2 of 20 frames" in table
+    assert "not measured: identity: no file" in table
 
 
 def mean_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -185,15 +192,18 @@ def test_a_real_clip_is_measured_and_shown(tmp_path: Path, portrait: Path) -> No
             writer.write(cv2.warpAffine(photo, shift, (320, 320), borderMode=cv2.BORDER_REPLICATE))
     result = measure_renderer(CHECKPOINTS, [Clip(clip, "ann", "val")], tmp_path / "out")
     found = result["summary"]
-    assert found["psnr"]["render"] > 20 and found["face_found"]["render"] == 1
+    assert found["psnr"]["render"] > 20
+    assert found["face_found"]["render"] == 1
     assert found["landmarks_mouth"]["render"] < 1.5
-    assert found["mouth_flicker"]["render"] < 2 and found["mouth_l1"]["render"] < 0.1
+    assert found["mouth_flicker"]["render"] < 2
+    assert found["mouth_l1"]["render"] < 0.1
     assert "perceptual distance: its model file is not installed" in result["not_measured"]
     judged = measure_renderer(CHECKPOINTS, [Clip(clip, "ann", "val")], tmp_path / "out", distance=mean_difference)[
         "summary"
     ]
     for name in ("lips_l1", "lips_distance", "lips_sharpness"):
-        assert judged[f"wide_{name}"]["warp"] > 0 and judged[name]["render"] > 0
+        assert judged[f"wide_{name}"]["warp"] > 0
+        assert judged[name]["render"] > 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"render.json", "sheet.png", "mouths.png", "eyes.png", "wide_mouths.png"}
     assert read_image(tmp_path / "out" / "wide_mouths.png").shape[1] > 3 * 3 * 256

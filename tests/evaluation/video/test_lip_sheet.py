@@ -43,7 +43,8 @@ def test_rows_hold_every_second_mouth_under_its_sound() -> None:
     assert shown[1].tolist() == [50, 52, 54] + [255] * 22
     wave = picture[TITLE + 15 : TITLE + WAVE - 1, :, 0]
     loud = (wave < 100).sum(0) > WAVE // 2
-    assert loud[5 * CELL + 2 : 6 * CELL - 2].all() and not loud[6 * CELL + 2 :].any()
+    assert loud[5 * CELL + 2 : 6 * CELL - 2].all()
+    assert not loud[6 * CELL + 2 :].any()
 
 
 def test_the_curve_is_as_high_as_the_lips_are_apart() -> None:
@@ -53,7 +54,8 @@ def test_the_curve_is_as_high_as_the_lips_are_apart() -> None:
     picture = lip_sheet(np.zeros(frames * SAMPLES_PER_FRAME, np.float32), gaps, mouths, "")
     curve = picture[TITLE + WAVE : TITLE + WAVE + CURVE]
     heights = [np.flatnonzero((curve[:, x] == LIPS).all(-1)).mean() for x in (CELL * 5, CELL * 20)]
-    assert heights[0] == pytest.approx(CURVE - 2, abs=1.5) and heights[1] == pytest.approx(CURVE / 2, abs=1.5)
+    assert heights[0] == pytest.approx(CURVE - 2, abs=1.5)
+    assert heights[1] == pytest.approx(CURVE / 2, abs=1.5)
 
 
 def test_a_mouth_is_cut_upright_and_to_scale() -> None:
@@ -75,8 +77,10 @@ def test_a_mouth_is_cut_upright_and_to_scale() -> None:
 def test_a_sheet_of_the_bundled_speech(tmp_path: Path) -> None:
     pipeline, options = Pipeline.load("cpu"), GenerationOptions(steps=4)
     figures = make_lip_sheet(pipeline, ASSETS / "portrait.jpg", ASSETS / "speech2.wav", tmp_path / "lips.png", options)
-    assert figures["lag"] is not None and abs(figures["lag"]) <= 1
+    assert figures["lag"] is not None
+    assert abs(figures["lag"]) <= 1
     picture = cv2.imread(str(tmp_path / "lips.png"))
-    assert picture is not None and picture.shape[0] == TITLE + 2 * ROW
+    assert picture is not None
+    assert picture.shape[0] == TITLE + 2 * ROW
     with pytest.raises(InputError, match="speech"):
         make_lip_sheet(pipeline, ASSETS / "portrait.jpg", ASSETS / "no speech.wav", tmp_path / "none.png", options)

@@ -64,14 +64,16 @@ def test_a_face_with_each_motion_from_where_it_should_be_scores_all() -> None:
     for name in ("yaw", "pitch", "lips", "eyes"):
         assert scores[f"{name}_follows"] == pytest.approx(1)
         leaks = scores[f"{name}_leaks"]
-        assert leaks is not None and abs(leaks) < 0.5
+        assert leaks is not None
+        assert abs(leaks) < 0.5
 
 
 def test_a_face_that_follows_the_wrong_frame_scores_nothing() -> None:
     posed, moving = made_up(0), made_up(1)
     scores = swap_scores(replace(posed, angles=moving.angles), posed, moving)
     assert scores["pose_kept"] == scores["lips_kept"] == scores["eyes_kept"] == 0
-    assert scores["yaw_leaks"] == pytest.approx(1) and scores["lips_leaks"] == pytest.approx(1)
+    assert scores["yaw_leaks"] == pytest.approx(1)
+    assert scores["lips_leaks"] == pytest.approx(1)
 
 
 def test_frames_alike_do_not_count_and_lost_faces_count_against() -> None:
@@ -79,7 +81,8 @@ def test_frames_alike_do_not_count_and_lost_faces_count_against() -> None:
     near = replace(moving, angles=posed.angles + [3.9, 0], lips=posed.lips + 2.4, eyes=posed.eyes - 2.6)
     scores = swap_scores(posed, posed, near)
     assert (scores["pose_pairs"], scores["lips_pairs"], scores["eyes_pairs"]) == (0, 0, N)
-    assert scores["pose_kept"] is None and scores["eyes_kept"] == 0
+    assert scores["pose_kept"] is None
+    assert scores["eyes_kept"] == 0
     lost = replace(moving, angles=posed.angles.copy(), lips=moving.lips.copy())
     lost.angles[: N // 2] = lost.lips[: N // 2] = np.nan
     assert swap_scores(lost, posed, moving)["found"] == 0.5
@@ -94,7 +97,9 @@ def test_pairs_differ_in_both_widest_first_and_no_frame_is_in_many() -> None:
         min(np.linalg.norm(faces.angles[a] - faces.angles[b]) / 4, abs(faces.lips[a] - faces.lips[b]) / 2.5)
         for a, b in pairs
     ]
-    assert len(pairs) == 12 and wide == sorted(wide, reverse=True) and wide[-1] > 1
+    assert len(pairs) == 12
+    assert wide == sorted(wide, reverse=True)
+    assert wide[-1] > 1
     assert max(np.bincount([a for a, _ in pairs]).max(), np.bincount([b for _, b in pairs]).max()) <= 2
     assert pick_pairs(faces, replace(faces, angles=np.zeros((N, 2)), lips=faces.lips), 3) != []
     still = replace(faces, lips=np.full(N, 1.0))
@@ -122,7 +127,8 @@ def test_means_are_of_all_frames_and_of_those_that_moved() -> None:
     summary = summarise_reenactment(clips, [np.array([0.0, 2.5]), np.array([9.0])])
     assert summary["frames"] == 3
     assert summary["all"]["render"] == {"psnr": pytest.approx(22), "distance": 2}
-    assert summary["moved"]["copy"]["psnr"] == 15 and summary["moved"]["render"] == {"psnr": 18, "distance": 3}
+    assert summary["moved"]["copy"]["psnr"] == 15
+    assert summary["moved"]["render"] == {"psnr": 18, "distance": 3}
     assert summary["gain_when_moved"] == {"render": {"frames": 2, "gain": 3, "better": 2}}
 
 
@@ -132,7 +138,8 @@ def test_distances_are_shares_of_the_face_height() -> None:
     moved = truth + [3.0, 4.0, 100.0]  # depth does not count
     moved[1] = np.nan
     away = landmark_distance(moved, truth)
-    assert away[0] == pytest.approx(10) and np.isnan(away[1])
+    assert away[0] == pytest.approx(10)
+    assert np.isnan(away[1])
     assert landmark_distance(truth + [0.5, 0, 0], truth, [CHIN, FOREHEAD])[1] == pytest.approx(1)
 
 
@@ -146,9 +153,12 @@ def test_openings_are_read_and_lost_faces_stay_empty() -> None:
             face[lower, :2] = face[upper, :2] + [0, 0.05 * height]
     faces = read_faces(np.stack([face, np.full((478, 3), np.nan)]), canonical)
     assert faces.found.tolist() == [True, False]
-    assert faces.lips[0] == pytest.approx(10) and faces.eyes[0] == pytest.approx(5)
-    assert faces.angles[0] == pytest.approx([0, 0], abs=1) and np.isnan(faces.angles[1]).all()
-    assert len(joined([faces, faces])) == 4 and joined([faces, faces]).found.tolist() == [True, False] * 2
+    assert faces.lips[0] == pytest.approx(10)
+    assert faces.eyes[0] == pytest.approx(5)
+    assert faces.angles[0] == pytest.approx([0, 0], abs=1)
+    assert np.isnan(faces.angles[1]).all()
+    assert len(joined([faces, faces])) == 4
+    assert joined([faces, faces]).found.tolist() == [True, False] * 2
 
 
 def test_the_source_is_at_rest_and_driving_frames_spread_over_how_far_they_moved() -> None:
@@ -165,7 +175,8 @@ def test_the_source_is_at_rest_and_driving_frames_spread_over_how_far_they_moved
 def test_correlation_and_cosine() -> None:
     a = np.array([1.0, 2.0, 4.0, np.nan])
     assert correlation(a, -2 * a) == pytest.approx(-1)
-    assert correlation(a[:2], a[:2]) is None and correlation(a, np.ones(4)) is None
+    assert correlation(a[:2], a[:2]) is None
+    assert correlation(a, np.ones(4)) is None
     assert cosine(np.array([3.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.5**0.5)
     summary = summarise_identity({"same": [(0.2, 0.9), (0.4, 0.8), (0.9, 0.1)]})
     assert summary == {"same": {"distance": 0.4, "cosine": 0.8, "pictures": 3}}
@@ -222,9 +233,12 @@ def test_people_come_in_turn_and_strangers_are_somebody_else(filmed: list[FaceFr
         subjects = [prepare_subject(face, 2, renderer, reader) for face in filmed]
         with pytest.raises(InputError, match="no face"):
             prepare_subject(replace(a, mattes=np.zeros_like(a.mattes)), 2, renderer, reader)
-    assert strangers(subjects, 0) == subjects[::-1] and strangers(subjects[:1], 0) == [None]
+    assert strangers(subjects, 0) == subjects[::-1]
+    assert strangers(subjects[:1], 0) == [None]
     first = subjects[0]
-    assert len(first) == 3 and first.moved[0] == 0 and first.moved[2] > first.moved[1] > 0
+    assert len(first) == 3
+    assert first.moved[0] == 0
+    assert first.moved[2] > first.moved[1] > 0
     assert landmark_distance(first.real.landmarks, first.landmarks * 4.0).max() < 3  # both in px of 512
     corner = first.pictures[0][:4, :4][first.mattes[0][:4, :4] == 0]
     assert np.all(np.abs(corner.astype(int) - 128) <= 1)
@@ -241,12 +255,14 @@ def test_a_measurement_end_to_end(filmed: list[FaceFrames], tmp_path: Path) -> N
     networks = VolumeNetworks(PRESETS["tiny-128"])
     result = measure_volume(networks, bundled_mesh(), filmed, tmp_path, progress=lambda done, total: None)
     everything = result["reenactment"]["all"]
-    assert result["people"] == 2 and result["reenactment"]["frames"] == 4
+    assert result["people"] == 2
+    assert result["reenactment"]["frames"] == 4
     assert everything["truth"]["landmarks"] < 3
     assert everything["mesh"]["psnr"] > everything["copy"]["psnr"] > everything["render"]["psnr"]
     assert everything["mesh"]["landmarks"] < everything["copy"]["landmarks"]
     stored = json.loads((tmp_path / "volume.json").read_text())
-    assert stored["clips"][1]["identity"] == "b" and "perceptual" in stored["not_measured"][0]
+    assert stored["clips"][1]["identity"] == "b"
+    assert "perceptual" in stored["not_measured"][0]
     assert read_image(tmp_path / "sheet.png").shape[1] > 7 * 256
     assert "PSNR" in volume_table(result)
     with pytest.raises(InputError, match="clips is 0"):

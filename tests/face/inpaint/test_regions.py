@@ -65,7 +65,8 @@ def test_right_eye_is_seen_as_a_left_one(face: tuple) -> None:
     _, landmarks = face
     left = transform(landmarks, patch_affine(landmarks, EYE_LEFT))
     right = transform(landmarks, patch_affine(landmarks, EYE_RIGHT))
-    assert left[133, 0] > left[33, 0] and right[362, 0] > right[263, 0]
+    assert left[133, 0] > left[33, 0]
+    assert right[362, 0] > right[263, 0]
     assert right[362, :2] == pytest.approx(left[133, :2], abs=6)
 
 
@@ -89,13 +90,14 @@ def test_openings_are_lips_and_both_eyes(face: tuple) -> None:
 
 
 def test_iris_is_drawn_only_between_the_lids(face: tuple) -> None:
-    photo, landmarks = face
+    _photo, landmarks = face
     patch = EYE_LEFT.patch
     drawn = transform(landmarks, patch_affine(landmarks, EYE_LEFT))
     warped, mask = np.zeros((patch, patch, 3), np.uint8), np.zeros((patch, patch), np.uint8)
     channels = driving_channels(EYE_LEFT, warped, mask, drawn, 0.0)
     opening, iris = channels[..., 3], channels[..., 4]
-    assert (iris <= opening).all() and 0 < iris.sum() < opening.sum()
+    assert (iris <= opening).all()
+    assert 0 < iris.sum() < opening.sum()
     y, x = np.nonzero(iris > 127)
     assert [x.mean(), y.mean()] == pytest.approx(drawn[468, :2], abs=2)
     closed = drawn.copy()
@@ -120,7 +122,8 @@ def test_source_is_the_photo_where_the_patch_lies(face: tuple) -> None:
     photo, landmarks = face
     grey = np.full_like(photo, 90)
     view = source_channels(MOUTH, grey, landmarks)
-    assert (view[..., :3] == 90).all() and view.shape == (128, 128, 4)
+    assert (view[..., :3] == 90).all()
+    assert view.shape == (128, 128, 4)
     inner = transform(landmarks, patch_affine(landmarks, MOUTH))[[13, 14], :2].mean(0).round().astype(int)
     assert view[inner[1], inner[0], 3] == 255
 

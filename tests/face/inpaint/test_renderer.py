@@ -91,7 +91,8 @@ def test_feather_vanishes_at_the_border() -> None:
     mask = feather(96)[..., 0]
     assert mask[48, 48] == pytest.approx(1)
     assert np.concatenate([mask[:2].ravel(), mask[-2:].ravel(), mask[:, :2].ravel(), mask[:, -2:].ravel()]).max() == 0
-    assert mask.min() >= 0 and mask.max() <= 1
+    assert mask.min() >= 0
+    assert mask.max() <= 1
 
 
 def test_untrained_network_changes_little_and_outputs_have_range() -> None:
@@ -99,8 +100,11 @@ def test_untrained_network_changes_little_and_outputs_have_range() -> None:
     network = PatchNetwork(PatchConfig(48, (8, 16, 16)))
     x, photo = torch.rand(2, 9, 48, 48) * 2 - 1, torch.rand(2, 4, 48, 48) * 2 - 1
     change, weight = network(x, network.source(photo))
-    assert change.shape == (2, 3, 48, 48) and weight.shape == (2, 1, 48, 48)
-    assert (weight > 0).all() and (weight < 1).all() and (change.abs() <= 2).all()
+    assert change.shape == (2, 3, 48, 48)
+    assert weight.shape == (2, 1, 48, 48)
+    assert (weight > 0).all()
+    assert (weight < 1).all()
+    assert (change.abs() <= 2).all()
     assert (blended(x, change, weight) - x[:, :3]).abs().mean() < 0.05
     assert torch.equal(blended(x, change, torch.zeros_like(weight)), x[:, :3])
 

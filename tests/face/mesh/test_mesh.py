@@ -69,7 +69,8 @@ def test_background_stands_still_when_the_head_turns(model: MeshFaceModel, ready
 
 def test_lids_close_over_the_eyes(model: MeshFaceModel, ready: Portrait, landmarker: Landmarker) -> None:
     opened, closed = (landmarker(_drawn(model, ready, _moved(ready, lids=value))) for value in (1.0, 0.0))
-    assert opened is not None and closed is not None
+    assert opened is not None
+    assert closed is not None
     assert (eye_gap(closed[0]) < 0.45 * eye_gap(opened[0])).all()
 
 

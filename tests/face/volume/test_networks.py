@@ -46,12 +46,16 @@ def test_shapes_and_ranges_of_tiny() -> None:
     volume, motion = networks.appearance_volume(image), networks.motion_code(image)
     identity = networks.identity_code(image, motion.pose)
     assert volume.shape == (2, 8, 4, 128, 128)
-    assert identity.shape == (2, 128) and motion.pose.shape == (2, 6) and motion.dynamics.shape == (2, 128)
+    assert identity.shape == (2, 128)
+    assert motion.pose.shape == (2, 6)
+    assert motion.dynamics.shape == (2, 128)
     canonical = networks.canonical(volume, identity, motion)
     assert canonical.shape == (2, 9, 4, 128, 128)  # and where the photo shows the inside of the mouth
     picture = networks.render(canonical, identity, motion)
-    assert picture.shape == (2, 4, 128, 128) and picture.dtype == torch.float32
-    assert picture[:, :3].min() < 0 <= picture[:, 3].min() and picture[:, 3].max() <= 1
+    assert picture.shape == (2, 4, 128, 128)
+    assert picture.dtype == torch.float32
+    assert picture[:, :3].min() < 0 <= picture[:, 3].min()
+    assert picture[:, 3].max() <= 1
 
 
 def test_poses_begin_near_the_one_that_fills_the_cube() -> None:
@@ -223,14 +227,16 @@ def test_no_3d_kernel_works_at_depth_two(name: str) -> None:
         if isinstance(layer, torch.nn.Conv3d) and layer.kernel_size[0] == 3:
             layer.register_forward_pre_hook(lambda _, inputs: depths.add(inputs[0].shape[2]))
     reenacted(networks, image, image)
-    assert 4 in depths and min(depths) == 4
+    assert 4 in depths
+    assert min(depths) == 4
 
 
 def test_saved_networks_come_back(tmp_path: Path) -> None:
     networks = small().eval()
     save_volume(tmp_path, networks)
     loaded = load_volume(tmp_path)
-    assert loaded.config == SMALL and not loaded.training
+    assert loaded.config == SMALL
+    assert not loaded.training
     for name, value in networks.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value.half().float()), name
     again = reenacted(loaded, images(1), images(1, seed=1))

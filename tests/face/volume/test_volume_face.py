@@ -85,13 +85,14 @@ def moving(portrait: VolumePortrait, count: int) -> Motion:
 
 
 def test_both_face_models_are_what_the_pipeline_asks_for(face: VolumeFaceModel, model: MeshFaceModel) -> None:
-    assert isinstance(face, FaceModel) and isinstance(model, FaceModel)
+    assert isinstance(face, FaceModel)
+    assert isinstance(model, FaceModel)
 
 
 def test_the_portraits_own_motion_gives_the_photos_own_codes(
     face: VolumeFaceModel, portrait: VolumePortrait, networks: VolumeNetworks
 ) -> None:
-    tracked, canvas, matte = photo_of(face)
+    tracked, _canvas, matte = photo_of(face)
     inside = slice(MARGIN, MARGIN + SIDE)
     picture = person_over_grey(tracked.image, matte[inside, inside], SMALL.image)
     with torch.no_grad():
@@ -158,7 +159,8 @@ def test_where_there_is_no_alpha_the_plate_is_shown(
     assert np.array_equal(frame[inner, inner], scene.plate[inner, inner])
     assert np.abs(scene.plate[inner, inner].astype(int) - scene.frame[inner, inner]).max() > 50
     if zoom < 1:  # beyond the crop the photo is shown as it is
-        assert np.array_equal(frame[:8], scene.frame[:8]) and np.array_equal(frame[:, :8], scene.frame[:, :8])
+        assert np.array_equal(frame[:8], scene.frame[:8])
+        assert np.array_equal(frame[:, :8], scene.frame[:, :8])
     else:
         assert np.array_equal(frame, scene.plate)
 
@@ -184,7 +186,8 @@ def test_bfloat16_draws_nearly_the_same(
     motion = face.motion_code(portrait, moving(portrait, 1))
     exact = face.engine.render(portrait.canonical, portrait.code, motion)
     found = half.render(portrait.canonical, portrait.code, motion)
-    assert found.dtype == torch.float32 and 0 < (found - exact).abs().mean() < 0.02
+    assert found.dtype == torch.float32
+    assert 0 < (found - exact).abs().mean() < 0.02
 
 
 def test_the_adapter_is_kept_with_the_networks(
@@ -196,7 +199,8 @@ def test_the_adapter_is_kept_with_the_networks(
         VolumeFaceModel.load(tmp_path)
     save_volume(tmp_path / "volume", networks, adapter)
     loaded, kept = load_volume_model(tmp_path / "volume")
-    assert kept is not None and loaded.config == load_volume(tmp_path / "volume").config == SMALL
+    assert kept is not None
+    assert loaded.config == load_volume(tmp_path / "volume").config == SMALL
     values = torch.randn(2, 36, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(kept(values), adapter(values), atol=0.02, rtol=0.01)
     assert VolumeFaceModel.load(tmp_path).engine.config == SMALL

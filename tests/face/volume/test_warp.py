@@ -28,9 +28,11 @@ def test_the_config_says_of_which_kind_a_warp_is() -> None:
 def test_fields_move_nothing_at_the_start_and_learn_from_there() -> None:
     warp = Fields(BLENDED, 3)
     offsets = warp(*codes(2))
-    assert offsets.shape == (2, 3, 4, 8, 8) and not offsets.any()
+    assert offsets.shape == (2, 3, 4, 8, 8)
+    assert not offsets.any()
     offsets.sum().backward()
-    assert warp.fields.weight.grad is not None and warp.fields.weight.grad.abs().min() > 0
+    assert warp.fields.weight.grad is not None
+    assert warp.fields.weight.grad.abs().min() > 0
 
 
 def test_fields_are_blended_in_the_shares_that_codes_give() -> None:
@@ -76,7 +78,8 @@ def test_fields_learn_motions_of_one_place_in_a_few_steps() -> None:
 
 def test_next_to_nothing_is_unseen_at_the_start() -> None:
     shares = Unseen(BLENDED)(*codes(2))
-    assert shares.shape == (2, 1, 4, 8, 8) and 0 < shares.max() < 0.02
+    assert shares.shape == (2, 1, 4, 8, 8)
+    assert 0 < shares.max() < 0.02
 
 
 def test_nothing_is_unseen_but_where_mouths_are() -> None:
@@ -87,7 +90,8 @@ def test_nothing_is_unseen_but_where_mouths_are() -> None:
     depths, rows, columns = unseen(*codes(1))[0, 0].nonzero(as_tuple=True)
     assert set(depths.tolist()) == {1, 2}
     down = (rows + 0.5) / 32 * 1.5 - 0.45  # face widths below the canonical origin; lips are at 0.55, chins at 0.9
-    assert 0.38 < down.min() < 0.45 and 0.75 < down.max() < 0.82
+    assert 0.38 < down.min() < 0.45
+    assert 0.75 < down.max() < 0.82
     torch.testing.assert_close(columns.float().mean(), torch.tensor(15.5))
 
 

@@ -48,11 +48,13 @@ def test_probabilities_are_the_softmax_in_alphabetical_order(
 ) -> None:
     bias = np.array([0.5, -1, 0.25, 0, 3, 1, -2, 0.75, *after])
     labeller = HSEmotion(save_network(tmp_path / "enet_b0_8_best_afew.onnx", np.zeros((3, len(bias))), bias, 224))
-    assert isinstance(labeller, Labeller) and labeller.reads_pictures
+    assert isinstance(labeller, Labeller)
+    assert labeller.reads_pictures
     names = "Anger, Contempt, Disgust, Fear, Happiness, Neutral, Sadness, Surprise"
     assert ", ".join(labeller.labels) == names.lower()
     found = labeller([tracked.image] * 2, np.stack([tracked.landmarks] * 2), (512, 512))
-    assert found.dtype == np.float32 and found == pytest.approx(np.stack([softmax(bias[:8])] * 2), abs=1e-6)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(np.stack([softmax(bias[:8])] * 2), abs=1e-6)
     assert labeller.labels[found[0].argmax()] == "happiness"
 
 

@@ -107,14 +107,19 @@ def test_two_equal_bins_are_the_angle_between() -> None:
 
 def test_l2cs_yaw_is_turned_to_the_viewer_s_right_and_pitch_stays(l2cs_file: Path, tracked: TrackedImage) -> None:
     labeller = L2CSGaze(l2cs_file)
-    assert isinstance(labeller, Labeller) and labeller.reads_pictures and labeller.labels == ("yaw", "pitch")
+    assert isinstance(labeller, Labeller)
+    assert labeller.reads_pictures
+    assert labeller.labels == ("yaw", "pitch")
     gaze = labeller([tracked.image], tracked.landmarks[None], (512, 512))
-    assert gaze.dtype == np.float32 and gaze == pytest.approx(np.array([[-20.0, 12.0]]), abs=1e-3)
+    assert gaze.dtype == np.float32
+    assert gaze == pytest.approx(np.array([[-20.0, 12.0]]), abs=1e-3)
 
 
 def test_deep3d_distance_is_ten_less_t_z(deep3d_file: Path) -> None:
     labeller = Deep3DDistance(deep3d_file)
-    assert isinstance(labeller, Labeller) and labeller.reads_pictures and labeller.labels == ("distance",)
+    assert isinstance(labeller, Labeller)
+    assert labeller.reads_pictures
+    assert labeller.labels == ("distance",)
     face = standard_face(102, 112, 112)[None]
     assert labeller([GREY], face, (224, 224)) == pytest.approx(np.array([[9.5]]))
     half = standard_face(51, 60, 130)[None]  # the same face half as large: the network sees the same crop
@@ -130,7 +135,8 @@ def test_a_real_face_is_aligned_to_its_middle(tracked: TrackedImage) -> None:
     left, top, right, bottom = aligned_box(tracked.landmarks)
     nose = (tracked.landmarks[4, :2] - [left, top]) / (right - left)
     assert right - left == bottom - top
-    assert abs(nose[0] - 0.5) < 0.08 and abs(nose[1] - 0.52) < 0.08
+    assert abs(nose[0] - 0.5) < 0.08
+    assert abs(nose[1] - 0.52) < 0.08
     eyes = np.linalg.norm(tracked.landmarks[[33, 133], :2].mean(0) - tracked.landmarks[[362, 263], :2].mean(0))
     assert eyes / (right - left) == pytest.approx(102 * 0.621 / 224, rel=0.15)
 
@@ -168,7 +174,8 @@ def test_face_box_and_cut() -> None:
     assert (cut(image, (20, 10, 60, 30), 96) == [200, 100, 50]).all()
     image[:, :40], image[:, 40:] = 0, 255
     beyond = cut(image, (-80, -60, 160, 120), 48)  # its edges go on
-    assert (beyond[:, :20] == 0).all() and (beyond[:, 28:] == 255).all()
+    assert (beyond[:, :20] == 0).all()
+    assert (beyond[:, 28:] == 255).all()
 
 
 def test_imagenet_colours_are_normalised_in_rgb_order() -> None:

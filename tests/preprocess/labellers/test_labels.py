@@ -35,14 +35,17 @@ def labels(bundled: Labellers, clip: tuple[list[np.ndarray], np.ndarray]) -> Lab
 
 def test_the_bundled_labellers_fit_the_interface(bundled: Labellers) -> None:
     assert all(isinstance(part, Labeller) for part in (bundled.gaze, bundled.distance, bundled.emotion))
-    assert bundled.emotions == EMOTIONS and bundled.reads_pictures
-    assert not bundled.gaze.reads_pictures and not bundled.distance.reads_pictures
+    assert bundled.emotions == EMOTIONS
+    assert bundled.reads_pictures
+    assert not bundled.gaze.reads_pictures
+    assert not bundled.distance.reads_pictures
 
 
 def test_every_frame_gets_its_own_labels(
     bundled: Labellers, clip: tuple[list[np.ndarray], np.ndarray], labels: Labels
 ) -> None:
-    assert labels.gaze.shape == (FRAMES, 2) and labels.distance.shape == (FRAMES,)
+    assert labels.gaze.shape == (FRAMES, 2)
+    assert labels.distance.shape == (FRAMES,)
     assert labels.emotion.sum(1) == pytest.approx(np.ones(FRAMES), abs=1e-3)
     assert len(np.unique(labels.emotion, axis=0)) == FRAMES
     for index in (0, BLOCK - 1, BLOCK, FRAMES - 1):

@@ -40,7 +40,9 @@ def test_a_sure_discriminator_learns_nothing_more() -> None:
     sure = torch.full((1, 1, 2, 2), 1.5, requires_grad=True)
     loss = discriminator_loss([Verdict(sure, [])], [Verdict(-sure, [])])
     loss.backward()
-    assert loss == 0 and sure.grad is not None and not sure.grad.any()
+    assert loss == 0
+    assert sure.grad is not None
+    assert not sure.grad.any()
 
 
 def test_the_generators_loss_is_linear_and_has_the_right_sign() -> None:
@@ -64,7 +66,8 @@ def test_each_side_trains_its_part() -> None:
     fake.grad = None
     discriminator.zero_grad()
     feature_matching_loss(discriminator(fake), discriminator(real)).backward()
-    assert "image" in moved(fake, discriminator) and real.grad is None
+    assert "image" in moved(fake, discriminator)
+    assert real.grad is None
 
 
 def test_both_scales_count() -> None:
@@ -83,7 +86,9 @@ def test_images_of_a_batch_are_seen_apart_in_training_too() -> None:
     batch = images()
     verdicts = MultiScaleDiscriminator(4, 2).train()(batch)
     torch.stack([verdict.score[0].sum() for verdict in verdicts]).sum().backward()
-    assert batch.grad is not None and bool(batch.grad[0].any()) and not batch.grad[1].any()
+    assert batch.grad is not None
+    assert bool(batch.grad[0].any())
+    assert not batch.grad[1].any()
 
 
 def test_every_layers_gain_is_held_to_one() -> None:
@@ -95,7 +100,8 @@ def test_every_layers_gain_is_held_to_one() -> None:
         for _ in range(30):
             discriminator(batch)
         gains = [float(torch.linalg.matrix_norm(part.weight.flatten(1), 2)) for part in convolutions]
-    assert len(gains) == 6 and gains == pytest.approx([1.0] * 6, rel=0.05)
+    assert len(gains) == 6
+    assert gains == pytest.approx([1.0] * 6, rel=0.05)
 
 
 def test_a_discriminator_learns_to_tell_and_a_picture_learns_to_pass() -> None:

@@ -34,4 +34,6 @@ def test_it_follows_the_head_and_gives_the_picture_a_gradient() -> None:
     painted.requires_grad_(True)
     loss = close_up_loss(l1, painted, torch.zeros(1, 3, 64, 64), moved)
     loss.backward()
-    assert loss > 0 and painted.grad is not None and painted.grad[..., :8].abs().sum() > 0
+    assert loss > 0
+    assert painted.grad is not None
+    assert painted.grad[..., :8].abs().sum() > 0

@@ -46,11 +46,14 @@ def test_the_farthest_counts_the_most_and_nothing_gives_nothing() -> None:
     guided_loss(residual).backward()
     assert residual.grad is not None
     first, second, third = residual.grad[0, CHEEK : CHEEK + 3, 0].tolist()
-    assert first == pytest.approx(2 * second) and third == 0
+    assert first == pytest.approx(2 * second)
+    assert third == 0
     right = torch.zeros(1, 478, 3, requires_grad=True)
     loss = guided_loss(right)
     loss.backward()
-    assert loss < 1e-3 and right.grad is not None and torch.isfinite(right.grad).all()
+    assert loss < 1e-3
+    assert right.grad is not None
+    assert torch.isfinite(right.grad).all()
 
 
 def test_steps_at_the_sides_count_and_what_is_inside_does_not() -> None:
@@ -85,7 +88,8 @@ def test_between_lips_is_inside_the_mouth_as_far_as_they_are_open() -> None:
     shape[:, [lower for _, lower in LIP_PAIRS], 1] = gaps[:, None]
     points, wanted = inside_mouth(shape)
     inside = 3 * len(LIP_PAIRS)
-    assert points.shape == (3, inside + 478 - len({*LIPS_INNER}), 3) and wanted.shape == points.shape[:2]
+    assert points.shape == (3, inside + 478 - len({*LIPS_INNER}), 3)
+    assert wanted.shape == points.shape[:2]
     torch.testing.assert_close(wanted[:, :inside], torch.tensor([0, 0.25, 1])[:, None].expand(-1, inside))
     assert not wanted[:, inside:].any()
     torch.testing.assert_close(points[2, :inside, 1].unique(), gaps[2] * torch.tensor([0.25, 0.5, 0.75]))

@@ -113,11 +113,14 @@ def test_boxes_lie_on_eyes_and_mouth(landmarks: Tensor) -> None:
         return float(weight[y, x])
 
     for iris in (468, 473):
-        assert at(eyes, iris) == 1 and at(mouth, iris) == 0
+        assert at(eyes, iris) == 1
+        assert at(mouth, iris) == 0
     for lip in (13, 14, 61, 291):
-        assert at(mouth, lip) == 1 and at(eyes, lip) == 0
+        assert at(mouth, lip) == 1
+        assert at(eyes, lip) == 0
     for elsewhere in (6, 10, 152, 234, 454):  # nose bridge, forehead, chin, cheeks
-        assert at(eyes, elsewhere) == 0 and at(mouth, elsewhere) == 0
+        assert at(eyes, elsewhere) == 0
+        assert at(mouth, elsewhere) == 0
     area = (0.6 * MOUTH.side * WIDTH) ** 2
     assert float(mouth.sum()) == pytest.approx(area, rel=0.05)
 
@@ -178,6 +181,7 @@ def test_transfer_loss_trains_both_renders_and_wants_them_alike() -> None:
     loss = transfer_loss(posed, animated)
     assert reached(loss, posed=posed, animated=animated) == {"posed", "animated"}
     for render in (posed, animated):
-        assert render.grad is not None and bool((render.grad != 0).any(0).any(1).any(1).all())  # each channel
+        assert render.grad is not None
+        assert bool((render.grad != 0).any(0).any(1).any(1).all())
     assert loss.item() == pytest.approx(transfer_loss(animated, posed).item(), rel=1e-5)
     assert transfer_loss(posed, posed) == 0

@@ -44,8 +44,10 @@ def test_points_go_where_the_actions_take_them(basis: FaceBasis, emotion: str) -
 def test_the_brows_and_mouth_tell_the_emotions_apart(basis: FaceBasis) -> None:
     inner, corner = list(POINTS["inner brow"]), list(POINTS["lip corner"])
     down = {name: moved(basis, name)[:, 1] for name in EMOTION_CHOICES}
-    assert down["happiness"][corner].mean() < -0.03 and down["sadness"][corner].mean() > 0.02
-    assert down["anger"][inner].mean() > 0.03 and down["surprise"][inner].mean() < -0.03
+    assert down["happiness"][corner].mean() < -0.03
+    assert down["sadness"][corner].mean() > 0.02
+    assert down["anger"][inner].mean() > 0.03
+    assert down["surprise"][inner].mean() < -0.03
     outer = list(POINTS["outer brow"])
     assert down["sadness"][outer].mean() > 0 > down["surprise"][outer].mean()  # oblique brows against raised ones
 
@@ -75,7 +77,8 @@ def test_a_checkpoint_gets_the_emotions_and_keeps_its_weights(basis: FaceBasis, 
     reach = write_emotions(tmp_path, CHECKPOINTS / "mesh")
     model = MotionModel.load(tmp_path)
     np.testing.assert_allclose(model.emotion_rest.numpy(), emotion_rests(basis), rtol=1e-3, atol=1e-3)
-    assert set(reach) == set(ACTIONS) and all(0.02 < value < 0.12 for value in reach.values())
+    assert set(reach) == set(ACTIONS)
+    assert all(0.02 < value < 0.12 for value in reach.values())
     after = load_checkpoint(tmp_path)
     assert all(torch.equal(after.tensors[name], v) for name, v in before.tensors.items() if name != "emotion_rest")
 

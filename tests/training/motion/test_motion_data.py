@@ -46,8 +46,10 @@ def test_sync_scores_tell_own_sound_and_its_lag_from_other_sound(people: int) ->
             lips = rng.normal(size=150)
         clips[f"c{i}"] = (audio, lips, f"p{i % people}")
     scores = sync_scores(clips)
-    assert scores["c0"].correlation > 0.8 and scores["c0"].lag == 0
-    assert scores["c3"].correlation > 0.8 and scores["c3"].lag == (2 if people > 1 else 0)  # one person, one lag
+    assert scores["c0"].correlation > 0.8
+    assert scores["c0"].lag == 0
+    assert scores["c3"].correlation > 0.8
+    assert scores["c3"].lag == (2 if people > 1 else 0)
     assert scores["c4"].correlation < 0.4
 
 
@@ -84,14 +86,16 @@ def test_rest_keeps_what_emotion_explains_and_drops_the_person() -> None:
     result = rested(clips)
     rests = np.stack([c.x[np.argsort(c.lips)[:10], 10:].mean(0) for c in result])
     happy, neutral = rests[1::2], rests[::2]
-    assert happy.std(0).max() < 0.15 and neutral.std(0).max() < 0.15
+    assert happy.std(0).max() < 0.15
+    assert neutral.std(0).max() < 0.15
     assert (happy.mean(0) - neutral.mean(0))[2] == pytest.approx(2.0, abs=0.8)
 
 
 def test_statistics_ignore_heads_that_sit_still() -> None:
     clips = [make_clip(i) for i in range(4)]
     still = [replace(clip, x=clip.x * np.r_[np.full(6, 1e-3), np.ones(8)].astype(np.float32)) for clip in clips]
-    assert all(clip.still for clip in still) and not any(clip.still for clip in clips)
+    assert all(clip.still for clip in still)
+    assert not any(clip.still for clip in clips)
     both = statistics(clips + still, 50)
     assert both.motion_std[:6].numpy() == pytest.approx(statistics(clips, 50).motion_std[:6].numpy())
     assert (both.motion_mean[:8] == 0).all()
@@ -100,7 +104,8 @@ def test_statistics_ignore_heads_that_sit_still() -> None:
 def test_same_step_same_windows() -> None:
     clips = make_clips()
     first, again, other = (sampler(clips, seed).batch(3, 4) for seed in (0, 0, 1))
-    assert np.array_equal(first.x, again.x) and not np.array_equal(first.x, other.x)
+    assert np.array_equal(first.x, again.x)
+    assert not np.array_equal(first.x, other.x)
     assert not np.array_equal(first.x, sampler(clips).batch(4, 4).x)
 
 
@@ -147,15 +152,18 @@ def test_a_borrowed_head_brings_its_own_labels() -> None:
     pitches = np.rad2deg([b.conditions.gaze[0, 1] for b in borrowed])
     own = np.rad2deg([main_gaze(c.gaze)[1] for c in lively if c.gaze is not None])
     near = np.abs(pitches[:, None] - own).min(1) < 6
-    assert len(borrowed) > 5 and near.mean() > 0.3  # the others are shifted
+    assert len(borrowed) > 5
+    assert near.mean() > 0.3
 
 
 def test_frames_outside_a_clip_do_not_count() -> None:
     names = ("x", "audio", "valid", "lips")
     short = [replace(clip, mirrored=None, **{n: getattr(clip, n)[:35] for n in names}) for clip in make_clips()]
     batch = sampler(short).batch(0, 8)
-    assert (batch.weight[:, 35:] == 0).all() and (batch.weight[:, :35] > 0).all()
-    assert not batch.conditions.has_audio[:, 10 + 35 :].any() and not batch.conditions.has_previous.any()
+    assert (batch.weight[:, 35:] == 0).all()
+    assert (batch.weight[:, :35] > 0).all()
+    assert not batch.conditions.has_audio[:, 10 + 35 :].any()
+    assert not batch.conditions.has_previous.any()
 
 
 def test_frames_without_a_face_do_not_count() -> None:
@@ -173,7 +181,8 @@ def test_still_heads_borrow_a_lively_one() -> None:
     borrowed = [b for b in weights if (b.weight[0, :, 0] == BORROWED_WEIGHT).all()]
     assert 5 < len(borrowed) < 30
     for batch in borrowed:
-        assert (batch.weight[0, :, 10:] == 1).all() and batch.x[0, :, :6].std(0).max() > 0.1
+        assert (batch.weight[0, :, 10:] == 1).all()
+        assert batch.x[0, :, :6].std(0).max() > 0.1
 
 
 def test_between_two_rows() -> None:
@@ -194,7 +203,8 @@ def test_a_stretched_window_keeps_sound_and_motion_in_step() -> None:
     assert np.abs(seen - heard).max() < 1e-3
     speeds = np.diff(seen, axis=1)
     assert np.ptp(speeds, axis=1).max() < 1e-3  # each window has one speed
-    assert np.exp(-0.2) - 1e-3 < speeds.min() < 0.9 and 1.1 < speeds.max() < np.exp(0.2) + 1e-3
+    assert np.exp(-0.2) - 1e-3 < speeds.min() < 0.9
+    assert 1.1 < speeds.max() < np.exp(0.2) + 1e-3
 
 
 def test_sound_changes_and_motion_does_not() -> None:
@@ -207,8 +217,10 @@ def test_sound_changes_and_motion_does_not() -> None:
         return (other.conditions.audio - plain.conditions.audio).numpy()
 
     shift, noise = change(Augmentation(audio_shift=0.5)), change(Augmentation(audio_noise=0.5))
-    assert np.ptp(shift, axis=1).max() < 1e-5 and shift[:, 0].std() == pytest.approx(0.5, rel=0.15)
-    assert noise.std() == pytest.approx(0.5, rel=0.05) and np.abs(noise.mean(1)).max() < 0.3
+    assert np.ptp(shift, axis=1).max() < 1e-5
+    assert shift[:, 0].std() == pytest.approx(0.5, rel=0.15)
+    assert noise.std() == pytest.approx(0.5, rel=0.05)
+    assert np.abs(noise.mean(1)).max() < 0.3
     kept = change(Augmentation(audio_drop=0.5)) + plain.conditions.audio.numpy()
     lost = (kept == 0).all(1)  # (batch, channels)
     assert 0.4 < lost.mean() < 0.6

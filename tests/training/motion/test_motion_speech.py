@@ -45,9 +45,11 @@ def test_lips_meet_at_p_b_m_that_was_found_and_nowhere_else(basis: FaceBasis) ->
     closed = closed_at_phones(expression, phones, basis)
     middle = round(0.85 * FPS - 0.5)
     before, after = gaps(expression, basis), gaps(closed, basis)
-    assert before.min() > 0.02 and np.abs(after[middle]).max() < 0.15 * before[middle].max()
+    assert before.min() > 0.02
+    assert np.abs(after[middle]).max() < 0.15 * before[middle].max()
     away = np.abs((np.arange(50) + 0.5) / FPS - 0.85) > 0.05 + 2 / FPS
-    assert np.array_equal(closed[away], expression[away]) and away.sum() > 40
+    assert np.array_equal(closed[away], expression[away])
+    assert away.sum() > 40
     assert 0.1 < after[middle - 1].mean() / before[middle - 1].mean() < 1.0 or (after[middle - 1] < 0.01).all()
 
 
@@ -88,11 +90,14 @@ def test_recordings_become_clips_of_voices_that_are_not_held_out(tmp_path: Path,
         True,
         True,
     )
-    assert clip.dirty is not None and clip.dirty.shape == clip.audio.shape == (len(clip), 293)
+    assert clip.dirty is not None
+    assert clip.dirty.shape == clip.audio.shape == (len(clip), 293)
     assert not np.array_equal(clip.dirty, clip.audio)
     assert clip.lively == pytest.approx(liveliness(clip.x, basis.readings()))
     (again,) = spoken_clips([folder], CHECKPOINTS / "motion", encoder, basis, tmp_path / "cache")
-    assert again.dirty is not None and np.array_equal(again.x, clip.x) and np.array_equal(again.dirty, clip.dirty)
+    assert again.dirty is not None
+    assert np.array_equal(again.x, clip.x)
+    assert np.array_equal(again.dirty, clip.dirty)
     with pytest.raises(InputError, match="transcripts"):
         spoken_clips([tmp_path], CHECKPOINTS / "motion", encoder, basis, tmp_path / "cache")
 
@@ -112,7 +117,8 @@ def test_made_motion_lends_lips_alone_and_counts_in_no_statistics() -> None:
     lent = [batch for batch in batches if batch.x[..., 10:].abs().max() > 20]
     assert 10 < len(lent) < 40
     for batch in lent:
-        assert (batch.weight[..., :10] == BORROWED_WEIGHT).all() and (batch.weight[..., 10:] == 1).all()
+        assert (batch.weight[..., :10] == BORROWED_WEIGHT).all()
+        assert (batch.weight[..., 10:] == 1).all()
         assert batch.x[..., :6].abs().max() < 20
 
 
@@ -124,4 +130,5 @@ def test_sound_in_noise_takes_the_place_of_clean_sound_in_its_share_of_windows()
         batch = WindowSampler(clips, ARCHITECTURE, stats, 0, Augmentation(dirty=share)).batch(0, 200)
         return float((batch.conditions.audio.mean((1, 2)) > 100).float().mean())
 
-    assert noisy(0.0) == 0 and 0.2 < noisy(0.3) < 0.4
+    assert noisy(0.0) == 0
+    assert 0.2 < noisy(0.3) < 0.4

@@ -62,11 +62,13 @@ def test_each_loss_alone_trains_the_network_where_something_was_measured(name: s
     predicted = batch.x.clone().add_(torch.randn(batch.x.shape)).requires_grad_()
     motion_loss(predicted, replace(batch, weight=weight), torch.tensor([1.0, 2.5]), run.channels, 1.0)[name].backward()
     assert predicted.grad is not None
-    assert (predicted.grad[:, :29, :3] != 0).all() and (predicted.grad[:, :, 3] == 0).all()
+    assert (predicted.grad[:, :29, :3] != 0).all()
+    assert (predicted.grad[:, :, 3] == 0).all()
     assert (predicted.grad[:, 31:] == 0).all()
     noisy = run.noisy(run.sampler.batch(0, 2), 0)
     run.losses(run.denoiser, noisy, totals(noisy.batch, run.channels), 0)[name].backward()
-    assert run.denoiser.out.weight.grad is not None and run.denoiser.out.weight.grad.abs().sum() > 0
+    assert run.denoiser.out.weight.grad is not None
+    assert run.denoiser.out.weight.grad.abs().sum() > 0
 
 
 def test_visible_expressions_count_more() -> None:
@@ -164,7 +166,8 @@ def test_scores_of_samples() -> None:
     run = trainer()
     clips = [*make_clips(), make_clip(9, 120, "val")]
     scores = sample_scores(run.averaged_model(), clips, GenerationOptions(steps=2))
-    assert scores["clips"] == 1 and all(np.isfinite(value) for value in scores.values())
+    assert scores["clips"] == 1
+    assert all(np.isfinite(value) for value in scores.values())
     assert scores["gaze_yaw_slope"] == pytest.approx(1, abs=0.3)  # controls add exactly, even untrained
 
 
@@ -213,7 +216,8 @@ def test_two_steps_through_the_command(tmp_path: Path, portrait: Path) -> None:
     assert model.config.audio_channels == 288
     assert len(generate(model, np.zeros((60, 288), np.float32), GenerationOptions(steps=1))) == 60
     card = (tmp_path / "motion" / "MODEL_CARD.md").read_text()
-    assert "videos" in card and str(tmp_path) not in card.replace(f"--out {tmp_path / 'motion'}", "")
+    assert "videos" in card
+    assert str(tmp_path) not in card.replace(f"--out {tmp_path / 'motion'}", "")
 
 
 def test_lips_loss_sees_what_the_lips_do_and_nothing_else() -> None:
@@ -231,7 +235,8 @@ def test_lips_loss_sees_what_the_lips_do_and_nothing_else() -> None:
     unseen = replace(batch, weight=torch.zeros_like(batch.x))
     wrong = (batch.x + 1.0).requires_grad_()
     motion_loss(wrong, unseen, level, channels, 1.0, lips)["lips"].backward()
-    assert wrong.grad is not None and not wrong.grad.any()
+    assert wrong.grad is not None
+    assert not wrong.grad.any()
 
 
 def test_lip_readings_vary_by_one_over_the_clips() -> None:
@@ -285,14 +290,16 @@ def test_curves_show_where_lips_are() -> None:
     real = np.sin(np.arange(100) / 5)
     same, still = draw_curves("clip", real, real), draw_curves("clip", real, np.zeros(100))
     red = [(sheet.astype(int)[..., 0] - sheet[..., 2] > 100).nonzero()[0] for sheet in (same, still)]
-    assert red[0].std() > 20 and red[1].std() < 3
+    assert red[0].std() > 20
+    assert red[1].std() < 3
 
 
 def test_estimate_tells_what_a_run_takes() -> None:
     run = trainer(replace(CONFIG, steps=1000))
     made = estimate(run)
     assert made["parameters"] == sum(p.numel() for p in run.denoiser.parameters())
-    assert made["steps"] == 1000 and made["minutes"] == pytest.approx(1000 * made["seconds_a_step"] / 60)
+    assert made["steps"] == 1000
+    assert made["minutes"] == pytest.approx(1000 * made["seconds_a_step"] / 60)
     assert 0 < made["memory_gib"] < 1 < made["memory_free_gib"]
     limited = estimate(trainer(replace(CONFIG, steps=None, minutes=2.0)))
     assert limited["minutes"] == pytest.approx(2)
@@ -311,5 +318,6 @@ def test_a_trainer_needs_memory_by_its_parts() -> None:
     whole, parts = run.memory_needed(), trainer(replace(CONFIG, batch=4, accumulate=4)).memory_needed()
     parameters = sum(p.numel() for p in run.denoiser.parameters())
     assert 2 * 4 * parameters <= whole.weights < 2.5 * 4 * parameters + 100_000
-    assert whole.weights == parts.weights and whole.moments == parts.moments
+    assert whole.weights == parts.weights
+    assert whole.moments == parts.moments
     assert 2 < whole.saved / parts.saved <= 4

@@ -159,7 +159,8 @@ def test_a_face_with_its_true_patch_in_place_is_the_face(clip: FaceClip, triangl
         covered = (composed(red, batch.face, batch.place) - red[..., :1, :1]).abs().amax(1)[0] < 1e-4
         centre = batch.points[0, list(region.centre)].mean(0)
         rows, columns = torch.nonzero(covered).float().mean(0)
-        assert abs(float(columns) - float(centre[0])) < 1 and abs(float(rows) - float(centre[1])) < 1
+        assert abs(float(columns) - float(centre[0])) < 1
+        assert abs(float(rows) - float(centre[1])) < 1
 
 
 def test_the_identity_loss_sees_another_mouth_and_trains_the_network_alone(
@@ -235,7 +236,8 @@ def test_a_mouth_is_cut_out_about_its_opening() -> None:
     (cut,) = about_opening(x, x)
     assert cut.shape == (2, 9, 32, 32)
     rows, columns = torch.nonzero(cut[0, 3] > 0).float().mean(0)
-    assert abs(float(rows) - 15.5) <= 1 and abs(float(columns) - 15.5) <= 1
+    assert abs(float(rows) - 15.5) <= 1
+    assert abs(float(columns) - 15.5) <= 1
     assert torch.nonzero(cut[1, 3] > 0).amax(0).tolist() == [31, 5]
 
 
@@ -246,10 +248,12 @@ def test_verdicts_count_as_far_as_they_see_the_opening() -> None:
     x[0, 3, 24:40, 24:36] = 1
     weight = inside_share(x, nothing)
     assert float(weight.mean()) == pytest.approx(1)
-    assert weight[0, 0, 0, 0] == 0 and weight[0, 0, 3, 4] == weight[0, 0, 3, 3] / 2
+    assert weight[0, 0, 0, 0] == 0
+    assert weight[0, 0, 3, 4] == weight[0, 0, 3, 3] / 2
     assert float(discriminator_loss([Verdict(nothing, [])], [Verdict(nothing, [])], weight)) == pytest.approx(2)
     sure = torch.ones(2, 1, 8, 8)
-    assert told_apart(sure, -sure, weight) == 1 and told_apart(sure, sure, weight) == 0.5
+    assert told_apart(sure, -sure, weight) == 1
+    assert told_apart(sure, sure, weight) == 0.5
     assert told_apart(sure, sure, nothing) == 0.5  # nothing to judge
 
 
@@ -280,10 +284,12 @@ def test_kept_frames_are_valid_spread_and_include_open_mouths_and_blinks() -> No
     valid[::10] = False
     valid[300] = True
     kept = kept_frames(valid, lips, lids, 40)
-    assert len(kept) <= 40 and len(set(kept.tolist())) == len(kept)
+    assert len(kept) <= 40
+    assert len(set(kept.tolist())) == len(kept)
     assert valid[kept].all()
     assert {141, 142, 143, 300, 301} <= set(kept.tolist())
-    assert kept.min() < 5 and kept.max() > 390
+    assert kept.min() < 5
+    assert kept.max() > 390
     assert kept_frames(valid, lips, lids, 1000).tolist() == np.flatnonzero(valid).tolist()
 
 
@@ -300,9 +306,11 @@ def test_driving_frames_lean_to_what_is_to_be_learned(region: Region) -> None:
     pairs = np.array([draw_frames(long, region, rng) for _ in range(2000)])
     photos, driving = pairs.mean(0)
     if region.iris:
-        assert photos > 1.2 * levels.mean() and driving < 0.8 * levels.mean()  # open eyes; blinks
+        assert photos > 1.2 * levels.mean()
+        assert driving < 0.8 * levels.mean()
     else:
-        assert photos < 0.9 * levels.mean() and driving > 1.2 * levels.mean()  # closed lips; open mouths
+        assert photos < 0.9 * levels.mean()
+        assert driving > 1.2 * levels.mean()
 
 
 def mouths(speaker: str, gaps: list[float], widths: list[float]) -> FaceClip:
@@ -330,7 +338,8 @@ def test_most_mouths_are_driven_to_wide_ones_of_those_who_have_them(triangles: n
         for clip, _, _, driving in (batches.draw(rng) for _ in range(2000))
     ]
     wide = [name for name, is_wide in drawn if is_wide]
-    assert len(wide) > 0.55 * len(drawn) and "c" not in wide
+    assert len(wide) > 0.55 * len(drawn)
+    assert "c" not in wide
     assert wide.count("a") == pytest.approx(wide.count("b"), rel=0.2)  # one clip counts as much as four
     others = [name for name, is_wide in drawn if not is_wide]
     assert others.count("c") < 0.5 * len(others)
@@ -366,9 +375,11 @@ def test_an_iris_that_moves_is_drawn_where_it_went(clip: FaceClip, triangles: np
 def test_a_mirrored_pair_is_what_a_mirrored_clip_gives(clip: FaceClip, triangles: np.ndarray) -> None:
     (pair,) = make_pairs(clip, 0, [3], MOUTH, triangles)
     twice = _mirrored(_mirrored(pair))
-    assert (twice.channels == pair.channels).all() and (twice.target == pair.target).all()
+    assert (twice.channels == pair.channels).all()
+    assert (twice.target == pair.target).all()
     ramp = _mirrored(pair).channels[0, :, 6].astype(int)
-    assert np.diff(ramp).min() >= 0 and ramp[-1] > ramp[0]  # it still grows to the right
+    assert np.diff(ramp).min() >= 0
+    assert ramp[-1] > ramp[0]
 
 
 @pytest.mark.parametrize("network", ["mouth", "eyes"])
@@ -458,7 +469,8 @@ def test_a_snapshot_scores_the_averaged_network(
     run = trainer_of(config, perceptual)
     check = validation_pairs([clip], triangles, "eyes")
     figures, pictures = BestNetwork(run, check, tmp_path / "best", tmp_path / "last")()
-    assert run.facts["best"] == figures["inner_perceptual_painted"] and set(pictures) == {"pairs"}
+    assert run.facts["best"] == figures["inner_perceptual_painted"]
+    assert set(pictures) == {"pairs"}
 
 
 def test_focus_is_the_middle_of_the_patch() -> None:

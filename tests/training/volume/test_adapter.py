@@ -47,7 +47,10 @@ def test_what_is_explained_is_the_movement_within_clips() -> None:
 def test_numbers_count_as_far_as_they_show() -> None:
     basis = load_basis(CHECKPOINTS / "mesh")[0]
     found = strengths(basis)
-    assert len(found) == basis.dimensions and (found[:4] == 1).all() and found.max() == 1 and found.min() > 0
+    assert len(found) == basis.dimensions
+    assert (found[:4] == 1).all()
+    assert found.max() == 1
+    assert found.min() > 0
     doubled = basis.dynamics.copy()
     doubled[7] *= 4
     assert strengths(dataclasses.replace(basis, dynamics=doubled))[4 + 7] == pytest.approx(4 * float(found[4 + 7]))

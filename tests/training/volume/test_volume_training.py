@@ -65,7 +65,8 @@ def test_a_batch_depends_on_seed_and_number_alone(clips: list[FaceFrames]) -> No
     assert not same(batches.batch(7), batches.batch(8))
     assert not same(batches.batch(7), FaceBatches(clips, 4, seed=4).batch(7))
     resumed = iter(FaceBatches(clips, 4, seed=3, first=5))
-    assert same(next(resumed), batches.batch(5)) and same(next(resumed), batches.batch(6))
+    assert same(next(resumed), batches.batch(5))
+    assert same(next(resumed), batches.batch(6))
 
 
 def test_processes_share_one_batch(clips: list[FaceFrames]) -> None:
@@ -104,11 +105,15 @@ def test_a_mirrored_view_is_what_a_mirror_shows(clips: list[FaceFrames]) -> None
 
 def test_only_the_encoders_pictures_are_augmented(clips: list[FaceFrames]) -> None:
     plain, shaken = view(clips[0], 2), view(clips[0], 2, np.random.default_rng(0))
-    assert np.array_equal(plain["image"], shaken["image"]) and np.array_equal(plain["seen"], plain["image"])
+    assert np.array_equal(plain["image"], shaken["image"])
+    assert np.array_equal(plain["seen"], plain["image"])
     assert not np.array_equal(shaken["seen"], shaken["image"])
     off = np.abs(shaken["aim"] - shaken["pose"])
-    assert (off[2:] > 0).all() and (off[:2] == 0).all() and off.max() < 0.3
-    assert np.array_equal(plain["aim"], plain["pose"]) and 0 < shaken["chance"] < 1
+    assert (off[2:] > 0).all()
+    assert (off[:2] == 0).all()
+    assert off.max() < 0.3
+    assert np.array_equal(plain["aim"], plain["pose"])
+    assert 0 < shaken["chance"] < 1
     assert (shaken["seen"][clips[0].mattes[2] == 0] == 128).all()
 
 
@@ -328,6 +333,5 @@ def test_pretraining_teaches_warps_and_what_drives_them(clips: list[FaceFrames],
     assert changed == {"to_canonical", "from_canonical", "unseen", "identity", "dynamics", "head_pose"}
     assert np.mean(errors[-5:]) < 0.9 * np.sqrt(np.square(still).mean())  # no motion at all would leave that
     again = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
-    assert pretrain_warps(again, 40) == errors and torch.equal(
-        weights_of(again.averaged()), weights_of(trainer.averaged())
-    )
+    assert pretrain_warps(again, 40) == errors
+    assert torch.equal(weights_of(again.averaged()), weights_of(trainer.averaged()))

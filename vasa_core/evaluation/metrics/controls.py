@@ -54,7 +54,7 @@ def gaze_figures(seen: Sequence[tuple[tuple[float, float], Float[np.ndarray, "_n
     asked = np.array([target for target, _ in seen])
     main = np.stack([np.median(gaze, 0) for _, gaze in seen])
     return {
-        "targets": len(set(target for target, _ in seen)),
+        "targets": len({target for target, _ in seen}),
         "slope_yaw": slope(asked[:, 0], main[:, 0]),
         "slope_pitch": slope(asked[:, 1], main[:, 1]),
         "error_of_main_gaze": float(np.mean([angular_error(m[None], a)[0] for a, m in zip(asked, main, strict=True)])),

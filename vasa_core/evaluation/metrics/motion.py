@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ def silent_frames(waveform: Float[np.ndarray, " samples"], frames: int) -> Bool[
     """Frames inside pauses: loudness under SILENCE_DECIBELS of the loud parts for MIN_SILENCE_SECONDS or more."""
     step = len(waveform) / max(frames, 1)
     edges = (np.arange(frames + 1) * step).astype(int)
-    power = np.array([np.mean(waveform[a:b] ** 2) if b > a else 0.0 for a, b in zip(edges, edges[1:], strict=False)])
+    power = np.array([np.mean(waveform[a:b] ** 2) if b > a else 0.0 for a, b in itertools.pairwise(edges)])
     loud = np.percentile(power, 95) if frames else 0.0
     quiet = power <= max(float(loud) * 10 ** (SILENCE_DECIBELS / 10), 1e-10)
     return pauses(quiet)

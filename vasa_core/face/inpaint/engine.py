@@ -106,7 +106,7 @@ def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:
 
 
 def open_engine(network: PatchNetwork, folder: Path | None, weights_sha256: str, amx: bool | None = None) -> Engine:
-    """The engine for this kind of CPU, by what was measured (docs/performance.md), so that a seed gives one video.
+    """The engine for this kind of CPU, by what was measured to be fastest, so that a seed gives one video.
 
     bfloat16 in torch for networks of AMX_WIDTH and more where the CPU multiplies tiles of it (AMX), else onnxruntime;
     torch in float32 where `folder`, of the checkpoint, holds no export. amx: whether the CPU does; None finds out.

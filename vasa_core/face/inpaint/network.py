@@ -6,6 +6,7 @@ photo itself looks like there is encoded once a portrait and enters at every lev
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,7 @@ class SourceEncoder(nn.Module):
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         deep = widths[1:]
-        pairs = list(zip(deep[:-1], deep[1:], strict=True))
+        pairs = list(itertools.pairwise(deep))
         self.stem = nn.Conv2d(16 * SOURCE_CHANNELS, deep[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs])
         self.blocks = nn.ModuleList([_Block(width) for width in deep])
@@ -89,7 +90,7 @@ class PatchNetwork(nn.Module):
         super().__init__()
         self.config = config
         widths = config.widths
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.source = SourceEncoder(widths)
         self.stem = nn.Conv2d(4 * CHANNELS, widths[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(wide, deep, 3, 2, 1) for wide, deep in pairs])

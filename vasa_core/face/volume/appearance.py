@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -24,7 +26,7 @@ class AppearanceEncoder(nn.Module):
         channels = config.channels - 3 * config.carries_colours
         self.side, self.shape, self.carries = config.side, (channels, config.depth), config.carries_colours
         self.stem = nn.Conv2d(3, widths[0], 7, config.appearance_stride, 3)
-        pairs = zip(widths[:-1], widths[1:], strict=True)
+        pairs = itertools.pairwise(widths)
         self.flat = nn.ModuleList([ResBlock2D(inputs, outputs, groups) for inputs, outputs in pairs])
         self.norm = group_norm(widths[-1], groups)
         self.fold = StandardConv2d(widths[-1], channels * config.depth, 1)

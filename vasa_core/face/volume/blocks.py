@@ -32,7 +32,7 @@ class StandardConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, kernel // 2)
         self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1))
 
-    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k y x"]:  # noqa: A002
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k y x"]:
         return self._conv_forward(input, standardised(self.weight, self.gain), self.bias)
 
 
@@ -46,7 +46,7 @@ class StandardConv3d(nn.Conv3d):
         super().__init__(inputs, outputs, kernel, stride, kernel // 2)
         self.gain = nn.Parameter(torch.ones(outputs, 1, 1, 1, 1))
 
-    def forward(self, input: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b k z y x"]:  # noqa: A002
+    def forward(self, input: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b k z y x"]:
         weight = standardised(self.weight, self.gain)
         if input.device.type != "cpu":
             return self._conv_forward(input, weight, self.bias)

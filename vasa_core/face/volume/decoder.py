@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TypeVar
 
 import torch
@@ -28,7 +29,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
         widths, groups = config.decoder_widths, config.groups
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.fold = exact_div(config.side * 2 ** len(pairs), config.image)  # voxels of a side become channels
         self.project = StandardConv2d(config.channels * config.depth * self.fold**2, widths[0], 1)
         self.told = _silent(nn.Conv2d(2 * self.fold**2, widths[0], 1)) if config.paints_unseen else None

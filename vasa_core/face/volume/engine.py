@@ -105,7 +105,8 @@ def _plain(layer: StandardConv2d | StandardConv3d) -> nn.Conv2d | nn.Conv3d:
     plain.weight.data = standardised(layer.weight.data, layer.gain.data).contiguous(
         memory_format=torch.channels_last if flat else torch.channels_last_3d
     )
-    assert plain.bias is not None and layer.bias is not None
+    assert plain.bias is not None
+    assert layer.bias is not None
     plain.bias.data = layer.bias.data
     return plain.requires_grad_(False)
 

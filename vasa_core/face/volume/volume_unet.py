@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -24,7 +26,7 @@ class VolumeUNet(nn.Module):
     def __init__(self, config: VolumeConfig) -> None:
         super().__init__()
         widths, groups = config.unet_widths, config.groups
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         deep = max(config.depth // config.unet_stride, SHALLOWEST)
         self.pool = config.depth // deep, config.unet_stride, config.unet_stride
         side = config.side // config.unet_stride

@@ -7,6 +7,7 @@ take hundreds of steps to learn where the generator takes many thousands, and ne
 
 from __future__ import annotations
 
+import itertools
 from math import prod
 
 import torch
@@ -39,7 +40,7 @@ class WarpGenerator(nn.Module):
         self.dynamics = nn.Linear(config.dynamics, config.identity)
         self.place = nn.Linear(config.identity, widths[0] * START**2)
         self.fold = nn.Conv2d(widths[0], widths[0] * START, 1)
-        pairs = zip(widths[:-1], widths[1:], strict=True)
+        pairs = itertools.pairwise(widths)
         self.blocks = nn.ModuleList([AdaptiveResBlock3D(a, b, config.groups, config.identity) for a, b in pairs])
         self.norm = group_norm(widths[-1], config.groups)
         self.head = nn.Conv3d(widths[-1], 3, 3, 1, 1)

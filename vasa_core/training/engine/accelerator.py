@@ -23,11 +23,6 @@ def computes_in_bf16(device: str) -> bool:
     return device != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def cpu_autocast(half: bool) -> torch.autocast:
-    """bfloat16 on the CPU where autocast allows it, if asked for and computed in."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=half and computes_in_bf16("cpu"))
-
-
 def accelerator_of(bf16: bool) -> Accelerator:
     """The machine's GPUs, or its CPU; processes as their launcher (torchrun, accelerate launch) says.
 

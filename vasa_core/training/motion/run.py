@@ -24,7 +24,7 @@ from vasa_core.training.motion.speech import spoken_clips
 from vasa_core.training.motion.train import MotionTrainer, MotionTrainingConfig
 
 
-def train_motion(
+def train_motion(  # noqa: PLR0913 - the command's options
     data: list[Path],
     out: Path,
     config: MotionTrainingConfig,

@@ -229,7 +229,7 @@ class MotionTrainer(Trainer):
         """A batch with what chance adds to it at a step."""
         config = self.config
         generator = torch.Generator().manual_seed(self._seed(step))
-        probabilities = {name: config.drop for name in ("audio", "gaze", "distance", "emotion", "liveliness")}
+        probabilities = dict.fromkeys(("audio", "gaze", "distance", "emotion", "liveliness"), config.drop)
         conditions = batch.conditions.dropped(
             {**probabilities, "previous": config.drop_previous}, config.drop_tail, generator
         )

@@ -47,7 +47,7 @@ def export_driving(folder: Path) -> Path:
     )
 
 
-def _halve_weights(model) -> None:  # noqa: ANN001 - onnx is only there when it is installed
+def _halve_weights(model) -> None:
     """Store the float32 weights as float16, cast back when the file is loaded: half the size, the same numbers."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper

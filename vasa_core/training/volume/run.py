@@ -29,7 +29,7 @@ CHECKED = 48  # held-out pairs looked at for each snapshot
 SHOWN = 10  # of them on a sheet
 
 
-def train_volume(
+def train_volume(  # noqa: PLR0913 - the command's options
     data: list[Path],
     out: Path,
     config: VolumeTrainingConfig,
