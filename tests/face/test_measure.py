@@ -17,6 +17,7 @@ from vasa_core.face.measure import (
     lip_gap_of_width,
     lip_gaps,
     lip_shape,
+    most_closed,
     relative_opening,
     runs,
     whole_eye_opening,
@@ -63,6 +64,13 @@ def test_eyes_are_measured_at_their_middle_or_all_along(face: np.ndarray) -> Non
     assert eye_gap(face).tolist() == [4, 4]
     assert eye_opening(face[None]) == 0.2
     assert whole_eye_opening(face[None]) == pytest.approx((4 * 8 + 3 * 4) / 7 / 20)
+
+
+def test_a_face_is_at_rest_where_its_lips_are_most_closed() -> None:
+    gap = np.arange(24.0)[::-1]
+    gap[0] = gap[1] = 0  # ties: the earlier frame comes first
+    assert most_closed(gap).tolist() == [0, 1, 23, 22]
+    assert most_closed(gap[:12]).tolist() == [0, 1, 11]
 
 
 def test_blinks_are_counted_and_closed_eyes_are_not_blinks() -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from vasa_core.face.measure import CENTRAL_PAIRS, LOWER_LIP, UPPER_LIP, eye_gap, lip_gaps
+from vasa_core.face.measure import CENTRAL_PAIRS, LIPS_MIDDLE, LOWER_LIP, UPPER_LIP, eye_gap, lip_gaps
 from vasa_core.face.pose import fit_similarity, to_pose, unproject
-from vasa_core.face.topology import EYES, LIPS_INNER, MOUTH_CORNERS, STABLE
+from vasa_core.face.topology import EYES, MOUTH_CORNERS, STABLE
 from vasa_core.types import Motion
 
 GAZE = slice(0, 2)
@@ -172,7 +172,7 @@ class FaceBasis:
         left, right = MOUTH_CORNERS
         corners = [point for eye in EYES for point in eye.corners]
         brows = moves[:, corners, 1].mean(1) - moves[:, BROWS, 1].mean(1)
-        middle = moves[:, [LIPS_INNER[5], LIPS_INNER[15]], 1].mean(1)
+        middle = moves[:, list(LIPS_MIDDLE), 1].mean(1)
         rise = middle - moves[:, list(MOUTH_CORNERS), 1].mean(1)
         return np.stack([lip_gaps(moves).mean(1), brows, moves[:, right, 0] - moves[:, left, 0], rise], 1)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, LIP_PAIRS, MOUTH_CORNERS
 from vasa_core.rates import FPS
 
-CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
+CENTRAL_PAIRS, ALL_PAIRS = slice(2, 5), slice(None)  # of an eye's seven lid pairs: where its opening is measured
 CENTRAL_LIP_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
 LIPS_MIDDLE, OUTER_LIPS_MIDDLE = (13, 14), (0, 17)
 UPPER_LIP, LOWER_LIP = [upper for upper, _ in LIP_PAIRS], [lower for _, lower in LIP_PAIRS]
+REST_SHARE = 6  # a face's rest is in the sixth of a recording's frames with the most closed lips
 OPEN_PERCENTILE = 80  # of a recording's eye opening: this person's open eyes
 BLINK_OPENING = 0.6  # of open eyes: below it the eyes count as shut
 MAX_BLINK_SECONDS = 0.6  # longer is closed eyes, not a blink
@@ -61,6 +62,11 @@ def lip_gaps(points: Points) -> Float[np.ndarray, "*n pairs"]:
     return points[..., LOWER_LIP, 1] - points[..., UPPER_LIP, 1]
 
 
+def most_closed(gap: Float[np.ndarray, " n"]) -> Int[np.ndarray, " closed"]:
+    """Find the frames with the most closed lips, a share of 1 in REST_SHARE, at least 3: there a face is at rest."""
+    return np.argsort(gap, kind="stable")[: max(3, len(gap) // REST_SHARE)]
+
+
 def lip_shape(points: Float[np.ndarray, "n 478 dims"]) -> Float[np.ndarray, "n 3"]:
     """Measure the lips as the lip-sync score has them (`audio.lip_sync.LIP_CHANNELS`), over face height.
 
@@ -77,12 +83,10 @@ def aperture(points: Float[np.ndarray, "n 478 dims"]) -> Float[np.ndarray, " n"]
     return lip_shape(points)[:, 0]
 
 
-def eye_gap(points: Points, axes: int = 3) -> Float[np.ndarray, "*n 2"]:
-    """Measure the opening of each eye: mean distance of its central lid pairs."""
+def eye_gap(points: Points, axes: int = 3, pairs: slice = CENTRAL_PAIRS) -> Float[np.ndarray, "*n 2"]:
+    """Measure the opening of each eye: mean distance of its central lid pairs, or of others."""
     gaps = [
-        np.linalg.norm(
-            points[..., eye.upper[CENTRAL_PAIRS], :axes] - points[..., eye.lower[CENTRAL_PAIRS], :axes], axis=-1
-        )
+        np.linalg.norm(points[..., eye.upper[pairs], :axes] - points[..., eye.lower[pairs], :axes], axis=-1)
         for eye in EYES
     ]
     return np.stack([gap.mean(-1) for gap in gaps], -1)
@@ -96,11 +100,8 @@ def eye_opening(points: Float[np.ndarray, "n points 3"]) -> Float[np.ndarray, " 
 
 def whole_eye_opening(points: Float[np.ndarray, "n points dims"]) -> Float[np.ndarray, " n"]:
     """Measure the gap of all lid pairs over eye width, in the picture plane, mean of both eyes."""
-    openings = []
-    for eye in EYES:
-        gap = np.linalg.norm(points[..., list(eye.upper), :2] - points[..., list(eye.lower), :2], axis=-1).mean(-1)
-        openings.append(gap / distance(points, eye.corners))
-    return np.mean(openings, 0)
+    widths = np.stack([distance(points, eye.corners) for eye in EYES], -1)
+    return (eye_gap(points, 2, ALL_PAIRS) / widths).mean(-1)
 
 
 def relative_opening(opening: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

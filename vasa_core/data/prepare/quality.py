@@ -13,8 +13,9 @@ from vasa_core.data.prepare.crops import Crop
 from vasa_core.data.prepare.source import Frame
 from vasa_core.data.prepare.tracks import Box, Sighting, intersection
 from vasa_core.face.measure import CENTRAL_LIP_PAIRS, distance, face_height
+from vasa_core.face.topology import EYES
 
-_LIDS = ((159, 145), (386, 374))  # landmarks above and below the middle of an eye
+_LIDS = [(eye.upper[3], eye.lower[3]) for eye in EYES]  # landmarks above and below the middle of an eye
 _SAME = 0.15  # grey levels of mean difference, below which a frame repeats the one before
 _INTRUDES, _NO_BYSTANDER = 0.25, 0.35  # share of another face in the crop; its height over the face's own
 MAX_JUMP = 0.35  # face heights between two frames: a cut, or another face
