@@ -38,7 +38,7 @@ class Steps:
 
 
 def check_count(clips: int, least: int = 1) -> None:
-    """Raise InputError if less than `least` clips are asked for."""
+    """Raise InputError if less than `least` clips are to be measured."""
     if clips < least:
         raise InputError(f"clips is {clips}; expected {least} or more.")
 

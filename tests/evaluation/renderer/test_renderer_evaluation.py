@@ -1,4 +1,4 @@
-"""What the renderer is judged by: figures with known answers, which frames are judged, and one real clip measured."""
+"""How the renderer is measured: figures with known answers, which frames are chosen, and one real clip measured."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from vasa_core.evaluation.renderer.measure import (
     RUN,
     SHUT,
     WIDEST,
-    judged_frames,
     liveliest_run,
     measure_renderer,
+    measured_frames,
     widest_open,
 )
 from vasa_core.evaluation.renderer.report import reduction, render_table, summarise_clips
@@ -120,15 +120,15 @@ def test_distances_see_pictures_in_minus_one_to_one() -> None:
     assert [perceptual(largest, picture, white) for picture in (black, white)] == [2, 0]
 
 
-def test_judged_frames_hold_the_widest_mouth_and_the_most_closed_eyes_but_never_the_portrait() -> None:
+def test_measured_frames_hold_the_widest_mouth_and_the_most_closed_eyes_but_never_the_portrait() -> None:
     rng = np.random.default_rng(1)
     gap, opening = rng.random(120), rng.random(120)
     gap[0], gap[57], opening[33] = 9, 2, -1
-    kept = judged_frames(gap, opening)
+    kept = measured_frames(gap, opening)
     assert len(kept) == len(set(kept.tolist())) == EVEN + WIDEST + SHUT
     assert {57, 33} <= set(kept.tolist())
     assert 0 not in kept
-    assert judged_frames(gap[:30], opening[:30]).tolist() == list(range(1, 30))
+    assert measured_frames(gap[:30], opening[:30]).tolist() == list(range(1, 30))
 
 
 def test_the_liveliest_run_is_where_the_mouth_moves() -> None:

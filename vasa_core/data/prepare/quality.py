@@ -1,4 +1,4 @@
-"""Figures that say whether a clip is fit for training, and the reasons why one is not."""
+"""Figures by which a clip is fit for training, and the reasons why one is not."""
 
 from __future__ import annotations
 

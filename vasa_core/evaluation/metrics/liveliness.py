@@ -33,7 +33,7 @@ SCORED = (
 SORTED_BY = ("lip_dynamics", "eyebrow_dynamics", "mouth_width_std", "smile_std", "head_dynamics")
 FACE_PIXELS = 100.0  # face height that pixel figures are scaled to, so that crops compare
 THEVAL_SIDE = 256  # px that THEval resizes frames to
-MIN_SPEECH_SHARE = 0.1  # of the frames: with less, nothing is said of sync
+MIN_SPEECH_SHARE = 0.1  # of the frames: with less, sync is not measured
 
 _EYE_SPAN = (EYES[0].corners[0], EYES[1].corners[1])
 _UPPER, _LOWER = UPPER_LIP[:8], LOWER_LIP[:8]  # of the inner-lip pairs that THEval takes

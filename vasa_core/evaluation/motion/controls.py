@@ -128,7 +128,7 @@ def measure_emotions(
     recordings: Sequence[Recording],
     missing: list[str],
 ) -> dict[str, dict[str, Any]]:
-    """In what share of (portrait, voice) pairs the asked emotion's probability rises on rendered frames.
+    """In what share of (portrait, voice) pairs the chosen emotion's probability rises on rendered frames.
 
     Beside it, what that costs the lips: their correlation with the run without emotion, closures at /p b m/ of both.
     Portraits that cannot be used, or the classifier that is not there, are listed in `missing`.

@@ -1,8 +1,8 @@
 """Figures of a face in motion against its sound and against the real face: lips, upper face, head, beats, seams.
 
 All of them are read from shapes in canonical space, where the head's pose is taken off, and from poses: nothing is
-drawn. LVE and FDD as CodeTalker (arXiv:2301.02379) and DiffPoseTalk (arXiv:2310.00434) have them, on landmarks and in
-% of face height; the beat score as Bailando (arXiv:2203.13055) has it.
+rendered. LVE and FDD as CodeTalker (arXiv:2301.02379) and DiffPoseTalk (arXiv:2310.00434) have them, on landmarks and
+in % of face height; the beat score as Bailando (arXiv:2203.13055) has it.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Generator:
         options: GenerationOptions | None = None,
         style: Style | None = None,
     ) -> Motion:
-        """own: the portrait's motion. The head's distance is as asked for."""
+        """own: the portrait's motion. The head's distance is as set in `options`."""
         options = options or GenerationOptions()
         made = whole_motion(self.model, features, own.pose[0], options, style)
         # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
@@ -135,7 +135,7 @@ def voices(
 ) -> list[Recording]:
     """Read at most `most` recordings of each folder, spread over it.
 
-    Where a folder names its speakers, of those that no training hears. Recordings that cannot be aligned with their
+    Where a folder names its speakers, only held-out ones are read. Recordings that cannot be aligned with their
     transcripts are left out and counted in `missing`.
     """
     found = []

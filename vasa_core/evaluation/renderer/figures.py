@@ -21,7 +21,7 @@ TIGHT_SIDE = 0.62  # face widths
 EYE_SIDE = 1.6  # eye widths
 LIPS_SIDE, MIN_LIPS_SIDE = 1.2, 32.0  # inner lips' widths; px
 ALIGNED_SMOOTH = 2.0  # px: a flow free to differ more from pixel to pixel would draw the truth out of anything
-MIN_LIPS = 12  # px: a smaller opening shows nothing to judge
+MIN_LIPS = 12  # px: in a smaller opening nothing is measured
 
 Image = UInt8[np.ndarray, "height width 3"]
 Landmarks = Float[np.ndarray, "478 3"]
@@ -30,7 +30,7 @@ Distance = Callable[[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"]], Float[
 
 
 def shrunk(frame: Image) -> UInt8[np.ndarray, "256 256 3"]:
-    """The frame at the size that is judged."""
+    """Shrink a frame to the size at which it is measured."""
     return cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 

@@ -66,13 +66,13 @@ from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.types import Progress
 
 MAX_FRAMES = 150  # of a clip
-EVEN, WIDEST, SHUT = 24, 8, 4  # frames judged: evenly spaced, mouth widest open, eyes most closed
+EVEN, WIDEST, SHUT = 24, 8, 4  # frames measured: evenly spaced, mouth widest open, eyes most closed
 RUN = 25  # consecutive frames, for what flickers
-DEAR_EVERY = 3  # of the judged frames, those with the figures that take long
+DEAR_EVERY = 3  # of the measured frames, those with the figures that take long
 OPEN_EYES, SHUT_EYES = 0.8, 0.5  # of this person's open eyes
 MOUTHS_SHOWN = 4  # driving frames a clip on the sheets
 WIDE_SHOWN, WIDE_OF_A_CLIP = 24, 4  # widest mouths on their sheet; of one clip at most
-WIDEST_SHARE = 3  # one in so many judged frames with open lips, those with the widest mouth, is reported apart
+WIDEST_SHARE = 3  # one in so many measured frames with open lips, those with the widest mouth, is reported apart
 KINDS = ("warp", "render")
 ALIGNED = "aligned"  # the warp moved onto the truth: a bound, measured on pixels alone
 TITLES = {
@@ -114,7 +114,7 @@ class Truth:
 
     @property
     def within(self) -> Box:
-        """The visible box in the pictures that are judged."""
+        """The visible box in the pictures that are measured."""
         x0, y0, x1, y1 = self.visible
         return -(-x0 // 2), -(-y0 // 2), x1 // 2, y1 // 2
 
@@ -172,8 +172,8 @@ def measure_renderer(
     return write_report(out / "render.json", result)
 
 
-def judged_frames(gap: Float[np.ndarray, " n"], opening: Float[np.ndarray, " n"]) -> Int[np.ndarray, " kept"]:
-    """Choose frames to judge, without the first (the portrait): evenly spaced, widest mouth, most closed eyes."""
+def measured_frames(gap: Float[np.ndarray, " n"], opening: Float[np.ndarray, " n"]) -> Int[np.ndarray, " kept"]:
+    """Choose frames to measure, without the first (the portrait): evenly spaced, widest mouth, most closed eyes."""
     if len(gap) <= EVEN + WIDEST + SHUT:
         return np.arange(1, len(gap))
     even = np.linspace(1, len(gap) - 1, EVEN).round().astype(int)
@@ -217,7 +217,7 @@ def _truth(models: Models, clip: Path) -> Truth:
 
 def _measure_clip(models: Models, truth: Truth) -> tuple[dict[str, Any], dict[str, Image], list[tuple[float, Image]]]:
     """Measure one clip: figures, its row on each sheet, and its widest mouths with their openings (face heights)."""
-    kept = judged_frames(truth.gap, truth.opening)
+    kept = measured_frames(truth.gap, truth.opening)
     gap = truth.gap[kept]
     shots = _rendered(models.face, truth, kept)
     values = _pictures(models, truth, shots, gap)

@@ -46,7 +46,7 @@ def summarise_clips(clips: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]
     """Mean over clips of every figure; identity's median and 95th percentile over all frames of all clips.
 
     aligned: of the warp moved onto the truth, which tells how much of an error is registration.
-    wide_*: of the widest third of a clip's judged frames whose lips are open.
+    wide_*: of the widest third of a clip's measured frames whose lips are open.
 
     reduction: how much of the warp's error the render removes, %: of the error, of a ratio's distance to 1, of the
     squared error behind decibels. better: clips on which the render is the better one.

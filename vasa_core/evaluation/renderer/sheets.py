@@ -59,7 +59,7 @@ def wide_mouths_sheet(mouths: Sequence[tuple[str, Image]]) -> Image:
 
 
 def wide_mouth(shot: Shot) -> Image:
-    """Truth, warp and render of a mouth beside each other, so large that teeth can be told apart."""
+    """Truth, warp and render of a mouth beside each other, so large that single teeth can be seen."""
     return np.concatenate(_zoomed(shot, LIPS_OUTER, WIDE_WIDTH, (WIDE_CELL, WIDE_CELL)), 1)
 
 

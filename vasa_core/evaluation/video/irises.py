@@ -1,7 +1,7 @@
 """Gaze by the pictures themselves: each iris is found as the dark disc in the opening of its eye.
 
-The landmarker reads only about a third of how far drawn eyes go up and down, and moves the whole face a little with
-them. So nothing here is tracked: where the head and the eyes' openings were drawn is known. The eyeball's radius
+The landmarker reads only about a third of how far rendered eyes go up and down, and moves the whole face a little with
+them. So nothing here is tracked: where the head and the eyes' openings were rendered is known. The eyeball's radius
 follows from the iris's, as in `geometry`.
 """
 
@@ -39,7 +39,7 @@ def iris_gaze(
 ) -> Float[np.ndarray, " 2"] | None:
     """(yaw, pitch) of the gaze in the camera, radians, as `geometry.gaze_in_camera` has it; None if no iris is seen.
 
-    landmarks: where the face was drawn, px. pose: the head's. radius: of the irises, face widths.
+    landmarks: where the face was rendered, px. pose: the head's. radius: of the irises, face widths.
     """
     rotation, scale = (value[0] for value in from_pose(pose[None], (frame.shape[0], frame.shape[1]))[:2])
     offsets = []

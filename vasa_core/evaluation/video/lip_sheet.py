@@ -43,7 +43,7 @@ def make_lip_sheet(
     options: GenerationOptions,
     progress: Progress | None = None,
 ) -> Figures:
-    """Render the portrait speaking, track the frames, write the sheet as PNG; what `describe_speech` says of them.
+    """Render the portrait speaking, track the frames, write the sheet as PNG; return the figures of `describe_speech`.
 
     At most MOST_SECONDS of the speech are used. Raises InputError for a portrait or speech that cannot be used, and
     where no face is found in the rendered frames.

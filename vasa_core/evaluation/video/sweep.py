@@ -110,15 +110,15 @@ class Sweep:
         found = iris_gaze(portrait.photo, points, motion.pose[0], self._radius)
         return np.zeros(2) if found is None else found - (gaze_read(motion) - EyeContact.of(motion).gaze)
 
-    def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
+    def _irises(self, path: Path, rendered: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""
         portrait = self._prepared.portrait
         middle = np.array([*portrait.centre, 0.0])
-        points = (self._pipeline.face.landmarks(portrait, drawn) - middle) / distance + middle
-        poses = drawn.pose + np.array([0, 0, 0, 0, 0, np.log(distance)])
+        points = (self._pipeline.face.landmarks(portrait, rendered) - middle) / distance + middle
+        poses = rendered.pose + np.array([0, 0, 0, 0, 0, np.log(distance)])
         found = []
         for index, frame in enumerate(video(path)()):
-            if index % READ_EVERY == 0 and drawn.dynamics[index, LIDS].min() > BLINK_FREE:
+            if index % READ_EVERY == 0 and rendered.dynamics[index, LIDS].min() > BLINK_FREE:
                 gaze = iris_gaze(frame, points[index], poses[index], self._radius)
                 found += [] if gaze is None else [np.degrees(gaze - self._zero)]
         return np.array(found).reshape(-1, 2)

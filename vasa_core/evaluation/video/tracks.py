@@ -35,8 +35,8 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS
 
 KEPT_SECONDS = 10  # at either end of a recording
-SHIFT = 5  # frames by which the sound is delayed, to see the judge follow
-SHUFFLES = (0.25, 0.5, 0.75)  # of the recording, by which its sound is rolled, to see the judge lose it
+SHIFT = 5  # frames by which the sound is delayed, to see the reading follow
+SHUFFLES = (0.25, 0.5, 0.75)  # of the recording, by which its sound is rolled, to see the reading lose it
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Box = tuple[int, int, int, int]
@@ -46,7 +46,7 @@ Frames = Callable[[], Iterator[Frame]]  # each call starts at the first frame
 
 @dataclass(frozen=True)
 class Sound:
-    """What is heard: 16 kHz mono, and its speech features (one row per frame)."""
+    """A sound: 16 kHz mono, and its speech features (one row per frame)."""
 
     waveform: Float[np.ndarray, " samples"]
     features: Float[np.ndarray, "frames channels"]
@@ -206,7 +206,7 @@ def kept_to_end(values: Float[np.ndarray, " n"]) -> float:
     return float(np.median(values[-count:]) / max(float(np.median(values[:count])), 1e-6))
 
 
-def describe_speech(track: Track, sound: Sound, judge: SyncJudge, voice: VoiceActivity | None = None) -> Figures:
+def describe_speech(track: Track, sound: Sound, scorer: SyncJudge, voice: VoiceActivity | None = None) -> Figures:
     """Figures of a video beside its sound: lag and confidence, the same for sound delayed and rolled, and pauses.
 
     voice: tells pauses from speech, for THEval's figures.
@@ -215,7 +215,7 @@ def describe_speech(track: Track, sound: Sound, judge: SyncJudge, voice: VoiceAc
     figures: Figures = {}
     if frames >= MIN_FRAMES:
         lips = lip_shape(track.landmarks[:frames])
-        expected = judge(sound.features[:frames])
+        expected = scorer(sound.features[:frames])
         reading = read_sync(expected, lips)
         rolled = [read_sync(np.roll(expected, round(share * frames), 0), lips).confidence for share in SHUFFLES]
         figures = {
