@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-Progress = Callable[[int, int], None]  # steps done, in all (0: not known yet)
-
 
 @dataclass(frozen=True)
 class TrackedImage:
@@ -55,3 +53,6 @@ class Motion:
             return cls(pose, dynamics)
         breath = [np.zeros(len(part)) if part.breath is None else part.breath for part in parts]
         return cls(pose, dynamics, np.concatenate(breath))
+
+
+Progress = Callable[[int, int], None]  # steps done, in all (0: not known yet)

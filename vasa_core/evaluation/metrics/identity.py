@@ -36,7 +36,7 @@ def open_descriptor() -> Descriptor:
         raise MissingModelError("dlib is not installed; `pip install dlib-bin==20.0.1.post1` gets it.")
     import dlib  # pyright: ignore[reportMissingImports]
 
-    model = dlib.face_recognition_model_v1(str(resolve("identity_descriptor")))  # pyright: ignore[reportAttributeAccessIssue]
+    model = dlib.face_recognition_model_v1(str(resolve("identity_descriptor")))
     target = ((np.array(MEAN_FACE) + PADDING) / (1 + 2 * PADDING) * SIDE).astype(np.float32)
 
     def describe(

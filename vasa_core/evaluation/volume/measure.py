@@ -239,7 +239,7 @@ def measure_volume(
 
 
 def strangers(subjects: Sequence[Subject], seed: int) -> list[Subject | None]:
-    """For each subject one of somebody else, rendered by the seed; None if there is nobody else."""
+    """For each subject one of somebody else, sampled by the seed; None if there is nobody else."""
     rng = np.random.default_rng(seed)
     found: list[Subject | None] = []
     for subject in subjects:

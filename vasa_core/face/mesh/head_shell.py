@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.face.measure import face_width
 from vasa_core.face.pose import LOG_DISTANCE, ROLL, project, unproject
-from vasa_core.face.topology import CHIN, FACE_OVAL, FOREHEAD, STABLE
+from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD, STABLE
 from vasa_core.types import Motion
 
 RADII = (1.18, 1.42, 1.7, 2.1, 2.7)  # of the face oval
@@ -64,7 +63,7 @@ def ring_vertices(landmarks: Float[np.ndarray, "points 3"]) -> Float[np.ndarray,
     """Ring vertices in the photo (px, with depth), rings from the inside out."""
     oval = landmarks[list(FACE_OVAL)]
     centre = oval.mean(0)
-    width = face_width(landmarks)
+    width = np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT])
     back = landmarks[list(STABLE), 2].mean() + HEAD_DEPTH * width
     rings = [
         np.column_stack([(centre + (oval - centre) * radius)[:, :2], oval[:, 2] + share * (back - oval[:, 2])])
@@ -101,7 +100,7 @@ def layer_weights(
     up = face / height + [0, -1]  # shoulders hold themselves upright, however the head is tilted
     up /= np.linalg.norm(up)
     offset = rings[:, :2] - landmarks[CHIN, :2]
-    width = face_width(landmarks)
+    width = np.linalg.norm(landmarks[CHEEK_LEFT] - landmarks[CHEEK_RIGHT])
     beside = np.abs(offset @ [-up[1], up[0]]) / width
     above = offset @ up / height - SHOULDER[1] * np.maximum(beside - SHOULDER[0], 0)
     share = np.clip((above - NECK[1]) / (NECK[0] - NECK[1]), 0, 1)
