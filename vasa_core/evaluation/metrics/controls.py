@@ -31,7 +31,7 @@ def correlation(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float
 
 
 def swept(asked: Sequence[float], measured: Sequence[float | None]) -> dict[str, Any]:
-    """Describe how a control is followed over its range. measured: None where nothing could be read."""
+    """Describe how a control is followed over its rising range. measured: None where nothing could be read."""
     figures: dict[str, Any] = {"asked": list(asked), "measured": list(measured), "slope": None, "monotone": None}
     known = [(a, m) for a, m in zip(asked, measured, strict=True) if m is not None]
     if len(known) < 2:

@@ -47,5 +47,6 @@ def sweep_rendering(pipeline: Pipeline, tracker: Tracker, prepared: Prepared) ->
             seen = (opening / opening[0]).tolist()
         else:
             seen = np.degrees(np.column_stack([gaze_in_head(track.head), track.head.angles])[:, column]).tolist()
-        result[name] = swept(asked, seen)
+        line = swept(asked, seen)  # head turns are relative to the photo's own pose: only slopes compare
+        result[name] = {figure: line[figure] for figure in ("asked", "measured", "slope")}
     return result
