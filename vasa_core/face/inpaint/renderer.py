@@ -33,7 +33,6 @@ from vasa_core.face.inpaint.regions import (
     cut,
     driving_channels,
     face_mask,
-    lip_gap,
     openings_mask,
     patch_affine,
     source_channels,
@@ -41,6 +40,7 @@ from vasa_core.face.inpaint.regions import (
     well_inside,
 )
 from vasa_core.face.inpaint.tone import Grain, Tone, grain_of, one_tone
+from vasa_core.face.measure import lip_gap_of_width
 from vasa_core.face.mesh.raster import sample
 
 FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
@@ -115,7 +115,7 @@ class Renderer:
         views = [source_channels(region, photo, landmarks) for region in REGIONS]
         return RenderSource(
             openings_mask(landmarks, photo.shape[:2]),
-            lip_gap(landmarks),
+            float(lip_gap_of_width(landmarks)),
             self.mouth.encode(np.stack(views[:1])),
             self.eyes.encode(np.stack(views[1:])),
             painted,

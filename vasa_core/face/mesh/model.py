@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
-from vasa_core.face.basis import EXPRESSION, GAZE, LIDS, FaceBasis, eye_gap, lip_gaps, toward_gaps
+from vasa_core.face.basis import EXPRESSION, GAZE, LIDS, FaceBasis, toward_gaps
 from vasa_core.face.inpaint.regions import REGIONS
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
+from vasa_core.face.measure import eye_gap, lip_gaps
 from vasa_core.face.mesh.far_side import MeshSource, clear_point, mesh_source
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from vasa_core.face.basis import EXPRESSION, FaceBasis, eye_gap, lip_gaps, toward_gaps
+from vasa_core.face.basis import EXPRESSION, FaceBasis, toward_gaps
 from vasa_core.face.limits import freedom_within
+from vasa_core.face.measure import eye_gap, lip_gaps
 from vasa_core.face.mesh.layers import Layers, take_apart
 from vasa_core.face.pose import YAW, fit_similarity, project, unproject
 from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE, STABLE
