@@ -54,7 +54,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         except (InputError, MissingModelError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    generate.__signature__ = _signature()  # pyright: ignore[reportFunctionMemberAccess] - names the API's parameters
+    generate.__signature__ = _signature()  # names the API's parameters
 
     with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
         gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")

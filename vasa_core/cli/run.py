@@ -43,7 +43,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
         kind = str | None if default is None else type(default)
         text = f"{control.help} [{control.meaning}]" if control.meaning and kind is not bool else control.help
         declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
-        annotation = Annotated[kind, typer.Option(*declared, help=text)]  # pyright: ignore[reportInvalidTypeForm]
+        annotation = Annotated[kind, typer.Option(*declared, help=text)]
         controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
     first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
     parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ from vasa_core.errors import InputError
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[float, str], None]]:
+def _bar(title: str) -> Generator[Callable[[float, str], None], None, None]:
     """A bar of a training, as a callback of the share that is done and a line of text."""
     with progress_bar(title, "‰") as progress:
         yield lambda share, _: progress(round(1000 * min(share, 1.0)), 1000)

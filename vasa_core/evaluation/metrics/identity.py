@@ -49,7 +49,7 @@ def open_descriptor() -> Descriptor:
     import cv2
     import dlib  # pyright: ignore[reportMissingImports]
 
-    model = dlib.face_recognition_model_v1(str(resolve("identity_descriptor")))  # pyright: ignore[reportAttributeAccessIssue]
+    model = dlib.face_recognition_model_v1(str(resolve("identity_descriptor")))
     target = ((_CHIP_POINTS + _PADDING) / (1 + 2 * _PADDING) * CHIP_SIDE).astype(np.float32)
 
     def describe(

@@ -73,7 +73,7 @@ class SourceEncoder(nn.Module):
         y = F.pixel_unshuffle(photo, 4).contiguous(memory_format=torch.channels_last)  # (b, 64, patch/4, patch/4)
         y = self.blocks[0](F.leaky_relu(self.stem(y), SLOPE))
         found = [y]
-        for down, block in zip(self.down, self.blocks[1:], strict=True):  # pyright: ignore[reportArgumentType]
+        for down, block in zip(self.down, self.blocks[1:], strict=True):
             y = block(F.leaky_relu(down(y), SLOPE))  # half the side
             found.append(y)
         return (*found, self.style(y.mean((2, 3), keepdim=True)))

@@ -230,7 +230,7 @@ def stacked(pairs: list[Pair]) -> Batch:
     return Batch(x, source, truth, judged, face, points, place)
 
 
-class PairBatches(IterableDataset):
+class PairBatches(IterableDataset[Batch]):
     """Endless batches, speakers balanced; batch k is the same whatever came before it.
 
     Most mouths are driven to wide ones, by the clips that have them and by these alone.
