@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vasa_core.cpu import instruction_set
 from vasa_core.errors import MissingModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def computes_in_bf16(device: str) -> bool:
 
     A CPU without AVX-512 emulates bfloat16: matrix products then take about 50 times as long as in float32.
     """
-    return device != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return device != "cpu" or instruction_set() != "other"
 
 
 def accelerator_of(bf16: bool) -> Accelerator:
