@@ -1,4 +1,7 @@
-"""The number format that a CPU runs networks in, by its instruction sets and never by timing: a seed, a video."""
+"""How networks run on this machine's CPU: number format and threads.
+
+The format follows from the instruction sets and never from timing, so that a seed gives one video.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,9 @@ def instruction_set() -> str:
 def cpu_precision(instructions: str | None = None) -> torch.dtype:
     """The faster of float32 and bfloat16 with these instructions, one of PRECISIONS; None: with this CPU's."""
     return PRECISIONS[instructions or instruction_set()]
+
+
+def share_cores(device: str) -> None:
+    """Leave the cores of a CPU to frames, which are drawn side by side: torch takes one thread in each operation."""
+    if device == "cpu":
+        torch.set_num_threads(1)

@@ -24,6 +24,7 @@ from vasa_core.cli.options import (
     cli,
     load_pipeline,
     report,
+    with_signature,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
@@ -53,9 +54,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         command(*args, **kwargs)
 
-    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+    return with_signature(run, parameters)
 
 
 @cli.command()

@@ -19,7 +19,7 @@ WARPED = slice(0, 3)  # the photo warped to the driving face
 OPENING = slice(3, 4)  # the driving inner lips, or the opening between the lids
 SHAPE = slice(4, 5)  # the driving outer lips, or the iris as far as the lids show it
 PHOTO_OPENING = slice(5, 6)  # the photo's own openings, warped along: were those pixels teeth or skin?
-RAMPS = slice(6, 9)  # distances to points that sit on the bone: where upper teeth, lower teeth and brow are
+# 6 to 8: distances to points that sit on the bone: where upper teeth, lower teeth and brow are.
 CHANNELS = 9
 SOURCE_CHANNELS = 4  # the photo's own patch, unwarped, and its opening
 
