@@ -16,7 +16,7 @@ def instruction_set() -> str:
     """The best of PRECISIONS that the CPU has and torch may use: ATEN_CPU_CAPABILITY=avx2 holds it to "other"."""
     if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return "other"
-    has_tiles = torch.cpu._is_amx_tile_supported()  # torch 2.8 has no public way
+    has_tiles = torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage] - torch 2.8 has no other way
     return "amx" if has_tiles else "avx512"
 
 

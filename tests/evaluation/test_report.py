@@ -17,17 +17,17 @@ from vasa_core.errors import InputError
 from vasa_core.evaluation.metrics.leakage import relative_moves
 from vasa_core.evaluation.metrics.liveliness import SCORED
 from vasa_core.evaluation.report import score_liveness, summarise, table, write_report
-from vasa_core.evaluation.video.controls import _distance, _irises, _line
-from vasa_core.evaluation.video.measure import _optional_voice, evaluate, shortened
+from vasa_core.evaluation.video.controls import distance_figures, iris_figures, line_figures
+from vasa_core.evaluation.video.measure import evaluate, optional_voice, shortened
 from vasa_core.evaluation.video.sweep import Reading
 from vasa_core.evaluation.video.tracks import (
     Sound,
     Track,
     Tracker,
-    _kept,
     cropped,
     describe,
     describe_speech,
+    kept_share,
     video,
     visible_box,
 )
@@ -184,17 +184,17 @@ def test_table_and_json_show_every_part(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_the_end_over_the_start() -> None:
-    assert _kept(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
-    assert _kept(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
-    assert _kept(np.array([3.0])) == 1.0
+    assert kept_share(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
+    assert kept_share(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
+    assert kept_share(np.array([3.0])) == 1.0
 
 
 def test_sweep_lines() -> None:
-    line = _line((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
+    line = line_figures((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
     assert line["slope"] == pytest.approx(0.7)
     assert line["monotone"] is True
-    assert _line((0.0, 1.0), [None, 1.0])["slope"] is None
-    assert _distance([None, None, None, None], None) == {}
+    assert line_figures((0.0, 1.0), [None, 1.0])["slope"] is None
+    assert distance_figures([None, None, None, None], None) == {}
 
 
 def test_irises_that_turn_half_as_far_as_asked() -> None:
@@ -211,11 +211,11 @@ def test_irises_that_turn_half_as_far_as_asked() -> None:
         )
         for yaw, pitch in asked
     }
-    figures = _irises(readings)
+    figures = iris_figures(readings)
     assert figures["slope_yaw"] == pytest.approx(1)
     assert figures["slope_pitch"] == pytest.approx(0.5)
     assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
-    assert _irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
+    assert iris_figures({**readings, (0.0, 0.0): None}) == {"targets": 6}
 
 
 def test_cross_talk_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> None:
@@ -234,7 +234,7 @@ def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch
     for name, value in (("VASA_MODELS", tmp_path), ("PIP_NO_INDEX", 1), ("PIP_FIND_LINKS", tmp_path)):
         monkeypatch.setenv(name, str(value))
     missing: list[str] = []
-    assert _optional_voice(missing) is None
+    assert optional_voice(missing) is None
     assert len(missing) == 1
     assert "silero-vad==6.2.0" in missing[0]
     assert "\n" not in missing[0]

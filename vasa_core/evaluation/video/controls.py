@@ -49,10 +49,10 @@ def sweep_controls(
     }
     yaws, pitches = [gazes[yaw, 0.0] for yaw in GAZE_YAWS], [gazes[0.0, pitch] for pitch in GAZE_PITCHES]
     return {
-        "gaze_yaw": _line(GAZE_YAWS, [r and r.gaze[0] for r in yaws]) | _head_moved(yaws, neutral),
-        "gaze_pitch": _line(GAZE_PITCHES, [r and r.gaze[1] for r in pitches]) | _head_moved(pitches, neutral),
-        "gaze_of_irises": _irises(gazes),
-        "distance": _distance(distances, neutral),
+        "gaze_yaw": line_figures(GAZE_YAWS, [r and r.gaze[0] for r in yaws]) | _head_moved(yaws, neutral),
+        "gaze_pitch": line_figures(GAZE_PITCHES, [r and r.gaze[1] for r in pitches]) | _head_moved(pitches, neutral),
+        "gaze_of_irises": iris_figures(gazes),
+        "distance": distance_figures(distances, neutral),
         "head_motion_0": {
             "delta_pose": frozen and frozen.delta_pose,
             "spread": frozen and frozen.spread,
@@ -64,7 +64,7 @@ def sweep_controls(
     }
 
 
-def _irises(gazes: Mapping[tuple[float, float], Reading | None]) -> dict[str, Any]:
+def iris_figures(gazes: Mapping[tuple[float, float], Reading | None]) -> dict[str, Any]:
     """Slopes and errors at all targets of the gaze that the irises show (see `irises`)."""
     found = [(np.array(target), r) for target, r in gazes.items() if r is not None and len(r.irises)]
     if len(found) < len(gazes):
@@ -122,7 +122,8 @@ def _odds(probability: float) -> float:
     return probability / (1 - probability)
 
 
-def _line(asked: Sequence[float], measured: Sequence[float | None]) -> dict[str, Any]:
+def line_figures(asked: Sequence[float], measured: Sequence[float | None]) -> dict[str, Any]:
+    """Slope, order and error of what was measured against what was asked; None where fewer than two were measured."""
     known = [(a, m) for a, m in zip(asked, measured, strict=True) if m is not None]
     if len(known) < 2:
         return {"asked": list(asked), "measured": list(measured), "slope": None, "monotone": None}
@@ -144,7 +145,7 @@ def _head_moved(readings: Sequence[Reading | None], neutral: Reading | None) -> 
     return {"head_moved": float(max(moved))}
 
 
-def _distance(readings: Sequence[Reading | None], neutral: Reading | None) -> dict[str, Any]:
+def distance_figures(readings: Sequence[Reading | None], neutral: Reading | None) -> dict[str, Any]:
     """Face size against 1 / distance, in %."""
     if neutral is None:
         return {}

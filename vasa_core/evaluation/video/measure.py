@@ -102,7 +102,7 @@ def evaluate(
             judge,
             open_encoder(judge.config.encoder),
             optional_descriptor(missing),
-            _optional_voice(missing),
+            optional_voice(missing),
             out,
         )
         videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
@@ -127,7 +127,7 @@ def evaluate(
     return result
 
 
-def _optional_voice(missing: list[str]) -> VoiceActivity | None:
+def optional_voice(missing: list[str]) -> VoiceActivity | None:
     """What tells speech from pauses; None where its model is not there, which is then said in `missing`."""
     try:
         return VoiceActivity(resolve("voice_activity"))

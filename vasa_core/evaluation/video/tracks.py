@@ -148,7 +148,7 @@ def describe(footage: Footage, track: Track, window: int, visible: Box | None = 
         "gaze_yaw": float(gaze[0]),
         "gaze_pitch": float(gaze[1]),
         "face_scale": float(np.median(track.head.scale)) / track.size[1],
-        "scale_kept": _kept(track.head.scale),
+        "scale_kept": kept_share(track.head.scale),
         "seam_ratio": seam_ratio(shapes, window),
         "seam_ratio_pose": seam_ratio(track.head.angles, window),
         "seam_ratio_face": seam_ratio(track.head.shapes.reshape(len(shapes), -1), window),
@@ -175,11 +175,11 @@ def _pictures(footage: Footage, track: Track, visible: Box | None) -> Figures:
     return {
         "background_motion": background.value,
         "sharpness": float(np.mean(sharp)),
-        "sharpness_kept": _kept(np.square(sharp)),
+        "sharpness_kept": kept_share(np.square(sharp)),
     }
 
 
-def _kept(values: Float[np.ndarray, " n"]) -> float:
+def kept_share(values: Float[np.ndarray, " n"]) -> float:
     """Median of a recording's last KEPT_SECONDS over that of its first; of shorter ones, of their halves."""
     count = max(1, min(KEPT_SECONDS * FPS, len(values) // 2))
     return float(np.median(values[-count:]) / max(float(np.median(values[:count])), 1e-6))

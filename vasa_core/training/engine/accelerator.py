@@ -38,7 +38,8 @@ def accelerator_of(bf16: bool) -> Accelerator:
         raise MissingModelError(
             "accelerate is not installed; `pip install -r requirements-train.txt` gets what trainings need."
         ) from error
-    AcceleratorState._reset_state()  # the state is global, and refuses a second training of another precision
+    # The state is global, and refuses a second training of another precision.
+    AcceleratorState._reset_state()  # pyright: ignore[reportPrivateUsage]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Accelerator(
         mixed_precision="bf16" if bf16 and computes_in_bf16(device) else "no",
