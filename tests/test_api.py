@@ -74,7 +74,7 @@ def test_motion_can_be_edited_and_rendered(
         ({"gaze": (99, 0)}, "gaze_yaw is 99.0; expected a number from -30.0 to 30.0."),
     ],
 )
-def test_options_by_name_are_checked(changes: dict, message: str) -> None:
+def test_options_by_name_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         GenerationOptions.of(**changes)
     assert str(caught.value).startswith(message)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from vasa_core.io.video import read_frames
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "vasa_core"]
 TIMEOUT_S = 120
+Made = tuple[Path, dict[str, Any]]
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +35,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> tuple[Path, dict]:
+def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> Made:
     """A generated video and the JSON that was printed."""
     out = tmp_path_factory.mktemp("talking") / "out.mp4"
     done = run("generate", portrait, short_speech, out, "--gaze-yaw", "-5", "--steps", "4", "--seed", "3", "--json")
@@ -41,7 +43,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_spee
     return out, json.loads(done.stdout)
 
 
-def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> None:
+def test_generate_writes_the_video_and_says_so(talking: Made) -> None:
     out, made = talking
     assert made["path"] == str(out)
     assert made["frames"] == 50
@@ -53,7 +55,7 @@ def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> No
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], portrait: Path) -> None:
+def test_verify_knows_its_own_videos_and_no_others(talking: Made, portrait: Path) -> None:
     assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
     assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
     missing = run("verify", "nowhere.mp4")
@@ -61,25 +63,21 @@ def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], p
     assert "does not exist" in missing.stderr
 
 
-def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp_path: Path) -> None:
+def test_reenact_follows_a_video(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, talking[0], tmp_path / "out.mp4", "--use", "pose", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
 @pytest.mark.slow
-def test_reenact_takes_head_and_face_from_where_it_is_told(
-    talking: tuple[Path, dict], portrait: Path, tmp_path: Path
-) -> None:
+def test_reenact_takes_head_and_face_from_where_it_is_told(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, "--pose", "spin", "--dynamics", talking[0], tmp_path / "out.mp4", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
 @pytest.mark.slow
-def test_showcase_writes_one_video(
-    talking: tuple[Path, dict], portrait: Path, short_speech: Path, tmp_path: Path
-) -> None:
+def test_showcase_writes_one_video(talking: Made, portrait: Path, short_speech: Path, tmp_path: Path) -> None:
     done = run("showcase", portrait, short_speech, tmp_path / "out.mp4", "--pose", talking[0], "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"errors", "options", "files", "rates", "types"}
-MODEL_FILES = {"assets", "checkpoint", "onnx"}
+MODEL_FILES = {"assets", "checkpoint", "cpu", "onnx"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "errors": set(),
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "types": BASE,
     "assets": BASE,
     "checkpoint": BASE | {"assets"},
+    "cpu": BASE,
     "onnx": BASE,
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,

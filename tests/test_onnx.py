@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from vasa_core.onnx import CPU, CUDA, open_session, providers
         ("cuda", [CPU], [CPU]),
     ],
 )
-def test_a_gpu_is_taken_where_there_is_one(device: str, available: list[str], expected: list) -> None:
+def test_a_gpu_is_taken_where_there_is_one(device: str, available: list[str], expected: list[Any]) -> None:
     assert providers(device, available) == expected
 
 

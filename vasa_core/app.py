@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, no_type_check
 
 import gradio as gr
-import torch
 from gradio.data_classes import ImageData
 
 from vasa_core.assets import ASSETS
+from vasa_core.cpu import share_cores
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.options import CONTROLS, FACES, WHOLE, GenerationOptions
 from vasa_core.pipeline import Pipeline
@@ -54,7 +54,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
         except (InputError, MissingModelError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    generate.__signature__ = _signature()  # pyright: ignore[reportFunctionMemberAccess] - names the API's parameters
+    generate.__signature__ = _signature()  # names the API's parameters
 
     with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
         gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
@@ -181,6 +181,5 @@ def _on_gpu(handler: Any) -> Any:
 def main() -> None:
     """Load the models and serve the app."""
     pipeline = Pipeline.load()
-    if pipeline.device == "cpu":
-        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    share_cores(pipeline.device)
     build_app(pipeline).launch(max_file_size="50mb", theme=gr.themes.Soft())

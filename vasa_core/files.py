@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path) -> Generator[Path, None, None]:
     """A part file beside `target` that takes its place on a clean exit and is deleted on an exception."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -216,7 +216,7 @@ def test_surroundings_are_the_photo_around_the_crop(crop: FaceCrop, photo: np.nd
 
 
 def test_faces_are_counted_from_the_left(preprocess: Preprocessor, photo: np.ndarray) -> None:
-    canvas = np.concatenate([photo, _on_canvas(photo, *photo.shape[:2], 0, 0, 0.8)], 1)
+    canvas = np.concatenate([photo, _on_canvas(photo, photo.shape[0], photo.shape[1], 0, 0, 0.8)], 1)
     places = [preprocess(canvas, face=face).framing.x for face in (0, 1, 2)]
     assert places[0] == places[1] < photo.shape[1] < places[2]
     assert len(preprocess(canvas).others) == 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -35,6 +38,35 @@ Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_defau
 Minutes = Annotated[float, typer.Option(help="Length of the training; the same command again resumes it.")]
 WRITTEN = "Folder of the checkpoint to write."
 DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
+
+
+def with_fields(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator of commands: an option for each field of a dataclass, all of which it gets as its one `options`.
+
+    The options stand where the command has that parameter, which is named and not positional.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    named = inspect.Parameter.KEYWORD_ONLY
+    made = [inspect.Parameter(f.name, named, default=f.default, annotation=hints[f.name]) for f in fields(kind)]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())
+        place = [parameter.name for parameter in own].index("options")
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            command(options=kind(**{field.name: given.pop(field.name) for field in made}), **given)
+
+        return with_signature(run, [*own[:place], *made, *own[place + 1 :]])
+
+    return decorated
+
+
+def with_signature(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """The command as one that has these parameters, for the command line to read."""
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
 
 
 def check_paths(*sources: Path, out: Path, suffix: str) -> None:
@@ -68,13 +100,11 @@ def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any
     """The pipeline; imported only now, so that the command line starts at once."""
     if face_model not in FACES:
         raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
-    import torch
-
+    from vasa_core.cpu import share_cores
     from vasa_core.pipeline import Pipeline
 
     pipeline = Pipeline.load(device, checkpoints, face_model)
-    if pipeline.device == "cpu":
-        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    share_cores(pipeline.device)
     return pipeline
 
 

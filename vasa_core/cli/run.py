@@ -25,6 +25,7 @@ from vasa_core.cli.options import (
     cli,
     load_pipeline,
     report,
+    with_signature,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
@@ -44,7 +45,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
         kind = str | None if default is None else type(default)
         text = f"{control.help} [{control.meaning}]" if control.meaning and kind is not bool else control.help
         declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
-        annotation = Annotated[kind, typer.Option(*declared, help=text)]  # pyright: ignore[reportInvalidTypeForm]
+        annotation = Annotated[kind, typer.Option(*declared, help=text)]
         controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
     first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
     parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]
@@ -54,9 +55,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         command(*args, **kwargs)
 
-    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+    return with_signature(run, parameters)
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,7 +14,7 @@ from vasa_core.files import whole_file
 
 
 @contextmanager
-def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str, unit: str) -> Generator[Callable[[int, int], None], None, None]:
     """A bar on stderr, as a callback of (done, total). In a log it waits, so that bad input leaves one sentence."""
     from tqdm import tqdm
 
@@ -29,7 +29,7 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def writing(target: Path) -> Iterator[Path]:
+def writing(target: Path) -> Generator[Path, None, None]:
     """A part file beside `target` that takes its name on a clean exit and is deleted on an exception.
 
     Raises InputError, before any work is done, if `target` cannot be written.
@@ -66,7 +66,7 @@ class Interrupt:
         return 128 + self.number
 
     @contextmanager
-    def asks(self) -> Iterator[Callable[[], bool]]:
+    def asks(self) -> Generator[Callable[[], bool], None, None]:
         """While this is open the first signal only makes the yielded `cancelled` true."""
         self._job_runs = True
         try:

@@ -39,8 +39,8 @@ class StoredArray:
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-            np.lib.format.read_magic(stream)  # pyright: ignore[reportArgumentType]
-            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(stream)  # pyright: ignore[reportArgumentType]
+            np.lib.format.read_magic(stream)
+            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(stream)
             member = archive.getinfo(f"{name}.npy")
             inside = stream.tell()
         with path.open("rb") as stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ class Video:
 
 
 @contextmanager
-def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None) -> Iterator[Path | None]:
+def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None) -> Generator[Path | None, None, None]:
     """The sound as a file, which lives as long as this is open if it was none."""
     if sound is None or isinstance(sound, Path):
         yield sound

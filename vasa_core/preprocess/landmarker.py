@@ -63,4 +63,4 @@ def _release(landmarker: FaceLandmarker) -> None:
         landmarker.close()
     except RuntimeError:  # Python is exiting: mediapipe's threads are gone, and the memory goes with the process
         # Or its __del__ tries again and prints a traceback.
-        landmarker._handle = None  # pyright: ignore[reportAttributeAccessIssue]
+        landmarker._handle = None  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]

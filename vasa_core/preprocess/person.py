@@ -125,9 +125,9 @@ def _own_share(
     labels[(own == 0) & (labels == cv2.GC_BGD) & (other > 0)] = cv2.GC_PR_FGD
     labels[found < _ATTACHED] = cv2.GC_BGD
     labels[face > 0] = cv2.GC_FGD
-    cv2.grabCut(
-        cv2.cvtColor(image, cv2.COLOR_RGB2BGR), labels, None, *np.zeros((2, 1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK
-    )
+    colours = np.zeros((1, 65)), np.zeros((1, 65))
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    cv2.grabCut(picture, labels, (0, 0, 1, 1), *colours, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     kept = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     nobody = (found < _ATTACHED) & (own <= other)
     return np.where(nobody, 1, cv2.GaussianBlur(kept, (3, 3), 0)).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -169,7 +171,7 @@ def test_score_is_one_for_equals_and_none_for_a_still_face() -> None:
 
 
 def test_the_lively_half_is_above_the_median_in_all_figures_together() -> None:
-    def clip(name: str, size: float, **own: float) -> dict:
+    def clip(name: str, size: float, **own: float) -> dict[str, Any]:
         return {"name": name, **dict.fromkeys(SORTED_BY, size), **own}
 
     rows = [clip("still", 1.0), clip("d", 8.0), clip("b", 2.0), clip("c", 2.5, head_dynamics=0.0)]

@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -332,7 +333,7 @@ def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline:
 # --- report ---
 
 
-def row(kind: str, **figures: float) -> dict:
+def row(kind: str, **figures: float) -> dict[str, Any]:
     counts = {"frames": 750, "blinks": 0, "usual_blinks": 0, "not_filmed": 1}
     return {"recording": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
 

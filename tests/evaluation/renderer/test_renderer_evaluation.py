@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -153,7 +154,7 @@ def test_every_identity_comes_before_any_comes_again() -> None:
 
 
 def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
-    def clip(warp: float, render: float, distances: list[float]) -> dict:
+    def clip(warp: float, render: float, distances: list[float]) -> dict[str, Any]:
         return {
             "frames": 10,
             "worse_psnr": 1,

@@ -26,7 +26,7 @@ def test_sepia_stays_sepia() -> None:
     sepia = np.rint(_grey() * SEPIA).clip(0, 255).astype(np.uint8)
     tone = one_tone(sepia)
     assert tone is not None
-    grey = cv2.cvtColor(sepia, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(sepia, cv2.COLOR_RGB2GRAY), np.uint8)
     assert np.abs(tone[grey].astype(int) - sepia).max() <= 4
 
 

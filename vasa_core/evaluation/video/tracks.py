@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -84,7 +84,7 @@ class Tracker:
 
 
 @contextmanager
-def open_tracker() -> Iterator[Tracker]:
+def open_tracker() -> Generator[Tracker]:
     """Open the face landmarker to track videos."""
     task = resolve("face_landmarker")
     with Landmarker(task) as landmarker:

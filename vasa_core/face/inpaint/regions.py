@@ -79,7 +79,7 @@ def polygon_mask(points: Float[np.ndarray, "n 2"], size: tuple[int, int]) -> Mas
     """255 inside a polygon (px), antialiased."""
     mask = np.zeros(size, np.uint8)
     corners = np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    return cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)  # pyright: ignore
+    return cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
 def openings_mask(landmarks: Landmarks, size: tuple[int, int]) -> Mask:

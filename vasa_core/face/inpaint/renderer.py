@@ -223,7 +223,7 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
         result += np.minimum(changed, 1) * _tiled(source.grain, size)
     painted = np.clip(np.rint(result), 0, 255).astype(np.uint8)
     if source.tone is not None:
-        toned = source.tone[cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY)]
+        toned = source.tone[np.asarray(cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY), np.uint8)]
         painted = np.where((painted != region).any(-1, keepdims=True), toned, region)
     region[:] = painted
 

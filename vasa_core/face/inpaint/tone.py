@@ -21,7 +21,7 @@ Grain = Float32[np.ndarray, "side side 1"]
 
 def one_tone(picture: Image) -> Tone | None:
     """The colour of each brightness of a picture that is in one tone, as grey and sepia ones are; else None."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).ravel()
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8).ravel()
     pixels = picture.reshape(-1, 3).astype(np.float64)
     count = np.bincount(grey, minlength=256)
     sums = np.stack([np.bincount(grey, pixels[:, channel], 256) for channel in range(3)], 1)  # (256, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -44,7 +45,7 @@ class _AlignedClip:
     yaw: Float[np.ndarray, " n"]  # of the head, rad
 
 
-def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingConfig | None = None) -> dict:
+def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingConfig | None = None) -> dict[str, Any]:
     """Fit the basis to the train clips of `data` and write it to `out`; returns its scores on the val clips."""
     config = config or BasisTrainingConfig()
     clips = [clip for folder in data for clip in track_clips(find_clips(folder), cache)]

@@ -97,7 +97,7 @@ def make_pairs(
             points=transform(landmarks, shrinking)[:, :2],
             place=_after(cv2.invertAffineTransform(shrinking), affine),
         )
-        pairs.append(_mirrored(pair) if mirror else pair)
+        pairs.append(mirrored_pair(pair) if mirror else pair)
     return pairs
 
 
@@ -152,7 +152,7 @@ def _move_irises(
     draw_eyes(warped, flow, irises, drawn, unturned, opening, (scale, scale))
 
 
-def _mirrored(pair: Pair) -> Pair:
+def mirrored_pair(pair: Pair) -> Pair:
     """The pair's patch as a mirror shows it; the horizontal ramp runs the other way again. The face stays as it is."""
     channels = pair.channels[:, ::-1].copy()
     channels[..., 6] = 255 - channels[..., 6]
@@ -227,7 +227,7 @@ def stacked(pairs: list[Pair]) -> Batch:
     return Batch(x, source, truth, judged, face, points, place)
 
 
-class PairBatches(IterableDataset):
+class PairBatches(IterableDataset[Batch]):
     """Endless batches, speakers balanced; batch k is the same whatever came before it.
 
     Most mouths are driven to wide ones, by the clips that have them and by these alone.

@@ -78,12 +78,13 @@ def fit_believed(recordings: Sequence[Recording], encoder: str) -> tuple[SyncJud
 
     Raises InputError if there are none.
     """
-    believed = list(recordings)
+    judge, believed = None, list(recordings)
     for _ in range(ROUNDS):
         if not believed:
             raise InputError("No clip has sound that agrees with its lips; expected videos of people speaking.")
         judge = fit(believed, encoder)
         believed = [r for r in recordings if _in_step(read(judge, r))]
+    assert judge is not None
     return judge, believed
 
 
