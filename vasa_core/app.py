@@ -18,12 +18,16 @@ from gradio.data_classes import ImageData
 
 from vasa_core.assets import ASSETS
 from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, FACES, GenerationOptions
+from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, GenerationOptions
 from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
 SHOWN = tuple(name for name, control in CONTROLS.items() if control.label)
+TAKES = (
+    f"Portrait: {PICTURES}, at most {MAX_IMAGE_PIXELS // 1_000_000} megapixels. Speech: any audio or video file. "
+    f"Each at most {MAX_UPLOAD_MB} MB."
+)
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -57,7 +61,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
     generate.__signature__ = _signature()  # pyright: ignore[reportFunctionMemberAccess] - names the API's parameters
 
     with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
-        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
+        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}\n\n{TAKES}")
         with gr.Row():
             with gr.Column():
                 portrait = gr.Image(
@@ -178,4 +182,4 @@ def main() -> None:
     pipeline = Pipeline.load()
     if pipeline.device == "cpu":
         torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
-    build_app(pipeline).launch(max_file_size="50mb", theme=gr.themes.Soft())
+    build_app(pipeline).launch(max_file_size=f"{MAX_UPLOAD_MB}mb", theme=gr.themes.Soft())

@@ -17,7 +17,9 @@ EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
 MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; VASA-1's learned face latent space
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
-MAX_IMAGE_PIXELS = 50_000_000
+MAX_IMAGE_PIXELS = 100_000_000
+PICTURES = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000"  # the files that a photo may be
+MAX_UPLOAD_MB = 100  # of one file, in the app
 MAX_AUDIO_SECONDS = 20 * 60
 MIN_AUDIO_SECONDS = 0.1
 SPIN = "spin"  # the name of the predefined head pose
