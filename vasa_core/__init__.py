@@ -36,15 +36,16 @@ _PLACES = {
 }
 
 
-def load(device: str = "auto", face: str = "mesh") -> Pipeline:
+def load(device: str = "auto", face_model: str = "mesh") -> Pipeline:
     """Load the bundled models.
 
-    device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N". face: "mesh", or "volume" (a research preview).
+    device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N". face_model: "mesh", or "volume" (a research
+    preview).
     Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
     """
     from vasa_core.pipeline import Pipeline
 
-    return Pipeline.load(device, face=face)
+    return Pipeline.load(device, face_model=face_model)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from gradio.data_classes import ImageData
 
 from vasa_core.assets import ASSETS
 from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, GenerationOptions
+from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, WHOLE, GenerationOptions
 from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
@@ -42,14 +42,14 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
     @no_type_check  # by beartype, whose wrapper would not be the generator that Gradio looks for
     def generate(portrait: str | None, speech: str | None, *values: Any) -> Iterator[Any]:
-        *chosen, face, progress = values
+        *chosen, face_model, progress = values
         if not portrait or not speech:
             raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
         progress(0, desc="Reading the portrait and the speech")
         try:
             named = dict(zip(SHOWN, chosen, strict=True))
             options = GenerationOptions.of(**{**named, "emotion": _emotion(named["emotion"])})
-            for done, total, video in _run(worker, pipeline, face, Path(portrait), Path(speech), options):
+            for done, total, video in _run(worker, pipeline, face_model, Path(portrait), Path(speech), options):
                 if video is None:
                     progress((done, total), desc="Making the video", unit="frames")
                     yield gr.skip()
@@ -95,7 +95,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
 def _signature() -> inspect.Signature:
     """Parameters of the endpoint: portrait, speech, every control that the app shows, and Gradio's progress."""
-    names = ["portrait", "speech", *SHOWN, "face"]
+    names = ["portrait", "speech", *SHOWN, "face_model"]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     progress = inspect.Parameter("progress", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=gr.Progress())
     return inspect.Signature([*parameters, progress])
@@ -115,8 +115,8 @@ def _controls() -> list[gr.components.Component]:
         for name, component in shown.items():
             if CONTROLS[name].expert:
                 component.render()
-        face = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
-    return [*shown.values(), face]
+        face_model = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
+    return [*shown.values(), face_model]
 
 
 def _component(name: str) -> gr.components.Component:
@@ -128,7 +128,7 @@ def _component(name: str) -> gr.components.Component:
         return gr.Dropdown([NO_EMOTION, *control.choices], value=NO_EMOTION, **look)
     if control.choices:
         return gr.Radio(list(control.choices), value=default, **look)
-    if name == "seed":
+    if name in WHOLE and name != "steps":
         return gr.Number(default, precision=0, minimum=0, **look)
     assert control.low is not None
     assert control.high is not None
@@ -136,7 +136,12 @@ def _component(name: str) -> gr.components.Component:
 
 
 def _run(
-    worker: ThreadPoolExecutor, pipeline: Pipeline, face: str, portrait: Path, speech: Path, options: GenerationOptions
+    worker: ThreadPoolExecutor,
+    pipeline: Pipeline,
+    face_model: str,
+    portrait: Path,
+    speech: Path,
+    options: GenerationOptions,
 ) -> Iterator[tuple[int, int, Path | None]]:
     """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
 
@@ -153,7 +158,7 @@ def _run(
         reached = (done, total)
 
     watch: Any = {"cancelled": stopped.is_set, "progress": report}
-    job = worker.submit(lambda: pipeline.with_face(face).generate(portrait, speech, out, options, **watch))
+    job = worker.submit(lambda: pipeline.with_face(face_model).generate(portrait, speech, out, options, **watch))
     try:
         while wait([job], POLL_SECONDS).not_done:
             yield *reached, None

@@ -15,6 +15,7 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surp
 # Those that show on the rendered face and let the lips close.
 EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
 MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; VASA-1's learned face latent space
+AUTO, FACE, PHOTO = FRAMINGS = ("auto", "face", "photo")  # what is shown of a photo
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
 MAX_IMAGE_PIXELS = 100_000_000
@@ -133,11 +134,19 @@ class GenerationOptions:
     steps: int = _control(10, "Sampler steps a window.", *(1, 100), label="Sampler steps", step=1, expert=True)
     seed: int = _control(0, "Same seed, same video.", *(0, 2**32 - 1), label="Seed", step=1, expert=True)
     size: int = _control(PORTRAIT_SIZE, "Side of the square video, px.", choices=(256, 512), label="Size", expert=True)
-    paste_back: bool = _control(
-        False,
-        "Show the whole photo with the talking head in it, at its own size.",
-        choices=(False, True),
-        label="Show the whole photo",
+    framing: str = _control(
+        AUTO,
+        "What is shown: face, a square about the head, inside the photo; photo, all of it; auto decides.",
+        choices=FRAMINGS,
+        label="Framing",
+        expert=True,
+    )
+    face: int = _control(
+        0,
+        "Whose face, of several: 0 is the largest, from 1 on they are counted from the left.",
+        *(0, 99),
+        label="Face (0 = the largest, 1, 2 ... from the left)",
+        step=1,
         expert=True,
     )
 
@@ -153,8 +162,8 @@ class GenerationOptions:
             raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
         if self.style is not None and not Path(self.style).is_file():
             raise InputError(f"style is {str(self.style)!r}; expected a video file.")
-        if not isinstance(self.paste_back, bool):
-            raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
+        if self.framing not in FRAMINGS:
+            raise InputError(f"framing is {self.framing!r}; expected one of {', '.join(FRAMINGS)}.")
         if self.size not in CONTROLS["size"].choices:
             raise InputError(f"size is {self.size!r}; expected 256 or 512.")
         return self
@@ -183,7 +192,7 @@ class GenerationOptions:
 
 
 CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
-WHOLE = ("steps", "seed")
+WHOLE = ("steps", "seed", "face")
 
 
 def _check_number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+Border = tuple[float, float, float, float]  # left, top, right, bottom edge of a photo; px of a crop of it
+
 
 @dataclass(frozen=True)
 class TrackedImage:

@@ -16,7 +16,7 @@ from vasa_core.cli.options import (
     Checkpoints,
     Data,
     Device,
-    Face,
+    FaceModel,
     Json,
     Seed,
     check_paths,
@@ -51,7 +51,7 @@ def evaluate(
     data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
     clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -65,7 +65,7 @@ def evaluate(
     from vasa_core.evaluation.video.measure import evaluate as measure
 
     with progress_bar("evaluate", "video") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         spread = held_out[:: max(1, len(held_out) // max(1, clips))]
         result = measure(pipeline, spread, out, clips, progress)
     written = out / "evaluation.json"

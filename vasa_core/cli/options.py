@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from vasa_core.errors import InputError
-from vasa_core.options import FACES, MESH, GenerationOptions
+from vasa_core.options import CONTROLS, FACES, MESH, GenerationOptions
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -23,10 +24,11 @@ DEFAULTS = GenerationOptions()
 
 Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Face = Annotated[str, typer.Option(help="Face model: mesh, or volume (a research preview).")]
+FaceModel = Annotated[str, typer.Option(help="mesh, or volume (a research preview).")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
-PasteBack = Annotated[bool, typer.Option("--paste-back", help="Show the whole photo, not only the crop of the head.")]
+Framing = Annotated[str, typer.Option(help=CONTROLS["framing"].help)]
+Face = Annotated[int, typer.Option(help=CONTROLS["face"].help)]
 Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
 KEEPS = "Keeps what was computed from each clip, and the run."
 Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
@@ -63,15 +65,15 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def load_pipeline(device: str, checkpoints: Path, face: str = MESH) -> Any:
+def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
-    if face not in FACES:
-        raise InputError(f"face is {face!r}; expected one of {', '.join(FACES)}.")
+    if face_model not in FACES:
+        raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
     import torch
 
     from vasa_core.pipeline import Pipeline
 
-    pipeline = Pipeline.load(device, checkpoints, face)
+    pipeline = Pipeline.load(device, checkpoints, face_model)
     if pipeline.device == "cpu":
         torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
     return pipeline
@@ -99,5 +101,7 @@ def report(made: Any, as_json: bool, sentence: str = "") -> None:
     if as_json:
         values = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made
         print(json.dumps(values, indent=2, default=str))
-    else:
-        print(sentence)
+        return
+    for warning in getattr(made, "warnings", ()):
+        print(f"vasa: {warning}", file=sys.stderr)
+    print(sentence)

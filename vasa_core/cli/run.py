@@ -17,8 +17,9 @@ from vasa_core.cli.options import (
     Checkpoints,
     Device,
     Face,
+    FaceModel,
+    Framing,
     Json,
-    PasteBack,
     Seed,
     check_paths,
     cli,
@@ -64,7 +65,7 @@ def generate(
     portrait: Path,
     speech: Path,
     out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -74,7 +75,7 @@ def generate(
     options = GenerationOptions(**controls).validate()
     check_paths(portrait, speech, out=out, suffix=".mp4")
     with progress_bar("generate", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
             result = pipeline.generate(portrait, speech, out, options, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
@@ -89,9 +90,10 @@ def reenact(
     use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
-    paste_back: PasteBack = DEFAULTS.paste_back,
+    framing: Framing = DEFAULTS.framing,
+    face: Face = DEFAULTS.face,
     seed: Seed = DEFAULTS.seed,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -106,9 +108,9 @@ def reenact(
     videos = [Path(video) for video in (*(driving or []), pose, dynamics) if video and video != SPIN]
     check_paths(portrait, *videos, out=out, suffix=".mp4")
     with progress_bar("reenact", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
-            options = GenerationOptions(seed=seed, paste_back=paste_back)
+            options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
             result = pipeline.reenact(portrait, first, out, use, options, cancelled, progress, pose, dynamics)
     report(result, as_json, f"{out}: {result.frames} frames")
@@ -122,7 +124,7 @@ def showcase(
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
     seed: Seed = DEFAULTS.seed,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -135,7 +137,7 @@ def showcase(
     videos = [Path(video) for video in (pose, dynamics) if video and video != SPIN]
     check_paths(portrait, speech, *videos, out=out, suffix=".mp4")
     with progress_bar("showcase", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         from vasa_core.pipeline import showcase as show
 
         with INTERRUPT.asks() as cancelled:

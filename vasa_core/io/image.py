@@ -132,7 +132,7 @@ def _as_srgb(image: Image.Image, white: float) -> Image.Image:
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKDROP), image).convert("RGB")
     if image.mode == "LAB":
-        return _converted(image, ImageCms.createProfile("LAB"))
+        return _converted(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
     if image.mode in ("P", "1", "YCbCr", "RGBX", "HSV"):
         image = image.convert("RGB")
     if profile and image.mode in ("RGB", "CMYK"):
@@ -143,7 +143,7 @@ def _as_srgb(image: Image.Image, white: float) -> Image.Image:
     return image.convert("RGB")
 
 
-def _converted(image: Image.Image, source: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile) -> Image.Image:
+def _converted(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
     made = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     assert made is not None  # it is only where the image itself is changed
     return made

@@ -29,7 +29,7 @@ from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
+from vasa_core.options import AUTO, MESH, PHOTO, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
@@ -40,8 +40,9 @@ from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
 from vasa_core.pipeline.style import style_of_video
 from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
+from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
-from vasa_core.preprocess.portrait import PasteBack, Preprocessor
+from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion
 
@@ -77,16 +78,16 @@ class Pipeline:
         self._faces: dict[str, FaceModel[Any]] = {}
 
     @classmethod
-    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face: str = MESH) -> Pipeline:
-        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N". face: one of
-        FACES.
+    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face_model: str = MESH) -> Pipeline:
+        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N".
+        face_model: one of FACES.
 
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
         device = _device(device)
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
-            open_face(face, checkpoints, device),
+            open_face(face_model, checkpoints, device),
             motion,
             open_encoder(motion.audio_encoder, device=device),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
@@ -109,10 +110,21 @@ class Pipeline:
         other._faces = self._faces
         return other
 
-    def prepare(self, photo: Photo) -> Prepared:
-        """Find the face of a photo (a file, or RGB pixels) and make it ready. Raises InputError if there is none."""
+    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
+        """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
+
+        Raises InputError if there is no such face.
+        """
         original = read_image(Path(photo)) if isinstance(photo, str | Path) else photo
-        return prepare_photo(original, self.preprocessor, self.person, self.face)
+        return prepare_photo(original, self.preprocessor, self.person, self.face, framing, face)
+
+    def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
+        """The photo made ready as the options have it."""
+        if not isinstance(portrait, Prepared):
+            return self.prepare(portrait, options.framing, options.face)
+        if portrait.suits(options):
+            return portrait
+        return self.prepare(portrait.original, options.framing, options.face or portrait.face)
 
     def animate(
         self, portrait: Photo | Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -126,13 +138,14 @@ class Pipeline:
         started = time.perf_counter()
         options = GenerationOptions.of(options, **changes)
         audio = speech if isinstance(speech, np.ndarray) else AudioFile.open(Path(speech))
-        person = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        person = self._person(portrait, options)
         sound = audio.path if isinstance(audio, AudioFile) else audio
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
             return self.stream(person, audio, options, cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed), sound, started)
+        said = person.warnings_for(options)
+        return Video(make, _size(person, options), int(options.seed), sound, started, person.framing, said)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -145,14 +158,17 @@ class Pipeline:
     def render(
         self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
     ) -> Video:
-        """A silent video of the person moving so; of the options, size, distance and paste_back count."""
+        """A silent video of the person moving so; of the options, size, distance, framing and face count."""
         options = GenerationOptions.of(options, **changes)
+        person = self._person(person, options)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
-            frames = self._draw(person.portrait, iter([motion]), options, _paster(person, options), Event())
+            frames = self._draw(person, iter([motion]), options, Event())
             return _watched(frames, len(motion), cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed))
+        said = person.warnings_for(options)
+        size = _size(person, options)
+        return Video(make, size, int(options.seed), framing=person.framing, warnings=said)
 
     def generate(
         self,
@@ -186,10 +202,11 @@ class Pipeline:
         `cancelled()` is true.
         """
         options = (options or GenerationOptions()).validate()
+        person = self._person(person, options)
         stopped = Event()
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
-        frames = self._draw(person.portrait, motion, options, _paster(person, options), stopped)
+        frames = self._draw(person, motion, options, stopped)
         return _watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
@@ -239,7 +256,7 @@ class Pipeline:
         options = (options or GenerationOptions()).validate()
         pose_from = pose_from or (driving if use != "dynamics" else None)
         dynamics_from = dynamics_from or (driving if use != "pose" else None)
-        prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
         sound = _sound_of(dynamics_from) or _sound_of(pose_from)
         video = self.render(prepared, motion, options)
@@ -300,21 +317,18 @@ class Pipeline:
 
     def _draw(
         self,
-        portrait: LiftedPhoto,
+        person: Prepared,
         motion: Iterator[Motion],
         options: GenerationOptions,
-        paste: PasteBack | None,
         stopped: Event,
     ) -> Iterator[Frame]:
-        """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight.
-
-        paste: zooms the whole photo itself.
-        """
-        size, zoom, batch = options.size, 1 / options.distance, self.face.batch
+        """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
+        size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
+        paste = _paster(person, options)  # which zooms the whole photo itself
 
         def draw(moments: Motion) -> list[Frame]:
             frames = []
-            for frame in self.face.decode(portrait, moments, 1.0 if paste else zoom):
+            for frame in self.face.decode(person.portrait, moments, 1.0 if paste else zoom):
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
@@ -365,10 +379,11 @@ def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
 
 
 def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
-    """What puts frames back into the whole photo, if that is asked for."""
-    if not options.paste_back:
+    """What puts frames back into the whole photo, if that is shown."""
+    if prepared.framing != PHOTO:
         return None
-    return PasteBack(prepared.crop, prepared.original, 1 / options.distance, prepared.portrait.centre)
+    zoom = 1 / prepared.distance(options.distance)
+    return PasteBack(prepared.crop, prepared.original, zoom, prepared.portrait.centre)
 
 
 def _device(name: str) -> str:

@@ -14,30 +14,79 @@ from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.options import FACES, MESH, VOLUME
+from vasa_core.options import AUTO, FACES, FRAMINGS, MESH, PHOTO, VOLUME, GenerationOptions
+from vasa_core.preprocess.framing import USUAL
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
 
 SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
+FINEST = 0.005  # step of distance that is worth a word
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo made ready once, to be animated many times."""
+    """A photo made ready once, to be animated many times.
+
+    face: whose face, as asked for. warnings: sentences on what the photo does not allow.
+    """
 
     original: Frame
     crop: FaceCrop
     portrait: LiftedPhoto
+    face: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def framing(self) -> str:
+        """What is shown: "face" or "photo"."""
+        return self.crop.framing.mode
+
+    def suits(self, options: GenerationOptions) -> bool:
+        """Whether the photo was prepared as the options have it."""
+        return options.framing in (AUTO, self.framing) and options.face in (0, self.face)
+
+    def distance(self, wanted: float) -> float:
+        """The distance nearest to the wanted one from which nothing beyond the photo comes into view."""
+        if wanted <= 1 or self.framing == PHOTO:
+            return min(wanted, 1.0)
+        centre, far = self.portrait.centre, np.array(self.portrait.photo.shape[1::-1]) - 0.5
+        low, high = np.array(self.crop.border[:2]), np.array(self.crop.border[2:])
+        most = np.concatenate([(centre - low) / (centre + 0.5), (high - centre) / (far - centre)]).min()
+        return float(min(wanted, max(1.0, most)))
+
+    def warnings_for(self, options: GenerationOptions) -> tuple[str, ...]:
+        """What there is to say about a video with these options."""
+        distance = self.distance(options.distance)
+        if distance > options.distance - FINEST:
+            return self.warnings
+        limit = f"distance is {options.distance:g}, but the photo ends so near the head that {distance:.2f} was taken."
+        return (*self.warnings, limit)
 
 
-def prepare_photo(photo: Frame, preprocessor: Preprocessor, person: PersonMatte, face: FaceModel[Any]) -> Prepared:
-    """Find the face of a photo and make it ready. Raises InputError if there is no usable face."""
-    crop = preprocessor(photo)
+def prepare_photo(
+    photo: Frame,
+    preprocessor: Preprocessor,
+    person: PersonMatte,
+    face_model: FaceModel[Any],
+    framing: str = AUTO,
+    face: int = 0,
+) -> Prepared:
+    """Find the face of a photo and make it ready. framing, face: see `GenerationOptions`.
+
+    Raises InputError if there is no usable face.
+    """
+    if framing not in FRAMINGS:
+        raise InputError(f"framing is {framing!r}; expected one of {', '.join(FRAMINGS)}.")
+    if isinstance(face_model, VolumeFaceModel) and framing != PHOTO:
+        framing = USUAL
+    crop = preprocessor(photo, framing, face)
     canvas = crop.surroundings(photo, SURROUNDINGS)
-    matte = person(canvas, crop.tracked.landmarks + np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32))
-    return Prepared(photo, crop, face.encode_portrait(crop.tracked, canvas, matte))
+    moved = np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32)
+    others = crop.others.reshape(-1, 2, 2) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + SURROUNDINGS
+    matte = person(canvas, crop.tracked.landmarks + moved, others.reshape(-1, 4))
+    return Prepared(photo, crop, face_model.encode_portrait(crop.tracked, canvas, matte, crop.border), face)
 
 
 def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:
@@ -46,4 +95,4 @@ def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:
         return MeshFaceModel.load(checkpoints, device)
     if name == VOLUME:
         return VolumeFaceModel.load(checkpoints, device)
-    raise InputError(f"face is {name!r}; expected one of {', '.join(FACES)}.")
+    raise InputError(f"face_model is {name!r}; expected one of {', '.join(FACES)}.")

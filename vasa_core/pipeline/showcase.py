@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from vasa_core.errors import Cancelled
 from vasa_core.io.audio import AudioFile
 from vasa_core.motion.representation import with_head
-from vasa_core.options import PORTRAIT_SIZE, SPIN, GenerationOptions
+from vasa_core.options import FACE, PORTRAIT_SIZE, SPIN, GenerationOptions
 from vasa_core.pipeline.head import back_and_forth, spinning
 from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.prepared import Frame, Prepared
@@ -54,9 +54,9 @@ def showcase(
     given is generated. Videos shorter than the speech go on backwards.
     """
     started = time.perf_counter()
-    options = replace(options or GenerationOptions(), size=PORTRAIT_SIZE, paste_back=False, head_pose=None).validate()
+    options = replace(options or GenerationOptions(), size=PORTRAIT_SIZE, framing=FACE, head_pose=None).validate()
     audio = AudioFile.open(speech)
-    prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait)
+    prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait, FACE)
     generated = _generated(pipeline, prepared, audio, options, cancelled)
     shown = columns(generated, prepared.portrait.motion)
     if pose_from is not None or dynamics_from is not None:

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from scipy.io import wavfile
 
 from vasa_core.io.video import VideoWriter
+from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Frame
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
@@ -25,7 +26,10 @@ MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Frame]]
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
+    """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file.
+
+    framing: what of the photo is shown, "face" or "photo". warnings: sentences on what was not done as asked.
+    """
 
     path: str
     frames: int
@@ -34,6 +38,8 @@ class VideoResult:
     width: int
     height: int
     seed: int
+    framing: str = FACE
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -46,6 +52,7 @@ class Video:
     """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
+    framing, warnings: see `VideoResult`.
     """
 
     make: MakeFrames
@@ -53,6 +60,8 @@ class Video:
     seed: int
     sound: Path | Float32[np.ndarray, " samples"] | None = None
     started: float = field(default_factory=time.perf_counter)
+    framing: str = FACE
+    warnings: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Frame]:
         return self.make(None, None)
@@ -69,7 +78,8 @@ class Video:
                 writer.write(frame)
         height, width = self.size
         wall_seconds = time.perf_counter() - self.started
-        return VideoResult(str(target), writer.frames, writer.frames / FPS, wall_seconds, width, height, self.seed)
+        frames, said = writer.frames, (self.framing, self.warnings)
+        return VideoResult(str(target), frames, frames / FPS, wall_seconds, width, height, self.seed, *said)
 
 
 @contextmanager

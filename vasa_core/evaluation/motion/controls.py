@@ -184,7 +184,7 @@ def _emotion(
 ) -> Float[np.ndarray, " 7"]:
     """Mean probabilities of EMOTIONS over some rendered frames."""
     chosen = motion[moments]
-    points = pipeline.face.landmarks(portrait, limited(chosen, portrait.motion))
+    points = pipeline.face.landmarks(portrait, limited(chosen, portrait.motion, portrait.freedom))
     frames = pipeline.face.decode(portrait, chosen)
     return np.mean([classify(frame, p.astype(np.float32)) for frame, p in zip(frames, points, strict=True)], 0)
 

@@ -100,7 +100,7 @@ class Sweep:
         lips = inner_gap(track.landmarks)
         return Reading(
             (float(gaze[0]), float(gaze[1])),
-            self._irises(path, limited(motion, portrait.motion), options.distance),
+            self._irises(path, limited(motion, portrait.motion, portrait.freedom), options.distance),
             (float(head[:, 0].mean()), float(head[:, 1].mean()), float(head[:, 2].mean())),
             float(np.median(track.head.scale)) / track.size[1],
             delta_pose(track.head.angles),

@@ -27,7 +27,7 @@ from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.mesh.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
-from vasa_core.types import Motion, TrackedImage
+from vasa_core.types import Border, Motion, TrackedImage
 
 BATCHES = {"cuda": 8, "cpu": 1}  # frames painted in one pass
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
@@ -90,19 +90,21 @@ class MeshFaceModel(LandmarkEncoder):
         tracked: TrackedImage,
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
+        border: Border | None = None,
     ) -> Portrait:
         """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side.
 
         matte: opacity of the person in the canvas, 0 to 255; without one, or if all of it is 255, person and
-        background are one piece, and the background bends with the head.
+        background are one piece, and the background bends with the head. border: where the whole photo ends, px of
+        the crop: there it stays, so that nothing beyond it comes into view.
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
-        lifted = self.lift(tracked, canvas, matte)
+        lifted = self.lift(tracked, canvas, matte, border)
         photo, landmarks, margin = lifted.photo, lifted.landmarks, lifted.margin
         stable = list(STABLE)
         similarity = fit_similarity(lifted.identity.neutral[stable], landmarks[None, stable])
-        skull = build_skull(landmarks, similarity, layered=not matte.all())
+        skull = build_skull(landmarks, similarity, not matte.all(), border)
         return Portrait(
             **vars(lifted),
             skull=skull,
@@ -124,7 +126,7 @@ class MeshFaceModel(LandmarkEncoder):
         leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
         limited smoothly (see `face.limits`).
         """
-        motion = limited(motion, portrait.motion)
+        motion = limited(motion, portrait.motion, portrait.freedom)
         points = self.landmarks(portrait, motion)
         still = motion.dynamics.copy()
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]

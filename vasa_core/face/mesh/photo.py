@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.face.basis import FaceBasis, eye_gap
+from vasa_core.face.limits import freedom_within
 from vasa_core.face.mesh.layers import Layers, take_apart
 from vasa_core.face.pose import fit_similarity, project, unproject
 from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE, STABLE
-from vasa_core.types import Motion, TrackedImage
+from vasa_core.types import Border, Motion, TrackedImage
 
 BLINKING = 0.7  # of the usual eye gap
 
@@ -30,7 +31,8 @@ class LiftedPhoto:
 
     layers: person and background of the photo with `margin` px more of its surroundings on each side. landmarks: px of
     `photo`. rest: the photographed face in canonical space. motion: its own pose and dynamics, one frame. centre: of
-    the face, px. widest_lids: how far its eyes may open (see `FaceBasis.widest_lids`).
+    the face, px. widest_lids: how far its eyes may open (see `FaceBasis.widest_lids`). freedom: share of head motion
+    that there is room for (see `face.limits`).
     """
 
     photo: UInt8[np.ndarray, "height width 3"]
@@ -43,6 +45,7 @@ class LiftedPhoto:
     motion: Motion
     centre: Float[np.ndarray, " 2"]
     widest_lids: Float[np.ndarray, " 2"]
+    freedom: float
 
 
 class LandmarkEncoder:
@@ -80,10 +83,11 @@ class LandmarkEncoder:
         tracked: TrackedImage,
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"],
         matte: UInt8[np.ndarray, "canvas_height canvas_width"],
+        border: Border | None = None,
     ) -> LiftedPhoto:
         """The face of a photo, and its layers. canvas: the photo with more around it, the same on every side.
 
-        matte: opacity of the person in the canvas, 0 to 255.
+        matte: opacity of the person in the canvas, 0 to 255. border: where the whole photo ends, px of the crop.
         """
         margin = (canvas.shape[0] - tracked.image.shape[0]) // 2
         landmarks = tracked.landmarks.astype(np.float64)
@@ -103,6 +107,7 @@ class LandmarkEncoder:
             motion=motion,
             centre=landmarks[:N_FACE, :2].mean(0),
             widest_lids=self.basis.widest_lids(rest, motion.dynamics[0]),
+            freedom=freedom_within(landmarks, border),
         )
 
     def landmarks(self, portrait: LiftedPhoto, motion: Motion) -> Float[np.ndarray, "n 478 3"]:
