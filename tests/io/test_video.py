@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from vasa_core.errors import InputError
 from vasa_core.io.ffmpeg import executable
@@ -66,6 +67,20 @@ def test_sound_and_pictures_have_the_same_length_and_no_offset(
     heard = int(np.argmax(np.abs(decoded) > 0.15)) / 48_000
     assert abs(heard - onset / 16_000) < 0.002
     assert "start: 0.000000" in _report(target)
+
+
+def test_samples_that_are_no_sound_are_silence_in_the_video(tmp_path: Path) -> None:
+    """NaN, infinity and 1e30 among float samples: the model hears nothing or full scale, and so does who watches."""
+    sound = 0.3 * np.sin(2 * np.pi * 500 * np.arange(16_000) / 16_000)
+    sound[[3_000, 9_000, 9_001, 12_000, 13_000]] = np.nan, 1e30, -1e30, np.inf, -np.inf
+    path, target = tmp_path / "broken.wav", tmp_path / "out.mp4"
+    wavfile.write(path, 16_000, sound.astype(np.float32))
+    _write(target, _frames(25), path)
+    decoded = _sound(target)
+    assert len(decoded) == 25 * 1920
+    assert np.abs(decoded).max() < 1.5
+    kept = decoded[15_000:24_000]  # between the bad ones
+    assert np.abs(np.abs(kept).max() - 0.3) < 0.03
 
 
 def test_a_44100_stereo_sound(tmp_path: Path) -> None:

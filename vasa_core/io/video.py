@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.errors import InputError
-from vasa_core.io.audio import TIMELINE_FILTER
+from vasa_core.io.audio import on_timeline
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.rates import FPS, exact_div
 
@@ -23,6 +23,8 @@ Frame = UInt8[np.ndarray, "height width 3"]
 
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
+# Samples that are no number, or beyond [-1, 1]: as the speech encoder hears them. The AAC encoder stops at them.
+_CLEAN = "aeval=exprs='if(isnan(val(ch)),0,clip(val(ch),-1,1))':c=same"
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
@@ -140,10 +142,10 @@ class VideoWriter:
         samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
         command = [*quiet_command(), "-i", file_argument(self._pictures)]
         if self._audio is not None:
-            timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
+            timeline = f"{on_timeline(_AUDIO_RATE)},{_CLEAN}"
             exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
             command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0"]
-            command += ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}"]
+            command += ["-af", f"{timeline},{exact_length}"]
             command += ["-c:a", "aac", "-b:a", "128k"]
         command += ["-c:v", "copy", "-map_metadata", "-1"]
         for key, value in self._metadata.items():
