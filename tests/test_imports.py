@@ -18,7 +18,7 @@ PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
-    "files": set(),
+    "files": {"errors"},
     "rates": set(),
     "types": BASE,
     "assets": BASE,

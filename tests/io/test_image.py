@@ -174,7 +174,7 @@ def test_colour_profile_is_applied_and_a_broken_one_ignored(tmp_path: Path, grad
 def test_missing_and_not_an_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere.png does not exist"):
         read_image(tmp_path / "nowhere.png")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="is a folder"):
         read_image(tmp_path)
     for content in (b"", b"hello, this is text"):
         path = tmp_path / "text.png"

@@ -150,7 +150,7 @@ def test_bad_targets(tmp_path: Path) -> None:
         (tmp_path / "folder.mp4", "is not a file"),
         (tmp_path / "out.avi", r"ends in \.mp4"),
         (Path("/proc/out.mp4"), "expected a writable folder"),
-        (tmp_path / ("x" * 250 + ".mp4"), "cannot be written"),
+        (tmp_path / ("x" * 252 + ".mp4"), "at most 255 bytes"),
     ):
         with pytest.raises(InputError, match=sentence):
             VideoWriter(target, SIZE)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.errors import InputError
+from vasa_core.files import part_beside
 from vasa_core.rates import SAMPLE_RATE
 
 SPLITS = ("train", "val")
@@ -118,7 +118,7 @@ def write_shards(
     from webdataset.writer import TarWriter
 
     names: list[str] = []
-    part = folder / f".{split}.{os.getpid()}.part"
+    part = part_beside(folder / f"{split}.tar")
     writer: Any = None
     stream: Any = None
     used = 0

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.errors import InputError
+from vasa_core.files import check_source
 from vasa_core.io.ffmpeg import input_arguments, quiet_command
 from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
 from vasa_core.rates import SAMPLE_RATE
@@ -23,11 +24,13 @@ _CHANNELS = ("pan=mono|c0=c0", "pan=mono|c0=c1")
 
 
 def on_timeline(rate: int, channels: str = "", most_seconds: int = MAX_AUDIO_SECONDS + 1) -> str:
-    """Filters that put sound at `rate` (Hz) on the file's timeline: sample 0 is its time 0 and gaps are silence, so that
-    it stays in step with the same file's pictures. channels: "mono" or "stereo"; as they are, two at most, by default.
+    """Filters that put sound at `rate` (Hz) on the file's timeline.
 
-    Rate and channels are few before gaps are filled, each of which takes its memory at once, and all that is said to come
-    after most_seconds is at their end.
+    Sample 0 is its time 0 and gaps are silence, so that it stays in step with the same file's pictures. channels:
+    "mono" or "stereo"; as they are, two at most, by default.
+
+    Rate and channels are few before gaps are filled, each of which takes its memory at once, and all that is said to
+    come after most_seconds stands at their end.
     """
     mixed = f":ochl={channels}:rematrix_maxval=1" if channels else ",aformat=channel_layouts=mono|stereo"
     few = f"aresample={rate}{mixed}"
@@ -41,8 +44,8 @@ _STEREO = on_timeline(SAMPLE_RATE, "stereo")
 class AudioFile:
     """An audio (or video) file that has been decoded once and found good.
 
-    samples: 16 kHz mono samples. channel: of a stereo file, the one that is heard (0 left, 1 right) where the two cancel
-    in their mean, as when one is inverted; else None.
+    samples: 16 kHz mono samples. channel: of a stereo file, the one that is heard (0 left, 1 right) where the two
+    cancel in their mean, as when one is inverted; else None.
     """
 
     path: Path
@@ -56,8 +59,7 @@ class AudioFile:
         Raises InputError if it is missing, not audio, silent in the sense of having no samples, shorter than
         MIN_AUDIO_SECONDS or longer than MAX_AUDIO_SECONDS.
         """
-        if not path.is_file():
-            raise InputError(f"{path} does not exist; expected an audio file.")
+        check_source(path, "an audio file")
         samples, energies = 0, np.zeros(3)
         for chunk in _decode(path, 2 * _COUNTING_BLOCK, _STEREO):
             left, right = chunk.reshape(-1, 2).T.astype(np.float64)  # (samples,) each
@@ -104,7 +106,10 @@ def read_audio(path: Path) -> Float32[np.ndarray, " samples"]:
 
 
 def _decode(path: Path, samples_per_chunk: int, filters: str) -> Generator[Float32[np.ndarray, " samples"]]:
-    """Decoded chunks, channels interleaved; ends silently where the file stops being readable, and one second after the longest length."""
+    """Decoded chunks, channels interleaved.
+
+    They end silently where the file stops being readable, and one second after the longest length.
+    """
     command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-t", str(MAX_AUDIO_SECONDS + 1)]
     command += ["-af", filters, "-f", "f32le", "pipe:1"]
     process = subprocess.Popen(

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vasa_core.errors import InputError
-from vasa_core.files import write_bytes
+from vasa_core.files import check_source, write_bytes
 from vasa_core.options import MAX_IMAGE_PIXELS, PICTURES
 
 # Of files that hold one picture: a GIF may be a video as well.
@@ -46,8 +46,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     Raises InputError if it is missing, none of PICTURES, damaged, or larger than MAX_IMAGE_PIXELS (read from its
     header, before any pixel is decoded).
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a picture ({PICTURES}).")
+    check_source(path, f"a picture ({PICTURES})")
     _know_heic()
     try:
         with warnings.catch_warnings():

@@ -13,7 +13,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
@@ -24,7 +23,7 @@ from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
@@ -35,11 +34,11 @@ from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
-from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
+from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo, read_photo, usable_device
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
+from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
+from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult, check_out
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
@@ -50,7 +49,6 @@ DRAWING_THREADS = 2
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
 Photo = str | Path | Frame
-SpeechFile = str | Path | Waveform
 
 
 class Pipeline:
@@ -84,7 +82,7 @@ class Pipeline:
 
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
-        device = _device(device)
+        device = usable_device(device)
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
             open_face(face_model, checkpoints, device),
@@ -115,8 +113,7 @@ class Pipeline:
 
         Raises InputError if there is no such face.
         """
-        original = read_image(Path(photo)) if isinstance(photo, str | Path) else photo
-        return prepare_photo(original, self.preprocessor, self.person, self.face, framing, face)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, framing, face)
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
@@ -137,7 +134,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         options = GenerationOptions.of(options, **changes)
-        audio = speech if isinstance(speech, np.ndarray) else AudioFile.open(Path(speech))
+        audio = opened(speech)
         person = self._person(portrait, options)
         sound = audio.path if isinstance(audio, AudioFile) else audio
 
@@ -145,15 +142,15 @@ class Pipeline:
             return self.stream(person, audio, options, cancelled, progress)
 
         said = person.warnings_for(options)
-        return Video(make, _size(person, options), int(options.seed), sound, started, person.framing, said)
+        size, frames = _size(person, options), open_sound(audio, Event()).frames
+        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
     ) -> Motion:
         """How the person moves to the speech: pose (n, 6) and dynamics (n, D), to be looked at, edited and rendered."""
         options = GenerationOptions.of(options, **changes)
-        audio = Path(speech) if isinstance(speech, str) else speech
-        return Motion.joined(list(self._moves(person, open_sound(audio, Event()), options, None)))
+        return Motion.joined(list(self._moves(person, open_sound(opened(speech), Event()), options, None)))
 
     def render(
         self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
@@ -168,7 +165,7 @@ class Pipeline:
 
         said = person.warnings_for(options)
         size = _size(person, options)
-        return Video(make, size, int(options.seed), framing=person.framing, warnings=said)
+        return Video(make, size, int(options.seed), framing=person.framing, warnings=said, frames=len(motion))
 
     def generate(
         self,
@@ -180,8 +177,13 @@ class Pipeline:
         progress: Progress | None = None,
         **changes: Any,
     ) -> VideoResult:
-        """`animate`, written to an mp4 file, which appears only when it is whole."""
-        return self.animate(portrait, speech, options, **changes).save(out, cancelled, progress)
+        """`animate`, written to an mp4 file, which appears only when it is whole.
+
+        Raises InputError, before anything is read, for a path that cannot be written or is an input as well.
+        """
+        options = GenerationOptions.of(options, **changes)
+        check_out(out, portrait, speech, options.style, options.head_pose)
+        return self.animate(portrait, speech, options).save(out, cancelled, progress)
 
     def stream(
         self,
@@ -256,9 +258,10 @@ class Pipeline:
         options = (options or GenerationOptions()).validate()
         pose_from = pose_from or (driving if use != "dynamics" else None)
         dynamics_from = dynamics_from or (driving if use != "pose" else None)
+        check_out(out, portrait, pose_from, dynamics_from)
         prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
-        sound = _sound_of(dynamics_from) or _sound_of(pose_from)
+        sound = sound_of(dynamics_from) or sound_of(pose_from)
         video = self.render(prepared, motion, options)
         return replace(video, sound=sound, started=started).save(out, cancelled, progress)
 
@@ -291,13 +294,11 @@ class Pipeline:
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
-        try:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
+        else:
             crop = self.preprocessor(read_image(path))
             landmarks, size = crop.tracked.landmarks[None], crop.tracked.image.shape[:2]
-        except InputError:
-            if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
-                raise
-            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 
@@ -367,11 +368,6 @@ def _watched(
             progress(done, total)
 
 
-def _sound_of(path: Path | str | None) -> Path | None:
-    """The file itself if it has sound."""
-    return path if isinstance(path, Path) and has_sound(path) else None
-
-
 def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
     """(height, width) of the frames, px."""
     paste = _paster(person, options)
@@ -384,13 +380,3 @@ def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
         return None
     zoom = 1 / prepared.distance(options.distance)
     return PasteBack(prepared.crop, prepared.original, zoom, prepared.portrait.centre)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu or a GPU that torch can use.") from error
-    return name
