@@ -25,7 +25,7 @@ _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side o
 _MOST_PADDED = 4  # times the pixels of a photo that its square may have before it is never built in full
 
 Image = UInt8[np.ndarray, "_ _ 3"]
-Boxes = Float[np.ndarray, "faces 4"]  # left, top, right, bottom; px
+Boxes = Float[np.ndarray, "_ 4"]  # left, top, right, bottom; px
 
 
 @dataclass(frozen=True)
