@@ -208,7 +208,7 @@ class Pipeline:
         stopped = Event()
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
-        frames = self._draw(person, motion, options, stopped)
+        frames = self._draw(person, motion, options, stopped, cancelled)
         return _watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
@@ -322,6 +322,7 @@ class Pipeline:
         motion: Iterator[Motion],
         options: GenerationOptions,
         stopped: Event,
+        cancelled: Stopped | None = None,
     ) -> Iterator[Frame]:
         """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
         size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
@@ -338,7 +339,7 @@ class Pipeline:
             return frames
 
         parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
-        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
+        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 
 def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
