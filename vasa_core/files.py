@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -12,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vasa_core.errors import InputError, shortened
+from vasa_core.errors import InputError, shortened, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,17 @@ def write_arrays(target: Path, compressed: bool = False, **arrays: np.ndarray) -
     save = np.savez_compressed if compressed else np.savez
     with whole_file(target) as part, part.open("wb") as stream:
         save(stream, allow_pickle=False, **arrays)
+
+
+def parsed_json(content: bytes, name: str) -> dict[str, Any]:
+    """The JSON object that a file holds. name: of the file. Raises InputError for anything else."""
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deep
+        raise InputError(f"{name} is not JSON ({shortened(str(error))}); expected a JSON object.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{name} holds {shown(values)}; expected a JSON object.")
+    return values
 
 
 def check_source(source: Path, expected: str) -> None:
