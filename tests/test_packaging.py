@@ -49,7 +49,7 @@ def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
     assert f"files of at most {MAX_UPLOAD_MB} MB" in " ".join((ROOT / "README.md").read_text().split())
     app = (ROOT / "vasa_core" / "app.py").read_text()
     assert "{PICTURES}" in app
-    assert 'max_file_size=f"{MAX_UPLOAD_MB}mb"' in app
+    assert '"max_file_size": f"{MAX_UPLOAD_MB}mb"' in app
 
 
 def test_the_readme_s_python_runs_as_it_stands_in_the_package() -> None:

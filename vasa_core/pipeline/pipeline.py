@@ -361,12 +361,17 @@ def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> 
 def _watched(
     frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
 ) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, 1):
-        if cancelled and cancelled():
-            raise Cancelled(f"stopped after {done - 1}{f' of {total}' if total else ''} frames")
-        yield frame
-        if progress:
-            progress(done, total)
+    done = 0
+    try:
+        for frame in frames:
+            if cancelled and cancelled():
+                raise Cancelled
+            yield frame
+            done += 1
+            if progress:
+                progress(done, total)
+    except Cancelled as error:
+        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error
 
 
 def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
