@@ -58,6 +58,9 @@ BAD = [
     ("framing", 1),
     ("framing", None),
     ("face", 100),
+    ("framing", "wide"),
+    ("face", -1),
+    ("face", 1.5),
 ]
 
 

@@ -33,7 +33,7 @@ def test_the_readme_s_table_is_the_table_of_controls() -> None:
     expected = []
     for name, control in CONTROLS.items():
         default = getattr(GenerationOptions(), name)
-        shown = "" if default is None else "off" if default is False else f"{default:g}"
+        shown = "" if default is None else default if isinstance(default, str) else f"{default:g}"
         reach = "on or off" if isinstance(default, bool) else control.meaning or "a video"
         expected.append((name.replace("_", "-"), reach, shown, control.help))
     assert [(a, b, c.strip(), d) for a, b, c, d in rows] == expected

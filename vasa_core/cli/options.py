@@ -74,8 +74,7 @@ def video_folders(folders: list[Path]) -> list[Path]:
     from vasa_core.data.clips import find_clips
 
     for folder in folders:
-        if not find_clips(folder):
-            raise InputError(f"{folder} holds no video; expected a folder of videos of single talking faces.")
+        find_clips(folder)
     return folders
 
 

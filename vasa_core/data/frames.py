@@ -15,10 +15,11 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.assets import resolve
 from vasa_core.data.clips import few_per_person, find_clips
-from vasa_core.data.crops import kept_frames, lid_openings, lip_gaps
+from vasa_core.data.crops import kept_frames
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
 from vasa_core.face.basis import LIDS, FaceBasis
+from vasa_core.face.measure import lip_gap_of_width, whole_eye_opening
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.model import laid_over_grey
@@ -138,7 +139,7 @@ def canonical_rest(basis: FaceBasis, neutral: Float[np.ndarray, "478 3"]) -> Flo
 
 
 def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:
-    keep = kept_frames(clip.valid, lip_gaps(clip.landmarks), lid_openings(clip.landmarks), most)
+    keep = kept_frames(clip.valid, lip_gap_of_width(clip.landmarks), whole_eye_opening(clip.landmarks), most)
     place = {frame: index for index, frame in enumerate(keep.tolist())}
     _, motion = face.encode_landmarks(clip.landmarks, clip.size)
     frames = np.zeros((len(keep), size, size, 3), np.uint8)

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOp
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from vasa_core.types import Progress
 
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
@@ -34,8 +35,6 @@ DECODED_FRAMES = 25
 LIVE_SECONDS = 3.0
 _MEBIBYTE = 1024 * 1024
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
-
-Progress = Callable[[int, int], None]
 
 
 def measure(

@@ -42,10 +42,11 @@ class FaceModel(Protocol[P]):
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
         border: Border | None = None,
+        hidden: tuple[str, ...] = (),
     ) -> P:
         """Make a photo ready to be animated; canvas: with more around it; matte: opacity of the person in it.
 
-        border: where the whole photo ends, px of the crop.
+        border: where the whole photo ends, px of the crop. hidden: what is not to be painted, "mouth" or "eyes".
         """
         ...
 

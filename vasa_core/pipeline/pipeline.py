@@ -38,12 +38,12 @@ from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_phot
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult, check_out
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.provenance.mark import mark
-from vasa_core.types import Motion
+from vasa_core.types import Motion, Progress
 
 DRAWING_THREADS = 2
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken

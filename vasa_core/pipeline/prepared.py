@@ -20,6 +20,7 @@ from vasa_core.options import AUTO, FACES, FRAMINGS, MAX_IMAGE_PIXELS, MESH, PHO
 from vasa_core.preprocess.framing import USUAL
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
+from vasa_core.preprocess.visibility import visible
 
 SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
 FINEST = 0.005  # step of distance that is worth a word
@@ -92,18 +93,25 @@ def prepare_photo(
 ) -> Prepared:
     """Find the face of a photo and make it ready. framing, face: see `GenerationOptions`.
 
-    Raises InputError if there is no usable face.
+    Raises InputError if there is no usable face, or its mouth is covered.
     """
     if framing not in FRAMINGS:
         raise InputError(f"framing is {framing!r}; expected one of {', '.join(FRAMINGS)}.")
     if isinstance(face_model, VolumeFaceModel) and framing != PHOTO:
         framing = USUAL
     crop = preprocessor(photo, framing, face)
+    shows = visible(crop.tracked.image, crop.tracked.landmarks)
+    if not shows.mouth:
+        raise InputError("The mouth is covered; expected a photo in which it is seen.")
     canvas = crop.surroundings(photo, SURROUNDINGS)
     moved = np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32)
     others = crop.others.reshape(-1, 2, 2) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + SURROUNDINGS
     matte = person(canvas, crop.tracked.landmarks + moved, others.reshape(-1, 4))
-    return Prepared(photo, crop, face_model.encode_portrait(crop.tracked, canvas, matte, crop.border), face)
+    if shows.drawn:  # flat areas bend unseen, and the person matte knows photographs
+        matte = np.full_like(matte, 255)
+    hidden = tuple(part for part, hides in (("eyes", not shows.eyes or shows.drawn), ("mouth", shows.drawn)) if hides)
+    portrait = face_model.encode_portrait(crop.tracked, canvas, matte, crop.border, hidden)
+    return Prepared(photo, crop, portrait, face, shows.warnings)
 
 
 def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:

@@ -20,9 +20,9 @@ from vasa_core.pipeline.head import back_and_forth, spinning
 from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.prepared import Frame, Prepared
 from vasa_core.pipeline.sound import SpeechFile, Waveform, open_sound, opened
-from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult, check_out
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
 from vasa_core.provenance.mark import mark
-from vasa_core.types import Motion
+from vasa_core.types import Motion, Progress
 
 TILE, BAND = 320, 32  # px: side of a column's picture; height of the labels under them
 _FONT, _FONT_SCALE, _LABEL_LEFT = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 8

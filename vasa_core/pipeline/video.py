@@ -20,8 +20,8 @@ from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Frame
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
+from vasa_core.types import Progress
 
-Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
 MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Frame]]
 

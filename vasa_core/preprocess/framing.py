@@ -65,7 +65,7 @@ def framed(landmarks: Float[np.ndarray, "478 3"], size: tuple[int, int], mode: s
     x, y, wanted = usual_square(landmarks)
     if mode == USUAL:
         return Framing(FACE, x, y, wanted)
-    side = min(wanted, *size)
+    side = min(wanted, *map(float, size))
     if mode == AUTO:
         small = side < LEAST_SIDE / CROP_PER_FACE * wanted and max(size) > MORE * side
         mode = PHOTO if small else FACE

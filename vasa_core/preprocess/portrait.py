@@ -19,8 +19,8 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import Border, TrackedImage
 
 ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
-MAX_YAW = 60.0  # degrees
-_MAX_MEASURED_YAW = 50.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
+MAX_YAW = 45.0  # degrees; of a head turned farther too little of the far side is seen
+_MAX_MEASURED_YAW = 41.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
 _MOST_PADDED = 4  # times the pixels of a photo that its square may have before it is never built in full
 

@@ -12,7 +12,7 @@ import multiprocessing
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,7 @@ from vasa_core.data.prepare.video import RawVideo, prepare_video
 from vasa_core.data.shards import SPLITS, SUFFIXES, holds_shards, read_files, shard_files, write_shards
 from vasa_core.errors import InputError
 from vasa_core.files import write_bytes, write_text
+from vasa_core.types import Progress
 
 RAW_SUFFIXES = VIDEO_SUFFIXES | {
     ".mpg",
@@ -43,8 +44,6 @@ RAW_SUFFIXES = VIDEO_SUFFIXES | {
 RAW_SUFFIXES |= {".dv", ".gif", ".mp2", ".mpe", ".divx", ".f4v", ".ogm"}
 REPORT = "report.json"
 _WORK, _STATE, _PACKED = ".work", "state.json", "packed"
-
-Progress = Callable[[int, int], None]
 
 
 def prepare_data(

@@ -78,11 +78,13 @@ class VolumeFaceModel(LandmarkEncoder):
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
         border: Border | None = None,
+        hidden: tuple[str, ...] = (),
     ) -> VolumePortrait:
         """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side.
 
         matte: opacity of the person in the canvas, 0 to 255. Without one there is no plate: the photo itself lies
         behind what the networks draw. border: where the whole photo ends, px of the crop.
+        hidden: of no use here, since nothing is painted.
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
