@@ -20,7 +20,8 @@ folder = Path(tempfile.mkdtemp())
 deep, float_photo = np.zeros((8, 8, 3), np.uint16), np.zeros((8, 8, 3), np.float32)
 odd = [None, 5, b"me.jpg", {}, [], {"a": 1}, "x" * 5000, "a\\0b", str(folder), object()]
 photos = [*odd, deep, float_photo, np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8),
-          np.zeros((0, 8, 3), np.uint8), np.zeros((8, 0, 3), np.uint8), np.zeros(3, np.uint8), np.zeros((8, 8, 3), object)]
+          np.zeros((0, 8, 3), np.uint8), np.zeros((8, 0, 3), np.uint8), np.zeros(3, np.uint8),
+          np.zeros((8, 8, 3), object)]
 sounds = [*odd, np.zeros(16000), np.zeros((2, 16000), np.float32), np.zeros(0, np.float32), np.zeros(5, np.float32),
           np.zeros(16000, np.int16), np.full(16000, np.nan, np.float32), np.full(16000, 1e30, np.float32)]
 outs = [None, 5, b"o.mp4", [], "x" * 5000 + ".mp4", str(folder), folder / "o.avi", folder / "none" / "o.mp4", photo]
@@ -35,6 +36,8 @@ calls += [("options", lambda value=value: pipeline.animate(person, speech, value
 calls += [("device", lambda value=value: vasa_core.load(value)) for value in odd]
 calls += [("reenact", lambda value=value: pipeline.reenact(person, value, folder / "o.mp4")) for value in odd]
 calls += [("showcase", lambda value=value: showcase(pipeline, person, value, folder / "o.mp4")) for value in odd]
+calls += [("pose_from", lambda value=value: pipeline.reenact(person, None, folder / "o.mp4", pose_from=value)) for
+          value in odd]
 wrong = []
 for name, call in calls:
     try:

@@ -18,6 +18,7 @@ from vasa_core.options import (
     PICTURES,
     GenerationOptions,
 )
+from vasa_core.preprocess.portrait import MAX_YAW
 
 ROOT = ASSETS.parent
 
@@ -44,7 +45,7 @@ def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
     for name in ("README.md", "docs/usage.md"):
         text = " ".join((ROOT / name).read_text().split())
         assert f"Portraits: {PICTURES} of {limit}" in text
-        assert f"at least {MIN_FACE_PX} px" in text
+        assert f"at least {MIN_FACE_PX} px, turned no more than {MAX_YAW:.0f} degrees" in text
         assert f"{MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes" in text
     assert f"files of at most {MAX_UPLOAD_MB} MB" in " ".join((ROOT / "README.md").read_text().split())
     app = (ROOT / "vasa_core" / "app.py").read_text()

@@ -163,6 +163,8 @@ class GenerationOptions:
 
         Raises InputError for a name that is no option, and for a value that cannot be used.
         """
+        if not isinstance(options, GenerationOptions | None):
+            raise InputError(f"options is {shown(options)}; expected GenerationOptions.")
         values = {name: getattr(options or cls(), name) for name in CONTROLS}
         if "gaze" in changes:
             gaze = changes.pop("gaze")

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.errors import Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
@@ -38,7 +38,7 @@ from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_phot
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
@@ -113,7 +113,8 @@ class Pipeline:
 
         Raises InputError if there is no such face.
         """
-        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, framing, face)
+        asked = GenerationOptions.of(framing=framing, face=face)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
@@ -203,7 +204,7 @@ class Pipeline:
         Raises InputError for options and audio that cannot be used, for pieces when their turn comes; Cancelled when
         `cancelled()` is true.
         """
-        options = (options or GenerationOptions()).validate()
+        options = GenerationOptions.of(options)
         person = self._person(person, options)
         stopped = Event()
         sound = open_sound(audio, stopped)
@@ -254,10 +255,11 @@ class Pipeline:
         """
         started = time.perf_counter()
         if use not in ("both", "pose", "dynamics"):
-            raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
-        options = (options or GenerationOptions()).validate()
-        pose_from = pose_from or (driving if use != "dynamics" else None)
-        dynamics_from = dynamics_from or (driving if use != "pose" else None)
+            raise InputError(f"use is {shown(use)}; expected both, pose or dynamics.")
+        options = GenerationOptions.of(options)
+        first = video_path("driving", driving)
+        pose_from = video_path("pose_from", pose_from) or (first if use != "dynamics" else None)
+        dynamics_from = video_path("dynamics_from", dynamics_from) or (first if use != "pose" else None)
         check_out(out, portrait, pose_from, dynamics_from)
         prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
@@ -277,13 +279,13 @@ class Pipeline:
 
         Eyes look to where they looked relative to the driving person's usual head pose, whatever the head does now.
         """
-        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and path != SPIN)
+        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and str(path) != SPIN)
         if not videos:
-            raise InputError(f"pose_from is {pose_from!r} and dynamics_from None; expected at least one video.")
+            raise InputError(f"pose_from is {shown(pose_from)} and dynamics_from None; expected at least one video.")
         taken = {video: self._taken_over(portrait, video, None, cancelled, progress) for video in videos}
         frames = min(len(motion) for motion in taken.values())
         pose = np.repeat(portrait.motion.pose, frames, 0)
-        if pose_from == SPIN:
+        if str(pose_from) == SPIN:
             pose = pose + spinning(0, frames)
         elif pose_from is not None:
             pose = taken[Path(pose_from)].pose[:frames]

@@ -125,10 +125,12 @@ def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:
 
 def usable_device(name: str) -> str:
     """The device of that name; "auto": a GPU when there is one. Raises InputError for one that torch cannot use."""
+    if not isinstance(name, str):
+        raise InputError(f"device is {shown(name)}; expected its name.")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu or a GPU that torch can use.") from error
+        raise InputError(f"device is {shown(name)}; expected auto, cpu or a GPU that torch can use.") from error
     return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -54,7 +54,7 @@ def showcase(
     given is generated. Videos shorter than the speech go on backwards.
     """
     started = time.perf_counter()
-    options = replace(options or GenerationOptions(), size=PORTRAIT_SIZE, framing=FACE, head_pose=None).validate()
+    options = GenerationOptions.of(options, size=PORTRAIT_SIZE, framing=FACE, head_pose=None)
     check_out(out, portrait, speech, pose_from, dynamics_from)
     audio = opened(speech)
     prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait, FACE)

@@ -97,6 +97,13 @@ def check_out(out: Path | str, *inputs: object) -> None:
     check_target(Path(out), ".mp4", *(Path(file) for file in files if isinstance(file, str | Path)))
 
 
+def video_path(name: str, video: object) -> Path | None:
+    """The path of a video that an argument names, if it does. Raises InputError for what is no path."""
+    if video is not None and not isinstance(video, str | Path):
+        raise InputError(f"{name} is {shown(video)}; expected a video file.")
+    return None if video is None else Path(video)
+
+
 @contextmanager
 def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None, target: Path) -> Iterator[Path | None]:
     """The sound as a file, which lies beside `target` as long as this is open if it was none."""
