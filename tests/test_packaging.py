@@ -8,6 +8,8 @@ from pathlib import Path
 
 import vasa_core
 from vasa_core.assets import ASSETS
+from vasa_core.files import LONGEST_NAME
+from vasa_core.io.video import MAX_SIDE
 from vasa_core.options import (
     CONTROLS,
     MAX_AUDIO_SECONDS,
@@ -48,7 +50,18 @@ def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
         assert f"at least {MIN_FACE_PX} px, turned no more than {MAX_YAW:.0f} degrees" in text
         assert f"{MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes" in text
     assert f"files of at most {MAX_UPLOAD_MB} MB" in " ".join((ROOT / "README.md").read_text().split())
+    security = " ".join((ROOT / "SECURITY.md").read_text().split())
+    for said in (
+        f"{MAX_IMAGE_PIXELS // 1_000_000} megapixels",
+        f"{MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes",
+        f"{MAX_UPLOAD_MB} MB a file",
+        f"{MAX_SIDE} px a side",
+        f"{LONGEST_NAME} bytes",
+    ):
+        assert said in security
     app = (ROOT / "vasa_core" / "app.py").read_text()
+    assert "queue(max_size=16)" in app
+    assert "16 requests wait" in security
     assert "{PICTURES}" in app
     assert '"max_file_size": f"{MAX_UPLOAD_MB}mb"' in app
 

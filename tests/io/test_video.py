@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import wavfile
 
 from vasa_core.errors import InputError
@@ -176,6 +177,13 @@ def test_reading_at_another_rate_turned_and_late(tmp_path: Path) -> None:
     sound = ["-f", "lavfi", "-i", "sine=duration=1.2", "-itsoffset", "0.2"]
     subprocess.run([executable(), "-v", "error", *sound, *picture, str(late)], check=True)
     assert len(list(read_frames(late))) == 30
+
+
+def test_a_video_of_long_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.gif"
+    Image.new("L", (1, 65_000)).save(path)
+    with pytest.raises(InputError, match="has frames of 1x65000 px; expected at most 16384 px a side"):
+        next(read_frames(path))
 
 
 def test_not_a_video(tmp_path: Path, write_sound: WriteSound) -> None:

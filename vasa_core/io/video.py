@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,11 +21,13 @@ from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
+MAX_SIDE = 16_384  # px, of a video's frames
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
 # Samples that are no number, or beyond [-1, 1]: as the speech encoder hears them. The AAC encoder stops at them.
 _CLEAN = "aeval=exprs='if(isnan(val(ch)),0,clip(val(ch),-1,1))':c=same"
 _BYTES_PER_PIXEL = 0.05  # of a frame, while the pictures and the file made of them are both there; a rough measure
+_FULL = 1 << 20  # bytes of a disk: with fewer left, that is why a file could not be written
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
@@ -42,7 +44,7 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
     """What ffmpeg's filters make of a file's video, RGB, in bounded memory.
 
     filters: a graph of one input and one output. said: a file for what ffmpeg and its filters say on stderr.
-    Raises InputError if the file has no readable video.
+    Raises InputError if the file has no readable video, or one with sides beyond MAX_SIDE.
     """
     command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
@@ -54,6 +56,9 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
         frame = _read_ppm(process.stdout)
         if frame is None:
             raise InputError(f"{path.name} is not a video that can be read; expected a video file such as MP4.")
+        if max(frame.shape[:2]) > MAX_SIDE:
+            size = f"{frame.shape[1]}x{frame.shape[0]}"
+            raise InputError(f"{path.name} has frames of {size} px; expected at most {MAX_SIDE} px a side.")
         while frame is not None:
             yield frame
             frame = _read_ppm(process.stdout)
@@ -183,7 +188,7 @@ class VideoWriter:
     def _failure(self) -> OSError:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        if any(os.strerror(errno.ENOSPC) in line for line in lines):
+        if shutil.disk_usage(self._target.parent).free < _FULL:  # ffmpeg's own words had no room either
             return OSError(f"{self._target} could not be written: the disk is full")
         return OSError(f"{self._target} could not be written: {lines[-1] if lines else 'ffmpeg stopped'}")
 
