@@ -103,6 +103,8 @@ BAD = [
     (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
+    (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/" + 300 * "o" + ".mp4"], "at most 255 bytes"),
     (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),
     (["encode", "{portrait}", "{folder}/o.txt"], "o.txt is the output; expected a name that ends in .npz."),
     (["encode", "{portrait}", "{folder}/none/o.npz"], "none is not a folder; expected"),
@@ -125,6 +127,44 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+NOTHING_LOADED = """
+import sys
+from vasa_core.__main__ import main
+try:
+    main()
+finally:
+    print([name for name in ("torch", "mediapipe", "onnxruntime") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["generate", "{text}", "{speech}", "{out}"], "text.mp4 is not an image that can be read"),
+        (["generate", "{portrait}", "{text}", "{out}"], "text.mp4 holds no sound"),
+        (["generate", "{portrait}", "{speech}", "{out}", "--style", "{text}"], "text.mp4 is not a video"),
+        (["generate", "{portrait}", "{speech}", "{text}", "--style", "{text}"], "an input as well"),
+        (["reenact", "{portrait}", "{text}", "{out}"], "text.mp4 is not a video"),
+        (["reenact", "{portrait}", "{text}", "{text}"], "an input as well"),
+        (["showcase", "{text}", "{speech}", "{out}"], "text.mp4 is not an image"),
+        (["encode", "{text}", "{folder}/none/out.npz"], "expected an existing folder"),
+    ],
+)
+def test_files_are_refused_before_models_are_loaded(
+    arguments: list[str], sentence: str, portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no picture, no sound")
+    values = {"portrait": portrait, "speech": short_speech, "text": text, "out": tmp_path / "o.mp4", "folder": tmp_path}
+    command = [sys.executable, "-c", NOTHING_LOADED, *(a.format(**values) for a in arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout.strip() == "[]"
+    assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
+    assert text.read_text() == "no picture, no sound"
+
+
 def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: Path) -> None:
     done = run("fetch-models", VASA_MODELS=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 2
@@ -134,7 +174,7 @@ def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "generate", str(portrait), str(portrait.parent / "speech.wav"), str(tmp_path / "out.mp4")]
     process = subprocess.Popen(
@@ -147,7 +187,9 @@ def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does: ffmpeg gets it too
     else:
-        process.send_signal(number)
+        for _ in range(4):  # who waits asks again
+            process.send_signal(number)
+            time.sleep(0.05)
     _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors

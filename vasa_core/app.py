@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any, no_type_check
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
 
 from vasa_core.assets import ASSETS
 from vasa_core.cpu import share_cores
-from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, FACES, WHOLE, GenerationOptions
+from vasa_core.errors import InputError, MissingModelError, shown
+from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, WHOLE, GenerationOptions
 from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
 SHOWN = tuple(name for name, control in CONTROLS.items() if control.label)
+TAKES = (
+    f"Portrait: {PICTURES}, at most {MAX_IMAGE_PIXELS // 1_000_000} megapixels. Speech: any audio or video file. "
+    f"Each at most {MAX_UPLOAD_MB} MB."
+)
+# A refused request is answered with its sentence, by Gradio too.
+LAUNCH: dict[str, Any] = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "show_error": True}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -43,6 +49,8 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
         progress(0, desc="Reading the portrait and the speech")
         try:
+            if face_model not in FACES:
+                raise InputError(f"face_model is {shown(face_model)}; expected one of {', '.join(FACES)}.")
             named = dict(zip(SHOWN, chosen, strict=True))
             options = GenerationOptions.of(**{**named, "emotion": _emotion(named["emotion"])})
             for done, total, video in _run(worker, pipeline, face_model, Path(portrait), Path(speech), options):
@@ -51,13 +59,13 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
                     yield gr.skip()
                 else:
                     yield str(video)
-        except (InputError, MissingModelError) as error:
+        except (InputError, MissingModelError, OSError) as error:  # OSError: a full disk, say
             raise gr.Error(str(error), print_exception=False) from error
 
     generate.__signature__ = _signature()  # names the API's parameters
 
     with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
-        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
+        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}\n\n{TAKES}")
         with gr.Row():
             with gr.Column():
                 portrait = gr.Image(
@@ -70,7 +78,10 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
                 )
                 portrait.preprocess = _uploaded_path
                 speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
+                speech.preprocess = _uploaded_path
                 controls = _controls()
+                for control in controls:  # what is wrong with a value is said by its control's own sentence
+                    control.preprocess = _as_given
             with gr.Column():
                 look: Any = {"autoplay": True, "buttons": ["download"], "height": 512, "interactive": False}
                 video = gr.Video(label="Result", elem_id="result", **look)
@@ -97,7 +108,7 @@ def _signature() -> inspect.Signature:
     return inspect.Signature([*parameters, progress])
 
 
-def _emotion(chosen: str) -> str | None:
+def _emotion(chosen: Any) -> Any:
     return None if chosen == NO_EMOTION else chosen
 
 
@@ -166,9 +177,13 @@ def _run(
         job.add_done_callback(lambda _: folder.cleanup())
 
 
-def _uploaded_path(payload: ImageData | None) -> str | None:
-    """The uploaded photo as it is, without Gradio opening it first: `read_image` says what is wrong with a bad one."""
+def _uploaded_path(payload: ImageData | FileData | None) -> str | None:
+    """The uploaded file as it is, without Gradio opening it first: what reads it says what is wrong with a bad one."""
     return payload.path if payload else None
+
+
+def _as_given(value: Any) -> Any:
+    return value
 
 
 def _on_gpu(handler: Any) -> Any:
@@ -182,4 +197,4 @@ def main() -> None:
     """Load the models and serve the app."""
     pipeline = Pipeline.load()
     share_cores(pipeline.device)
-    build_app(pipeline).launch(max_file_size="50mb", theme=gr.themes.Soft())
+    build_app(pipeline).launch(theme=gr.themes.Soft(), **LAUNCH)

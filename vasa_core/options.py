@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shortened, shown
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
 # Those that show on the rendered face and let the lips close.
@@ -18,7 +17,9 @@ MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; V
 AUTO, FACE, PHOTO = FRAMINGS = ("auto", "face", "photo")  # what is shown of a photo
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
-MAX_IMAGE_PIXELS = 50_000_000
+MAX_IMAGE_PIXELS = 100_000_000
+PICTURES = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000"  # the files that a photo may be
+MAX_UPLOAD_MB = 100  # of one file, in the app
 MAX_AUDIO_SECONDS = 20 * 60
 MIN_AUDIO_SECONDS = 0.1
 SPIN = "spin"  # the name of the predefined head pose
@@ -149,22 +150,12 @@ class GenerationOptions:
     )
 
     def validate(self) -> GenerationOptions:
-        """Return self. Raise InputError with a sentence that names the bad value and what was expected."""
-        for name, control in CONTROLS.items():
-            value = getattr(self, name)
-            if control.low is not None and control.high is not None:
-                _check_number(name, value, control.low, control.high, whole=name in WHOLE)
-        if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
-            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
-        if self.head_pose is not None and self.head_pose != SPIN and not Path(self.head_pose).is_file():
-            raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
-        if self.style is not None and not Path(self.style).is_file():
-            raise InputError(f"style is {str(self.style)!r}; expected a video file.")
-        if self.framing not in FRAMINGS:
-            raise InputError(f"framing is {self.framing!r}; expected one of {', '.join(FRAMINGS)}.")
-        if self.size not in CONTROLS["size"].choices:
-            raise InputError(f"size is {self.size!r}; expected 256 or 512.")
-        return self
+        """The same options in Python's own types (NumPy's numbers are taken, and 512.0 for 512).
+
+        Raises InputError with a sentence that names the bad value and what was expected.
+        """
+        values = {name: _checked(name, getattr(self, name)) for name in CONTROLS}
+        return GenerationOptions(**values)
 
     @classmethod
     def of(cls, options: GenerationOptions | None = None, **changes: Any) -> GenerationOptions:
@@ -172,30 +163,64 @@ class GenerationOptions:
 
         Raises InputError for a name that is no option, and for a value that cannot be used.
         """
+        if not isinstance(options, GenerationOptions | None):
+            raise InputError(f"options is {shown(options)}; expected GenerationOptions.")
         values = {name: getattr(options or cls(), name) for name in CONTROLS}
         if "gaze" in changes:
             gaze = changes.pop("gaze")
             try:
                 values["gaze_yaw"], values["gaze_pitch"] = gaze
             except (TypeError, ValueError) as error:
-                raise InputError(f"gaze is {gaze!r}; expected two angles, (yaw, pitch), in degrees.") from error
+                raise InputError(f"gaze is {shown(gaze)}; expected two angles, (yaw, pitch), in degrees.") from error
         for name in changes:
             if name not in CONTROLS:
-                raise InputError(f"{name} is no option; expected one of {', '.join(CONTROLS)}.")
+                raise InputError(f"{shortened(str(name))} is no option; expected one of {', '.join(CONTROLS)}.")
         values |= changes
-        for name, value in values.items():  # whole numbers, and numpy's
-            if isinstance(CONTROLS[name].default, float) and isinstance(value, Real) and not isinstance(value, bool):
-                values[name] = float(value)
-        return cls(**values).validate()
+        return cls(**{name: _checked(name, value) for name, value in values.items()})
 
 
 CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
 WHOLE = ("steps", "seed", "face")
 
 
-def _check_number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}; expected a number from {low} to {high}.")
-    if whole and value != int(value):
-        raise InputError(f"{name} is {value!r}; expected a whole number.")
+def _checked(name: str, value: Any) -> Any:
+    """The value of a control as Python has it. Raises InputError for one that it cannot have."""
+    control = CONTROLS[name]
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        value = float(value)
+    if control.low is not None and control.high is not None:
+        return _checked_number(name, value, control.low, control.high)
+    if value is None and control.default is None:
+        return None
+    if not control.choices:
+        return _checked_video(name, value)
+    if type(value) not in (str, int, float) or value not in control.choices:
+        raise InputError(f"{name} is {shown(value)}; expected one of {', '.join(map(str, control.choices))}.")
+    return type(control.choices[0])(value)
+
+
+def _checked_number(name: str, value: Any, low: float | int, high: float | int) -> float | int:
+    if type(value) not in (int, float) or not low <= value <= high:  # NaN is nowhere in between
+        raise InputError(f"{name} is {shown(value)}; expected a number from {low} to {high}.")
+    if name not in WHOLE:
+        return float(value)
+    if value != int(value):
+        raise InputError(f"{name} is {shown(value)}; expected a whole number.")
+    return int(value)
+
+
+def _checked_video(name: str, value: Any) -> str | Path:
+    """A style or head pose: a file, or the head pose that has a name."""
+    expected = f"{SPIN} or a video file" if name == "head_pose" else "a video file"
+    if not isinstance(value, str | Path):
+        raise InputError(f"{name} is {shown(value)}; expected {expected}.")
+    if name != "head_pose" or value != SPIN:
+        try:
+            found = Path(value).is_file()
+        except OSError:  # a name that is too long, say
+            found = False
+        if not found:
+            raise InputError(f"{name} is {shown(str(value))}; expected {expected}.")
+    return value

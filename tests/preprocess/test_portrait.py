@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vasa_core.io.image import read_image
 from vasa_core.options import EMOTIONS, PORTRAIT_SIZE
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.paste_back import PasteBack
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, yaw_degrees
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, _cut, check_yaw, yaw_degrees
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,35 @@ def test_no_face(preprocess: Preprocessor) -> None:
     for picture in (noise, np.zeros((300, 400, 3), np.uint8), np.full((1, 1, 3), 200, np.uint8)):
         with pytest.raises(InputError, match="No face was found"):
             preprocess(picture)
+
+
+@pytest.mark.parametrize(("height", "width"), [(30_000, 1), (1, 65_535), (40_000, 300), (300, 40_000)])
+def test_a_long_picture_takes_no_square_of_its_length(preprocess: Preprocessor, height: int, width: int) -> None:
+    """The square around it would take up to 18 GB."""
+    picture = np.full((height, width, 3), 90, np.uint8)
+    tracemalloc.start()  # NumPy's and OpenCV's arrays are counted
+    with pytest.raises(InputError, match="No face was found"):
+        preprocess(picture)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 200e6
+
+
+def test_a_face_in_a_long_picture(preprocess: Preprocessor, crop: FaceCrop, photo: np.ndarray) -> None:
+    """A strip of 512x9000 px, in which the whole is looked at as well as the crop at its end."""
+    other = preprocess(np.vstack([photo, np.full((9000 - len(photo), photo.shape[1], 3), 120, np.uint8)]))
+    assert other.face_height == pytest.approx(crop.face_height, rel=0.03)
+
+
+def test_a_thin_strip_is_cut_as_its_padded_square_would_be() -> None:
+    x = np.linspace(0, 6, 900)
+    strip = (128 + 100 * np.sin(x)[:, None, None] * np.ones((1, 80, 3))).astype(np.uint8)
+    thin, matrix = _cut(strip, 40.0, 450.0, 1000.0)
+    square = np.pad(strip, ((50, 50), (460, 460), (0, 0)), mode="edge")
+    assert square.shape == (1000, 1000, 3)
+    whole = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=cv2.INTER_AREA)
+    assert np.abs(thin.astype(int) - whole)[30:-30, 238:274].max() <= 3  # the rest lies outside and is blurred
+    assert np.allclose(matrix[:, :2] @ [39.5, 449.5] + matrix[:, 2], (PORTRAIT_SIZE - 1) / 2)
 
 
 @pytest.mark.parametrize("height", [20, 40, 56])

@@ -14,7 +14,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vasa_core.errors import InputError
-from vasa_core.options import CONTROLS, FACES, MESH, GenerationOptions
+from vasa_core.files import check_source, check_target
+from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -69,15 +70,35 @@ def with_signature(command: Callable[..., None], parameters: Sequence[inspect.Pa
     return command
 
 
-def check_paths(*sources: Path, out: Path, suffix: str) -> None:
+def check_paths(*sources: Path | str | None, out: Path, suffix: str) -> None:
     """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right."""
-    for source in sources:
-        if not source.is_file():
-            raise InputError(f"{source} does not exist; expected a file.")
-    if out.suffix.lower() != suffix:
-        raise InputError(f"{out} is the output; expected a name that ends in {suffix}.")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent} is not a folder; expected an existing folder for the output.")
+    files = [Path(source) for source in sources if source is not None and source != SPIN]
+    for source in files:
+        check_source(source, "a file")
+    check_target(out, suffix, *files)
+
+
+def check_videos(*videos: Path | str | None) -> None:
+    """Raise InputError at once if a video cannot be read; only the first frame of each is."""
+    from vasa_core.io.video import read_frames
+
+    for video in videos:
+        if video is not None and video != SPIN:
+            next(read_frames(Path(video)))
+
+
+def read_photo(portrait: Path) -> Any:
+    """The photo's pixels (height, width, 3). Raises InputError for none."""
+    from vasa_core.io.image import read_image
+
+    return read_image(portrait)
+
+
+def open_speech(speech: Path) -> Any:
+    """The speech, decoded once. Raises InputError for a file without sound that can be used."""
+    from vasa_core.io.audio import AudioFile
+
+    return AudioFile.open(speech)
 
 
 def video_folders(folders: list[Path]) -> list[Path]:

@@ -22,14 +22,18 @@ from vasa_core.cli.options import (
     Json,
     Seed,
     check_paths,
+    check_videos,
     cli,
     load_pipeline,
+    open_speech,
+    read_photo,
     report,
     with_signature,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, MESH, SPIN, GenerationOptions
+from vasa_core.files import check_source
+from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
 VERIFIED_FRAMES, VERIFIED_STEP = 250, 10  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
@@ -72,11 +76,13 @@ def generate(
 ) -> None:
     """Make the person of PORTRAIT speak SPEECH and write the video to OUT.mp4."""
     options = GenerationOptions(**controls).validate()
-    check_paths(portrait, speech, out=out, suffix=".mp4")
+    check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
+    check_videos(options.style, options.head_pose)
+    photo, sound = read_photo(portrait), open_speech(speech)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(portrait, speech, out, options, cancelled, progress)
+            result = pipeline.generate(photo, sound, out, options, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -104,14 +110,16 @@ def reenact(
     if len(driving or []) > 1 or not (driving or pose or dynamics):
         given = " ".join(map(str, driving or [])) or "none"
         raise InputError(f"the driving video is {given}; expected one, or --pose and --dynamics.")
-    videos = [Path(video) for video in (*(driving or []), pose, dynamics) if video and video != SPIN]
+    videos = (*(driving or []), pose, dynamics)
     check_paths(portrait, *videos, out=out, suffix=".mp4")
+    check_videos(*videos)
+    photo = read_photo(portrait)
     with progress_bar("reenact", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
-            result = pipeline.reenact(portrait, first, out, use, options, cancelled, progress, pose, dynamics)
+            result = pipeline.reenact(photo, first, out, use, options, cancelled, progress, pose, dynamics)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -133,15 +141,16 @@ def showcase(
     Columns: as generated, with a still head, with a spinning head, with a still face, and with --pose or --dynamics
     the head of one video and the face of another.
     """
-    videos = [Path(video) for video in (pose, dynamics) if video and video != SPIN]
-    check_paths(portrait, speech, *videos, out=out, suffix=".mp4")
+    check_paths(portrait, speech, pose, dynamics, out=out, suffix=".mp4")
+    check_videos(pose, dynamics)
+    photo, sound = read_photo(portrait), open_speech(speech)
     with progress_bar("showcase", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model)
         from vasa_core.pipeline import showcase as show
 
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed)
-            result = show(pipeline, portrait, speech, out, options, pose, dynamics, cancelled, progress)
+            result = show(pipeline, photo, sound, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -174,8 +183,7 @@ def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as
     from vasa_core.io.video import read_frames
     from vasa_core.provenance.mark import MARKED_FROM, mark_score
 
-    if not source.is_file():
-        raise InputError(f"{source} does not exist; expected a file.")
+    check_source(source, "a picture or a video")
     is_image = source.suffix.lower() in IMAGE_SUFFIXES
     frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
     if not frames:

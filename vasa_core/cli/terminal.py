@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -55,11 +56,29 @@ class Interrupt:
     def __init__(self) -> None:
         self.number = 0
         self._job_runs = False
+        self._leaving = False
+        self._caught: list[signal.Signals] = []
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if self._leaving:  # what is being cleaned up is not cut short by whoever asks again
+            return
         repeated, self.number = bool(self.number), number
         if repeated or not self._job_runs:
+            self._leaving = True
             raise SystemExit(self.exit_code)
+
+    def catch(self) -> None:
+        """Handle the signals that end a program, but for a hang-up that is ignored already, as by `nohup`."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # SIGHUP: not everywhere
+            if number is not None and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):
+                signal.signal(number, self)
+                self._caught.append(number)
+
+    def leave(self) -> None:
+        """From here on signals change nothing: the program is at its end."""
+        for number in self._caught:
+            signal.signal(number, signal.SIG_IGN)
 
     @property
     def exit_code(self) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +14,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.errors import InputError
-from vasa_core.io.audio import TIMELINE_FILTER
+from vasa_core.files import check_source, check_space, check_target, part_beside
+from vasa_core.io.audio import on_timeline
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
 
+MAX_SIDE = 16_384  # px, of a video's frames
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
+# Samples that are no number, or beyond [-1, 1]: as the speech encoder hears them. The AAC encoder stops at them.
+_CLEAN = "aeval=exprs='if(isnan(val(ch)),0,clip(val(ch),-1,1))':c=same"
+_BYTES_PER_PIXEL = 0.05  # of a frame, while the pictures and the file made of them are both there; a rough measure
+_FULL = 1 << 20  # bytes of a disk: with fewer left, that is why a file could not be written
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
@@ -31,8 +36,7 @@ def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
 
     Raises InputError if the file is missing or has no readable video.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a video file.")
+    check_source(path, "a video file")
     yield from filtered_frames(path, f"fps={fps}:start_time=0,scale=flags={SCALER}")
 
 
@@ -40,7 +44,7 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
     """What ffmpeg's filters make of a file's video, RGB, in bounded memory.
 
     filters: a graph of one input and one output. said: a file for what ffmpeg and its filters say on stderr.
-    Raises InputError if the file has no readable video.
+    Raises InputError if the file has no readable video, or one with sides beyond MAX_SIDE.
     """
     command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
@@ -52,6 +56,9 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
         frame = _read_ppm(process.stdout)
         if frame is None:
             raise InputError(f"{path.name} is not a video that can be read; expected a video file such as MP4.")
+        if max(frame.shape[:2]) > MAX_SIDE:
+            size = f"{frame.shape[1]}x{frame.shape[0]}"
+            raise InputError(f"{path.name} has frames of {size} px; expected at most {MAX_SIDE} px a side.")
         while frame is not None:
             yield frame
             frame = _read_ppm(process.stdout)
@@ -80,19 +87,28 @@ class VideoWriter:
     """
 
     def __init__(
-        self, target: Path, size: tuple[int, int], audio: Path | None = None, metadata: Mapping[str, str] | None = None
+        self,
+        target: Path,
+        size: tuple[int, int],
+        audio: Path | None = None,
+        metadata: Mapping[str, str] | None = None,
+        frames: int | None = None,
     ) -> None:
-        """size: height, width in px (even). audio: a file with sound. metadata: tags of the container.
+        """size: height, width in px (even). audio: a file with sound. metadata: tags of the container. frames: there
+        will be, if that is known.
 
-        Raises InputError if the target is no .mp4 path in a writable folder.
+        What would fail at the end fails here: raises InputError if the target is no .mp4 path in a writable folder with
+        room for the video, or the sound cannot go into it.
         """
         self.frames = 0
         self._target, self._size, self._audio, self._metadata = target, size, audio, dict(metadata or {})
-        stem = f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
-        self._pictures = target.with_name(f"{stem}.pictures.part.mp4")
-        self._part = target.with_name(f"{stem}.part.mp4")
-        _check_target(target, self._pictures)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _remove_parts
+        check_target(target, ".mp4", audio)
+        self._pictures, self._part, errors = (part_beside(target) for _ in range(3))
+        check_space(target.parent, _BYTES_PER_PIXEL * size[0] * size[1] * (frames or 1))
+        if audio is not None:
+            self._try_sound(audio)
+        self._errors = errors.open("w+b")
+        errors.unlink()
         self._encoder = subprocess.Popen(
             self._picture_command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
         )
@@ -136,15 +152,23 @@ class VideoWriter:
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         return [*quiet_command(), *raw, *encode, *colour, "-f", "mp4", "-y", file_argument(self._pictures)]
 
+    def _try_sound(self, audio: Path) -> None:
+        """Encode a second of the sound as it will be in the end."""
+        sound = [*input_arguments(audio), "-map", "0:a:0", "-t", "1", *_sound_options(_AUDIO_RATE)]
+        command = [*quiet_command(), *sound, "-f", "mp4", "-y", file_argument(self._part)]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        finally:
+            self._part.unlink(missing_ok=True)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["ffmpeg stopped"]
+            raise InputError(f"The sound of {audio.name} cannot go into a video ({said[-1]}); expected another file.")
+
     def _mux_command(self) -> list[str]:
         samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
         command = [*quiet_command(), "-i", file_argument(self._pictures)]
         if self._audio is not None:
-            timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
-            exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
-            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0"]
-            command += ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}"]
-            command += ["-c:a", "aac", "-b:a", "128k"]
+            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0", *_sound_options(samples)]
         command += ["-c:v", "copy", "-map_metadata", "-1"]
         for key, value in self._metadata.items():
             command += ["-metadata", f"{key}={value}"]
@@ -164,6 +188,8 @@ class VideoWriter:
     def _failure(self) -> OSError:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        if shutil.disk_usage(self._target.parent).free < _FULL:  # ffmpeg's own words had no room either
+            return OSError(f"{self._target} could not be written: the disk is full")
         return OSError(f"{self._target} could not be written: {lines[-1] if lines else 'ffmpeg stopped'}")
 
     def _remove_parts(self) -> None:
@@ -176,14 +202,7 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
 
-def _check_target(target: Path, part: Path) -> None:
-    if target.suffix.lower() != ".mp4":
-        raise InputError(f"{target} is the output; expected a name that ends in .mp4.")
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent} is not a folder; expected an existing folder for the output.")
-    if target.exists() and not target.is_file():
-        raise InputError(f"{target} is not a file; expected a path where a video may be written.")
-    try:
-        part.touch()
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error
+def _sound_options(samples: int) -> list[str]:
+    """A video's sound, made of any: cut or filled with silence to `samples` of _AUDIO_RATE."""
+    exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
+    return ["-af", f"{on_timeline(_AUDIO_RATE)},{_CLEAN},{exact_length}", "-c:a", "aac", "-b:a", "128k"]

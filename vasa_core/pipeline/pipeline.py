@@ -13,18 +13,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.errors import Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
@@ -35,11 +34,11 @@ from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
-from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo
+from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo, read_photo, usable_device
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
+from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Stopped, Video, VideoResult
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
@@ -50,7 +49,6 @@ DRAWING_THREADS = 2
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
 Photo = str | Path | Frame
-SpeechFile = str | Path | Waveform
 
 
 class Pipeline:
@@ -84,7 +82,7 @@ class Pipeline:
 
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
-        device = _device(device)
+        device = usable_device(device)
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
             open_face(face_model, checkpoints, device),
@@ -115,8 +113,8 @@ class Pipeline:
 
         Raises InputError if there is no such face.
         """
-        original = read_image(Path(photo)) if isinstance(photo, str | Path) else photo
-        return prepare_photo(original, self.preprocessor, self.person, self.face, framing, face)
+        asked = GenerationOptions.of(framing=framing, face=face)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
@@ -137,7 +135,7 @@ class Pipeline:
         """
         started = time.perf_counter()
         options = GenerationOptions.of(options, **changes)
-        audio = speech if isinstance(speech, np.ndarray) else AudioFile.open(Path(speech))
+        audio = opened(speech)
         person = self._person(portrait, options)
         sound = audio.path if isinstance(audio, AudioFile) else audio
 
@@ -145,15 +143,15 @@ class Pipeline:
             return self.stream(person, audio, options, cancelled, progress)
 
         said = person.warnings_for(options)
-        return Video(make, _size(person, options), int(options.seed), sound, started, person.framing, said)
+        size, frames = _size(person, options), open_sound(audio, Event()).frames
+        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
     ) -> Motion:
         """How the person moves to the speech: pose (n, 6) and dynamics (n, D), to be looked at, edited and rendered."""
         options = GenerationOptions.of(options, **changes)
-        audio = Path(speech) if isinstance(speech, str) else speech
-        return Motion.joined(list(self._moves(person, open_sound(audio, Event()), options, None)))
+        return Motion.joined(list(self._moves(person, open_sound(opened(speech), Event()), options, None)))
 
     def render(
         self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
@@ -168,7 +166,7 @@ class Pipeline:
 
         said = person.warnings_for(options)
         size = _size(person, options)
-        return Video(make, size, int(options.seed), framing=person.framing, warnings=said)
+        return Video(make, size, int(options.seed), framing=person.framing, warnings=said, frames=len(motion))
 
     def generate(
         self,
@@ -180,8 +178,13 @@ class Pipeline:
         progress: Progress | None = None,
         **changes: Any,
     ) -> VideoResult:
-        """`animate`, written to an mp4 file, which appears only when it is whole."""
-        return self.animate(portrait, speech, options, **changes).save(out, cancelled, progress)
+        """`animate`, written to an mp4 file, which appears only when it is whole.
+
+        Raises InputError, before anything is read, for a path that cannot be written or is an input as well.
+        """
+        options = GenerationOptions.of(options, **changes)
+        check_out(out, portrait, speech, options.style, options.head_pose)
+        return self.animate(portrait, speech, options).save(out, cancelled, progress)
 
     def stream(
         self,
@@ -201,12 +204,12 @@ class Pipeline:
         Raises InputError for options and audio that cannot be used, for pieces when their turn comes; Cancelled when
         `cancelled()` is true.
         """
-        options = (options or GenerationOptions()).validate()
+        options = GenerationOptions.of(options)
         person = self._person(person, options)
         stopped = Event()
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
-        frames = self._draw(person, motion, options, stopped)
+        frames = self._draw(person, motion, options, stopped, cancelled)
         return _watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
@@ -252,13 +255,15 @@ class Pipeline:
         """
         started = time.perf_counter()
         if use not in ("both", "pose", "dynamics"):
-            raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
-        options = (options or GenerationOptions()).validate()
-        pose_from = pose_from or (driving if use != "dynamics" else None)
-        dynamics_from = dynamics_from or (driving if use != "pose" else None)
+            raise InputError(f"use is {shown(use)}; expected both, pose or dynamics.")
+        options = GenerationOptions.of(options)
+        first = video_path("driving", driving)
+        pose_from = video_path("pose_from", pose_from) or (first if use != "dynamics" else None)
+        dynamics_from = video_path("dynamics_from", dynamics_from) or (first if use != "pose" else None)
+        check_out(out, portrait, pose_from, dynamics_from)
         prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
-        sound = _sound_of(dynamics_from) or _sound_of(pose_from)
+        sound = sound_of(dynamics_from) or sound_of(pose_from)
         video = self.render(prepared, motion, options)
         return replace(video, sound=sound, started=started).save(out, cancelled, progress)
 
@@ -274,13 +279,13 @@ class Pipeline:
 
         Eyes look to where they looked relative to the driving person's usual head pose, whatever the head does now.
         """
-        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and path != SPIN)
+        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and str(path) != SPIN)
         if not videos:
-            raise InputError(f"pose_from is {pose_from!r} and dynamics_from None; expected at least one video.")
+            raise InputError(f"pose_from is {shown(pose_from)} and dynamics_from None; expected at least one video.")
         taken = {video: self._taken_over(portrait, video, None, cancelled, progress) for video in videos}
         frames = min(len(motion) for motion in taken.values())
         pose = np.repeat(portrait.motion.pose, frames, 0)
-        if pose_from == SPIN:
+        if str(pose_from) == SPIN:
             pose = pose + spinning(0, frames)
         elif pose_from is not None:
             pose = taken[Path(pose_from)].pose[:frames]
@@ -291,13 +296,11 @@ class Pipeline:
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
-        try:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
+        else:
             crop = self.preprocessor(read_image(path))
             landmarks, size = crop.tracked.landmarks[None], crop.tracked.image.shape[:2]
-        except InputError:
-            if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
-                raise
-            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 
@@ -321,6 +324,7 @@ class Pipeline:
         motion: Iterator[Motion],
         options: GenerationOptions,
         stopped: Event,
+        cancelled: Stopped | None = None,
     ) -> Iterator[Frame]:
         """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
         size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
@@ -337,7 +341,7 @@ class Pipeline:
             return frames
 
         parts = (m[i : i + batch] for m in motion for i in range(0, len(m), batch))
-        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT))
+        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 
 def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
@@ -359,17 +363,17 @@ def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> 
 def _watched(
     frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
 ) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, 1):
-        if cancelled and cancelled():
-            raise Cancelled(f"stopped after {done - 1}{f' of {total}' if total else ''} frames")
-        yield frame
-        if progress:
-            progress(done, total)
-
-
-def _sound_of(path: Path | str | None) -> Path | None:
-    """The file itself if it has sound."""
-    return path if isinstance(path, Path) and has_sound(path) else None
+    done = 0
+    try:
+        for frame in frames:
+            if cancelled and cancelled():
+                raise Cancelled
+            yield frame
+            done += 1
+            if progress:
+                progress(done, total)
+    except Cancelled as error:
+        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error
 
 
 def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
@@ -384,13 +388,3 @@ def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
         return None
     zoom = 1 / prepared.distance(options.distance)
     return PasteBack(prepared.crop, prepared.original, zoom, prepared.portrait.centre)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu or a GPU that torch can use.") from error
-    return name

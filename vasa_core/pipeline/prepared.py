@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shortened, shown
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.options import AUTO, FACES, FRAMINGS, MESH, PHOTO, VOLUME, GenerationOptions
+from vasa_core.io.image import read_image
+from vasa_core.options import AUTO, FACES, FRAMINGS, MAX_IMAGE_PIXELS, MESH, PHOTO, VOLUME, GenerationOptions
 from vasa_core.preprocess.framing import USUAL
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
@@ -66,6 +68,21 @@ class Prepared:
         return (*self.warnings, limit)
 
 
+def read_photo(photo: str | Path | Frame) -> Frame:
+    """The pixels of a photo, a file or pixels already. Raises InputError for what is neither."""
+    if isinstance(photo, str | Path):
+        return read_image(Path(photo))
+    if not isinstance(photo, np.ndarray):
+        raise InputError(f"the photo is {shown(photo)}; expected a file, or RGB pixels as a uint8 array.")
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        found = f"{photo.dtype} of shape {photo.shape}"
+        raise InputError(f"the photo is {shortened(found)}; expected uint8 of shape (height, width, 3).")
+    if photo.size > 3 * MAX_IMAGE_PIXELS:
+        most = MAX_IMAGE_PIXELS // 1_000_000
+        raise InputError(f"the photo has {photo.shape[1]}x{photo.shape[0]} px; expected at most {most} megapixels.")
+    return photo
+
+
 def prepare_photo(
     photo: Frame,
     preprocessor: Preprocessor,
@@ -104,3 +121,16 @@ def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:
     if name == VOLUME:
         return VolumeFaceModel.load(checkpoints, device)
     raise InputError(f"face_model is {name!r}; expected one of {', '.join(FACES)}.")
+
+
+def usable_device(name: str) -> str:
+    """The device of that name; "auto": a GPU when there is one. Raises InputError for one that torch cannot use."""
+    if not isinstance(name, str):
+        raise InputError(f"device is {shown(name)}; expected its name.")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device is {shown(name)}; expected auto, cpu or a GPU that torch can use.") from error
+    return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.io import wavfile
 
+from vasa_core.errors import InputError, shown
+from vasa_core.files import check_target, part_beside
+from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Frame
@@ -52,7 +54,7 @@ class Video:
     """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
-    framing, warnings: see `VideoResult`.
+    framing, warnings: see `VideoResult`. frames: how many there will be, if that is known.
     """
 
     make: MakeFrames
@@ -62,6 +64,7 @@ class Video:
     started: float = field(default_factory=time.perf_counter)
     framing: str = FACE
     warnings: tuple[str, ...] = ()
+    frames: int | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         return self.make(None, None)
@@ -72,8 +75,12 @@ class Video:
         Raises InputError for a path that cannot be written, Cancelled when `cancelled()` is true, OSError if ffmpeg
         fails.
         """
+        check_out(out)
         target = Path(out)
-        with _sound_file(self.sound) as sound, VideoWriter(target, self.size, sound, METADATA) as writer:
+        with (
+            _sound_file(self.sound, target) as sound,
+            VideoWriter(target, self.size, sound, METADATA, self.frames) as writer,
+        ):
             for frame in self.make(cancelled, progress):
                 writer.write(frame)
         height, width = self.size
@@ -82,13 +89,32 @@ class Video:
         return VideoResult(str(target), frames, frames / FPS, wall_seconds, width, height, self.seed, *said)
 
 
+def check_out(out: Path | str, *inputs: object) -> None:
+    """Raise InputError if no video can be written at `out`, or if it is one of the inputs (those that are files)."""
+    if not isinstance(out, str | Path):
+        raise InputError(f"out is {shown(out)}; expected the path of an mp4 file.")
+    files = [source.path if isinstance(source, AudioFile) else source for source in inputs]
+    check_target(Path(out), ".mp4", *(Path(file) for file in files if isinstance(file, str | Path)))
+
+
+def video_path(name: str, video: object) -> Path | None:
+    """The path of a video that an argument names, if it does. Raises InputError for what is no path."""
+    if video is not None and not isinstance(video, str | Path):
+        raise InputError(f"{name} is {shown(video)}; expected a video file.")
+    return None if video is None else Path(video)
+
+
 @contextmanager
-def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None) -> Generator[Path | None, None, None]:
-    """The sound as a file, which lives as long as this is open if it was none."""
+def _sound_file(
+    sound: Path | Float32[np.ndarray, " samples"] | None, target: Path
+) -> Generator[Path | None, None, None]:
+    """The sound as a file, which lies beside `target` as long as this is open if it was none."""
     if sound is None or isinstance(sound, Path):
         yield sound
         return
-    with tempfile.TemporaryDirectory(prefix="vasa_") as folder:
-        path = Path(folder) / "sound.wav"
+    path = part_beside(target)
+    try:
         wavfile.write(path, SAMPLE_RATE, sound)
         yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
 MAX_YAW = 45.0  # degrees; of a head turned farther too little of the far side is seen
 _MAX_MEASURED_YAW = 41.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
+_MOST_PADDED = 4  # times the pixels of a photo that its square may have before it is never built in full
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 Boxes = Float[np.ndarray, "_ 4"]  # left, top, right, bottom; px
@@ -177,15 +178,33 @@ def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np
     before = (max(0, -x0), max(0, -y0))
     after = (max(0, x0 + side_px - width), max(0, y0 + side_px - height))
     inside = image[max(0, y0) : y0 + side_px, max(0, x0) : x0 + side_px]
-    square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
     scale = PORTRAIT_SIZE / side_px
-    shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
+    if scale < 1 and side_px**2 > _MOST_PADDED * inside.shape[0] * inside.shape[1]:
+        picture = _shrunk_into(inside, scale, scale * before[0], scale * before[1])
+    else:
+        square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
+        shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
     if any(before + after):
         picture = _soften_outside(picture, *(v * scale for v in (*before, *after)))
     # cv2.resize maps pixel centres: x' + 0.5 = (x + 0.5 - x0) * scale
     offset = np.array([[0.5 - x0], [0.5 - y0]]) * scale - 0.5
     return picture, np.hstack([np.eye(2) * scale, offset])
+
+
+def _shrunk_into(inside: Image, scale: float, left: float, top: float) -> Image:
+    """A picture of PORTRAIT_SIZE with `inside`, `scale` times as large, at (left, top) px; its edges go on around it.
+
+    Memory goes with the two pictures, however far `inside` is from filling its square.
+    """
+    height, width = inside.shape[:2]
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    small = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+    ratio = scale * np.array([width, height]) / size  # px of the result a px of `small`, 1 but for rounding
+    offset = np.array([left, top]) + ratio / 2 - 0.5
+    matrix = np.hstack([np.diag(ratio), offset[:, None]])
+    side = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    return cv2.warpAffine(small, matrix, side, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _soften_outside(picture: Image, left: float, top: float, right: float, bottom: float) -> Image:
