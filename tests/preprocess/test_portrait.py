@@ -16,7 +16,7 @@ from vasa_core.io.image import read_image
 from vasa_core.options import EMOTIONS, PORTRAIT_SIZE
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.paste_back import PasteBack
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, _cut, check_yaw, yaw_degrees
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, cut_square, yaw_degrees
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_a_face_in_a_long_picture(preprocess: Preprocessor, crop: FaceCrop, phot
 def test_a_thin_strip_is_cut_as_its_padded_square_would_be() -> None:
     x = np.linspace(0, 6, 900)
     strip = (128 + 100 * np.sin(x)[:, None, None] * np.ones((1, 80, 3))).astype(np.uint8)
-    thin, matrix = _cut(strip, 40.0, 450.0, 1000.0)
+    thin, matrix = cut_square(strip, 40.0, 450.0, 1000.0)
     square = np.pad(strip, ((50, 50), (460, 460), (0, 0)), mode="edge")
     assert square.shape == (1000, 1000, 3)
     whole = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=cv2.INTER_AREA)

@@ -100,7 +100,7 @@ class Preprocessor:
             if face_height < MIN_FACE_PX:
                 raise InputError(f"The face is {face_height:.0f} px high; expected at least {MIN_FACE_PX} px.")
             shown, usual = framed(landmarks, size, framing), usual_square(landmarks)
-            crop, matrix = _cut(image, *usual)
+            crop, matrix = cut_square(image, *usual)
             found = self._landmarker(crop)
         if found is None:
             raise InputError("No face could be followed in the picture; expected a clear photo of one face.")
@@ -108,7 +108,7 @@ class Preprocessor:
         tracked = TrackedImage(crop, *found)
         if shown.square != usual:
             in_photo = _mapped_back(tracked.landmarks, matrix)
-            crop, matrix = _cut(image, *shown.square)
+            crop, matrix = cut_square(image, *shown.square)
             tracked = TrackedImage(crop, _mapped(in_photo, matrix), tracked.transform)
         others = _others(boxes, face_place(landmarks))
         return FaceCrop(tracked, matrix, face_height, size, shown, others)
@@ -126,12 +126,12 @@ class Preprocessor:
             if side < MIN_FACE_PX / 2:  # far too small, whatever its outline; and there is none larger
                 raise InputError(f"The face is {side:.0f} px high; expected at least {MIN_FACE_PX} px.")
             for factor in _SEARCH_PER_BOX:
-                crop, matrix = _cut(image, (x0 + x1) / 2, (y0 + y1) / 2, factor * side)
+                crop, matrix = cut_square(image, (x0 + x1) / 2, (y0 + y1) / 2, factor * side)
                 found = self._landmarker(crop)
                 if found:
                     return _mapped_back(found[0], matrix)
         side = max(image.shape[:2])  # a face too large for the detector, such as one that fills the picture
-        crop, matrix = _cut(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
+        crop, matrix = cut_square(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
         found = self._landmarker(crop)
         if found is None:
             raise InputError("No face was found in the picture; expected a photo of a face, not in profile.")
@@ -167,7 +167,7 @@ def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
         raise InputError(f"The face is in profile; expected one turned at most {MAX_YAW:.0f} degrees to the side.")
 
 
-def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
+def cut_square(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
     """The square around (x, y), as a 512x512 picture; what lies outside the photo is its blurred continuation.
 
     Returns the picture and the matrix photo px -> picture px.
