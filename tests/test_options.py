@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,13 @@ def test_bad_values_are_named_in_one_sentence(name: str, value: object) -> None:
 
 def test_numbers_of_other_types_are_taken_as_python_s_own() -> None:
     options = GenerationOptions()
-    given = {"seed": np.int64(7), "steps": np.float32(3), "distance": np.float32(1.25), "size": 256.0, "gaze_yaw": 5}
+    given: dict[str, Any] = {
+        "seed": np.int64(7),
+        "steps": np.float32(3),
+        "distance": np.float32(1.25),
+        "size": 256.0,
+        "gaze_yaw": 5,
+    }
     for name, value in given.items():
         object.__setattr__(options, name, value)
     found = options.validate()

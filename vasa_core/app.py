@@ -182,8 +182,8 @@ def _uploaded_path(payload: ImageData | FileData | None) -> str | None:
     return payload.path if payload else None
 
 
-def _as_given(value: Any) -> Any:
-    return value
+def _as_given(payload: Any) -> Any:
+    return payload
 
 
 def _on_gpu(handler: Any) -> Any:
