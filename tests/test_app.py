@@ -109,8 +109,8 @@ def test_refused_files_are_answered(client: Client, portrait: Path, short_speech
     for name in ("portrait", "speech"):
         for value in (5, "text", {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, {"a": 1}):
             with pytest.raises(AppError) as caught:
-                arguments: dict[str, Any] = {**given(portrait, short_speech), name: value}
-                client.predict(api_name="/generate", **arguments)
+                bad: dict[str, Any] = {**given(portrait, short_speech), name: value}
+                client.predict(api_name="/generate", **bad)
             assert str(caught.value).strip() not in ("", "None")
 
 

@@ -40,7 +40,7 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n/etc/hostname\n#EXT-X
 
 def _clip(**changes: bytes) -> dict[str, bytes]:
     stream = io.BytesIO()
-    np.savez(stream, **ARRAYS)
+    np.savez(stream, allow_pickle=False, **ARRAYS)
     return {"json": json.dumps(ABOUT).encode(), "mp4": b"pictures", "npz": stream.getvalue(), **changes}
 
 
