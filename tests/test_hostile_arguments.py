@@ -38,6 +38,10 @@ calls += [("reenact", lambda value=value: pipeline.reenact(person, value, folder
 calls += [("showcase", lambda value=value: showcase(pipeline, person, value, folder / "o.mp4")) for value in odd]
 calls += [("pose_from", lambda value=value: pipeline.reenact(person, None, folder / "o.mp4", pose_from=value)) for
           value in odd]
+calls += [("encode", lambda value=value: pipeline.encode(value)) for value in odd]
+calls += [("person", lambda value=value: pipeline.motion(value, speech)) for value in odd]
+calls += [("rendered", lambda value=value: pipeline.render(person, value)) for value in (*odd, np.zeros((3, 6)))]
+calls += [("stream", lambda value=value: list(pipeline.stream(person, value))) for value in sounds]
 wrong = []
 for name, call in calls:
     try:

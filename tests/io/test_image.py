@@ -255,7 +255,7 @@ def test_100_megapixels_are_read_in_bounded_memory(tmp_path: Path, suffix: str, 
 def test_a_picture_made_smaller_keeps_its_place_and_its_turn(
     tmp_path: Path, gradient: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vasa_core.io.image._KEPT_PIXELS", 4 * 40 * 60)
+    monkeypatch.setattr("vasa_core.io.image.KEPT_PIXELS", 4 * 40 * 60)
     large = np.asarray(Image.fromarray(gradient).resize((240, 160), Image.Resampling.BICUBIC))
     exif = Image.Exif()
     exif[0x0112] = 8

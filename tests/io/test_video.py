@@ -1,6 +1,7 @@
 """Videos are written whole or not at all, sound and pictures of the same length and at the same time."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,12 @@ def test_reading_at_another_rate_turned_and_late(tmp_path: Path) -> None:
     sound = ["-f", "lavfi", "-i", "sine=duration=1.2", "-itsoffset", "0.2"]
     subprocess.run([executable(), "-v", "error", *sound, *picture, str(late)], check=True)
     assert len(list(read_frames(late))) == 30
+
+
+def test_no_folder_for_temporary_files_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    _write(tmp_path / "out.mp4", _frames(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_a_video_of_long_frames_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from vasa_core.cli.options import (
     check_paths,
     cli,
     load_pipeline,
+    open_speech,
+    read_photo,
     report,
 )
 from vasa_core.cli.terminal import progress_bar
@@ -131,6 +133,8 @@ def lip_sheet(
 ) -> None:
     """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and score their sync."""
     check_paths(portrait, speech, out=out, suffix=".png")
+    read_photo(portrait)
+    open_speech(speech)
     from vasa_core.evaluation.video.lip_sheet import make_lip_sheet
 
     with progress_bar("lip-sheet", "frame") as progress:

@@ -25,7 +25,7 @@ IMAGE_SUFFIXES = {
 }
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "JPEG2000")
 _BACKDROP = (128, 128, 128, 255)  # what transparent pixels stand before
-_KEPT_PIXELS = 32_000_000  # larger pictures are halved, or made smaller still, as they are read
+KEPT_PIXELS = 32_000_000  # larger pictures are halved, or made smaller still, as they are read
 _KEPT_SIDE = 30_000  # px; OpenCV moves no pixels of longer pictures
 _STRIP = 64  # rows of the result that are converted at once
 _ORIENTATION = 0x0112  # EXIF
@@ -96,7 +96,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _factor(image: Image.Image) -> int:
     pixels, longest = image.width * image.height, max(image.size)
-    return max(1, math.ceil(math.sqrt(pixels / _KEPT_PIXELS)), math.ceil(longest / _KEPT_SIDE))
+    return max(1, math.ceil(math.sqrt(pixels / KEPT_PIXELS)), math.ceil(longest / _KEPT_SIDE))
 
 
 def _shrunk(image: Image.Image, factor: int) -> Image.Image:

@@ -151,6 +151,7 @@ class Pipeline:
     ) -> Motion:
         """How the person moves to the speech: pose (n, 6) and dynamics (n, D), to be looked at, edited and rendered."""
         options = GenerationOptions.of(options, **changes)
+        person = self._person(person, options)
         return Motion.joined(list(self._moves(person, open_sound(opened(speech), Event()), options, None)))
 
     def render(
@@ -158,6 +159,8 @@ class Pipeline:
     ) -> Video:
         """A silent video of the person moving so; of the options, size, distance, framing and face count."""
         options = GenerationOptions.of(options, **changes)
+        if not isinstance(motion, Motion):
+            raise InputError(f"motion is {shown(motion)}; expected a Motion.")
         person = self._person(person, options)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
@@ -296,6 +299,7 @@ class Pipeline:
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
+        path = video_path("path", path) or Path()
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             landmarks, size = track_driving(path, self.preprocessor, progress=progress)
         else:
