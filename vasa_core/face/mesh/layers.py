@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from vasa_core.face.mesh.raster import Box, identity_flow, warp
+from vasa_core.face.mesh.shifts import Ground
+from vasa_core.face.mesh.texture import continued
 
 AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
 GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
@@ -26,6 +28,15 @@ SOLID = 250  # opacity from which a pixel shows nothing but the person
 OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
 STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
 QUIET, LOUD = 3.0, 4.0  # ... grey levels of a plain background; how much a background's texture adds
+TEXTURED = (
+    4.0,
+    7.0,
+)  # strength of texture, grey levels: below the first, what is behind is smooth
+HOLE = 0.01  # of the face's height: so near the person the background is not compared with its continuation
+CONTINUED = (
+    0.2,
+    0.27,
+)  # of the face's height: so far behind the outline texture goes on; farther, all is smooth
 LEAST = 3  # of 255: opacity below which there is nothing of the person
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -75,6 +86,8 @@ def _separated(
     trusted = (~close & (stray == 0))[..., 0]
     quiet = np.minimum(1, 2 * QUIET / np.maximum(texture, QUIET))
     filled += quiet * _spread(strange * grown[..., None], trusted)  # meets the picture's colours
+    filled, missed = _textured(pixels, filled, (opacity + stray)[..., 0] > 0, ~grown, face_height)
+    stray = np.maximum(stray, missed)
     plate = np.where(opacity > 0, filled, pixels + stray * (filled - pixels))
     foreign = pixels - opacity * inner - (1 - opacity) * plate  # what neither the person nor the plate explains
     kept = np.maximum(stray, _ramp(opacity, OWN_COLOUR))
@@ -136,7 +149,7 @@ def _over(person: np.ndarray, plate: np.ndarray, left: int, top: int, frame: np.
 def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
     """The background without what is `grown`, and how strong its texture is, grey levels.
 
-    Its colours and its outlines run on in it; texture does not: repeated, it shows the shape it was repeated along.
+    Its colours and its outlines run on in it, smoothly; for its texture see `_textured`.
     """
     sigma = SMOOTH * face_height
     known = ~grown
@@ -148,6 +161,44 @@ def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_he
     filled = _spread(smooth, known)
     bridged, share = _bridged(smooth, grown, face_height)
     return filled + share * (bridged - filled), np.sqrt(np.maximum(local, wide))
+
+
+def _all_over(pixels: Colours, known: Bool[np.ndarray, "height width"], face_height: float) -> Field:
+    """How strong texture is that is everywhere around, grey levels; single lines and hairs hardly count."""
+    weight = known.astype(np.float32)[..., None]
+    sigma, around = SMOOTH * face_height, AROUND * face_height
+    smooth = _blurred(pixels * weight, sigma) / np.maximum(_blurred(weight, sigma), 1e-6)
+    root = np.sqrt(np.abs(pixels - smooth).max(-1, keepdims=True)) * weight
+    return (_blurred(root, around) / np.maximum(_blurred(weight, around), 1e-6)) ** 2
+
+
+def _textured(
+    pixels: Colours,
+    filled: Colours,
+    person: Bool[np.ndarray, "height width"],
+    source: Bool[np.ndarray, "height width"],
+    face_height: float,
+) -> tuple[Colours, Field]:
+    """What is `filled` in smoothly, with the background's texture continued just behind the person's outline.
+
+    Farther behind than a head that moves uncovers, all stays smooth; so it does where texture cannot be continued.
+    source: the background that is trusted. Returns too what beside the outline, on a background that the continuation
+    foresees well, is not foreseen: 1 for hair that the matte missed.
+    """
+    hole = cv2.dilate(person.astype(np.uint8), _disc(HOLE * face_height)) > 0
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)[..., None] / np.float32(face_height)
+    share = _ramp(_all_over(pixels, source, face_height), TEXTURED) * (1 - _ramp(depth, CONTINUED))
+    behind = continued(Ground(pixels, hole, hole & (share[..., 0] > 0), source), GROWN * face_height, face_height)
+    if behind is None:
+        return filled, np.zeros_like(share)
+    share *= behind.fit * behind.done[..., None]
+    error = np.abs(pixels - behind.colours).max(-1, keepdims=True)
+    close = cv2.dilate(person.astype(np.uint8), _disc(CLOSE * face_height)) > 0
+    judged = (behind.done & ~close)[..., None].astype(np.float32)
+    around = AROUND / 2 * face_height
+    usual = _blurred(error * judged, around) / np.maximum(_blurred(judged, around), 1e-6)
+    missed = _ramp(error / np.maximum(QUIET, LOUD * usual), STRAY) * (share > 0) * (close & ~person)[..., None]
+    return filled + share * (behind.colours - filled), missed
 
 
 def _hairlike(strange: Colours, person: Colours) -> Field:
