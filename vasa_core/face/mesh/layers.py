@@ -33,6 +33,8 @@ TEXTURED = (
     7.0,
 )  # strength of texture, grey levels: below the first, what is behind is smooth
 HOLE = 0.01  # of the face's height: so near the person the background is not compared with its continuation
+RIM = 0.05  # of the face's height: so deep the matte may have taken a piece of the background for the person
+FORESEEN, FOREIGN = (12.0, 24.0), (24.0, 48.0)  # grey levels: to what is expected behind, and to the person's colour
 CONTINUED = (
     0.2,
     0.27,
@@ -77,7 +79,9 @@ def _separated(
     """Person and plate. grown: where the background is not trusted."""
     pixels, opacity = picture.astype(np.float32), matte.astype(np.float32)[..., None] / 255
     filled, texture = _completed(pixels, grown, face_height)
-    inner = _spread(pixels, matte >= SOLID)
+    behind, share, unforeseen = _continued(pixels, matte > 0, ~grown, face_height)
+    opacity *= 1 - share * _background_in(pixels, matte, behind, face_height)
+    inner = _spread(pixels, opacity[..., 0] >= SOLID / 255)
     close = cv2.dilate(matte, _disc(CLOSE * face_height))[..., None] > 0
     usual = np.maximum(QUIET, LOUD * texture - (LOUD - 1) * QUIET)
     strange = pixels - filled
@@ -86,8 +90,8 @@ def _separated(
     trusted = (~close & (stray == 0))[..., 0]
     quiet = np.minimum(1, 2 * QUIET / np.maximum(texture, QUIET))
     filled += quiet * _spread(strange * grown[..., None], trusted)  # meets the picture's colours
-    filled, missed = _textured(pixels, filled, (opacity + stray)[..., 0] > 0, ~grown, face_height)
-    stray = np.maximum(stray, missed)
+    filled += share * (behind - filled)
+    stray += share * (np.where(close, unforeseen, np.minimum(stray, unforeseen)) - stray)
     plate = np.where(opacity > 0, filled, pixels + stray * (filled - pixels))
     foreign = pixels - opacity * inner - (1 - opacity) * plate  # what neither the person nor the plate explains
     kept = np.maximum(stray, _ramp(opacity, OWN_COLOUR))
@@ -149,7 +153,7 @@ def _over(person: np.ndarray, plate: np.ndarray, left: int, top: int, frame: np.
 def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
     """The background without what is `grown`, and how strong its texture is, grey levels.
 
-    Its colours and its outlines run on in it, smoothly; for its texture see `_textured`.
+    Its colours and its outlines run on in it, smoothly; for its texture see `_continued`.
     """
     sigma = SMOOTH * face_height
     known = ~grown
@@ -172,33 +176,38 @@ def _all_over(pixels: Colours, known: Bool[np.ndarray, "height width"], face_hei
     return (_blurred(root, around) / np.maximum(_blurred(weight, around), 1e-6)) ** 2
 
 
-def _textured(
-    pixels: Colours,
-    filled: Colours,
-    person: Bool[np.ndarray, "height width"],
-    source: Bool[np.ndarray, "height width"],
-    face_height: float,
-) -> tuple[Colours, Field]:
-    """What is `filled` in smoothly, with the background's texture continued just behind the person's outline.
+def _continued(
+    pixels: Colours, person: Bool[np.ndarray, "height width"], source: Bool[np.ndarray, "height width"], height: float
+) -> tuple[Colours, Field, Field]:
+    """The background's texture continued just behind the person's outline and a little around it; how far it counts.
 
-    Farther behind than a head that moves uncovers, all stays smooth; so it does where texture cannot be continued.
-    source: the background that is trusted. Returns too what beside the outline, on a background that the continuation
-    foresees well, is not foreseen: 1 for hair that the matte missed.
+    0 where the background has no texture, or none that can be continued, and farther behind the person than a head
+    that moves uncovers. The third is 1 where around the person something lies that the continuation, where it agrees
+    with the picture, does not foresee: hair that the matte missed. source: what may be copied. height: of the face.
     """
-    hole = cv2.dilate(person.astype(np.uint8), _disc(HOLE * face_height)) > 0
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)[..., None] / np.float32(face_height)
-    share = _ramp(_all_over(pixels, source, face_height), TEXTURED) * (1 - _ramp(depth, CONTINUED))
-    behind = continued(Ground(pixels, hole, hole & (share[..., 0] > 0), source), GROWN * face_height, face_height)
-    if behind is None:
-        return filled, np.zeros_like(share)
-    share *= behind.fit * behind.done[..., None]
-    error = np.abs(pixels - behind.colours).max(-1, keepdims=True)
-    close = cv2.dilate(person.astype(np.uint8), _disc(CLOSE * face_height)) > 0
-    judged = (behind.done & ~close)[..., None].astype(np.float32)
-    around = AROUND / 2 * face_height
-    usual = _blurred(error * judged, around) / np.maximum(_blurred(judged, around), 1e-6)
-    missed = _ramp(error / np.maximum(QUIET, LOUD * usual), STRAY) * (share > 0) * (close & ~person)[..., None]
-    return filled + share * (behind.colours - filled), missed
+    hole = cv2.dilate(person.astype(np.uint8), _disc(HOLE * height)) > 0
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)[..., None] / np.float32(height)
+    share = _ramp(_all_over(pixels, source, height), TEXTURED) * (1 - _ramp(depth, CONTINUED))
+    found = continued(Ground(pixels, hole, hole & (share[..., 0] > 0), source), GROWN * height, height)
+    if found is None:
+        return pixels, np.zeros_like(share), np.zeros_like(share)
+    error = np.abs(pixels - found.colours).max(-1, keepdims=True)
+    close = cv2.dilate(person.astype(np.uint8), _disc(CLOSE * height)) > 0
+    judged = (found.done & ~close)[..., None].astype(np.float32)
+    around = AROUND / 2 * height
+    usual = np.sqrt(_blurred(error**2 * judged, around) / np.maximum(_blurred(judged, around), 1e-6))
+    unforeseen = _ramp(error / np.maximum(QUIET, LOUD * usual), STRAY)
+    return found.colours, share * found.fit * found.done[..., None], unforeseen
+
+
+def _background_in(pixels: Colours, matte: Mask, behind: Colours, face_height: float) -> Field:
+    """1 where the person's rim shows what is expected behind it and not the person's colour: lines that end there."""
+    deep = cv2.distanceTransform((matte > 0).astype(np.uint8), cv2.DIST_L2, 5) > RIM * face_height
+    if not deep.any():
+        return np.zeros((*matte.shape, 1), np.float32)
+    apart = [np.abs(pixels - other).max(-1) for other in (behind, _spread(pixels, deep))]
+    alike = (1 - _ramp(apart[0], FORESEEN)) * _ramp(apart[1], FOREIGN) * ~deep
+    return cv2.medianBlur(alike, 3)[..., None]
 
 
 def _hairlike(strange: Colours, person: Colours) -> Field:

@@ -20,7 +20,8 @@ NO_MATCH = 1000.0  # cost where there is nothing to compare, the same
 UNUSABLE = 1e6  # cost of copying what may not be copied
 FEATHER = 2  # px on each side of a seam
 LIGHT = 0.1  # of the face's height: depth at which a difference in brightness to the outside has worn off
-MOST_LIGHT = 15.0  # grey levels of such a difference that are made up for; at twice as many nothing fits
+MOST_LIGHT = 15.0  # grey levels of such a difference that are made up for
+FITS = 10.0  # grey levels of such a difference at which copies still fit; at twice as many they do not
 
 Colours = Float32[np.ndarray, "height width 3"]
 Where = Bool[np.ndarray, "height width"]
@@ -55,7 +56,7 @@ def continued(ground: Ground, reach: float, face_height: float) -> Continued | N
     outside = ~ground.hole & (apart <= max(reach, 2 * step))
     copied, done = _copied(ground.pixels, ground.target | outside, ground.source, fine, offsets)
     light = _light(ground.pixels - copied, outside & done & (apart <= 2 * step), face_height)
-    fit = 1 - ((np.abs(light).max(-1, keepdims=True) - MOST_LIGHT) / MOST_LIGHT).clip(0, 1)
+    fit = 1 - ((np.abs(light).max(-1, keepdims=True) - FITS) / FITS).clip(0, 1)
     depth = cv2.distanceTransform(ground.hole.astype(np.uint8), cv2.DIST_L2, 5)
     fading = np.exp(-depth / np.float32(LIGHT * face_height))[..., None]
     return Continued(copied + fading * light.clip(-MOST_LIGHT, MOST_LIGHT), done, fit)
