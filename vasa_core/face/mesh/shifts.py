@@ -80,11 +80,17 @@ def _cells(hole: Where, side: float) -> tuple[Int32[np.ndarray, "height width"],
     _, parts = np.unique((points // side).astype(int), axis=0, return_inverse=True)
     parts = parts.reshape(-1)
     centres = [points[parts == part].mean(0) for part in range(parts.max() + 1)]
-    apart = (~outline).astype(np.uint8)
-    _, nearest = cv2.distanceTransformWithLabels(apart, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros(nearest.max() + 1, np.int32)
-    table[nearest[outline]] = parts
-    return table[nearest], np.array(centres, np.float32)
+    return run_on(outline, parts.astype(np.int32)), np.array(centres, np.float32)
+
+
+def run_on(where: Where, values: Int32[np.ndarray, " known"]) -> Int32[np.ndarray, "height width"]:
+    """A map of the value of the nearest pixel `where` values are, which are in the order of rows."""
+    apart = (~where).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(apart, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.asarray(labels, np.int32)
+    table = np.zeros(int(nearest.max()) + 1, np.int32)
+    table[nearest[where]] = values
+    return table[nearest]
 
 
 class _Search:
@@ -156,11 +162,11 @@ class _Search:
         return np.maximum(square - (mean**2).sum(-1), 0)
 
     def _transform(self, values: Map) -> np.ndarray:
-        return scipy.fft.rfft2(values.astype(np.float32), self.padded)
+        return np.asarray(scipy.fft.rfft2(values.astype(np.float32), self.padded))
 
     def _back(self, spectrum: np.ndarray) -> Float32[np.ndarray, "shifts shifts"]:
         """Sums over the picture for each shift, in the order of `shift`."""
-        return scipy.fft.irfft2(spectrum, self.padded)[np.ix_(self.shift, self.shift)]
+        return np.asarray(scipy.fft.irfft2(spectrum, self.padded))[np.ix_(self.shift, self.shift)]
 
 
 def _shrunk(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

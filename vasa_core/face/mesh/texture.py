@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from vasa_core.face.mesh.shifts import COARSE, Ground, Shifts, find_shifts
+from vasa_core.face.mesh.shifts import COARSE, Ground, Shifts, find_shifts, run_on
 
 GRID = 78  # places to a face's height at which shifts are chosen
 CONTEXT = 2  # places: so far a place beside the outline is compared with what is outside
@@ -21,7 +21,6 @@ UNUSABLE = 1e6  # cost of copying what may not be copied
 FEATHER = 2  # px on each side of a seam
 LIGHT = 0.1  # of the face's height: depth at which a difference in brightness to the outside has worn off
 MOST_LIGHT = 15.0  # grey levels of such a difference that are made up for
-FITS = 10.0  # grey levels of such a difference at which copies still fit; at twice as many they do not
 
 Colours = Float32[np.ndarray, "height width 3"]
 Where = Bool[np.ndarray, "height width"]
@@ -29,12 +28,12 @@ Where = Bool[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Continued:
-    """What goes on behind a person. colours: of the copies; where `done`, there are any. fit: 0..1, how well copies
-    meet what lies outside in brightness, which they are corrected for if it is little."""
+    """What goes on behind a person. colours: of the copies; where `done`, there are any. step: grey levels by which
+    they are throughout darker or brighter than what lies outside; corrected where it is little."""
 
     colours: Colours
     done: Where
-    fit: Float32[np.ndarray, "height width 1"]
+    step: Float32[np.ndarray, "height width 1"]
 
 
 def continued(ground: Ground, reach: float, face_height: float) -> Continued | None:
@@ -51,24 +50,17 @@ def continued(ground: Ground, reach: float, face_height: float) -> Continued | N
     if (labels < 0).all():
         return None
     height, width = ground.hole.shape
-    fine = _run_on(labels).repeat(step, 0).repeat(step, 1)[:height, :width]  # (rows, columns) -> (height, width)
+    fine = (
+        run_on(labels >= 0, labels[labels >= 0]).repeat(step, 0).repeat(step, 1)[:height, :width]
+    )  # (rows, columns) -> (height, width)
     apart = cv2.distanceTransform((~ground.target).astype(np.uint8), cv2.DIST_L2, 5)
     outside = ~ground.hole & (apart <= max(reach, 2 * step))
     copied, done = _copied(ground.pixels, ground.target | outside, ground.source, fine, offsets)
     light = _light(ground.pixels - copied, outside & done & (apart <= 2 * step), face_height)
-    fit = 1 - ((np.abs(light).max(-1, keepdims=True) - FITS) / FITS).clip(0, 1)
+    brighter = np.abs(light).max(-1, keepdims=True)
     depth = cv2.distanceTransform(ground.hole.astype(np.uint8), cv2.DIST_L2, 5)
     fading = np.exp(-depth / np.float32(LIGHT * face_height))[..., None]
-    return Continued(copied + fading * light.clip(-MOST_LIGHT, MOST_LIGHT), done, fit)
-
-
-def _run_on(labels: Int32[np.ndarray, "rows columns"]) -> Int32[np.ndarray, "rows columns"]:
-    """The label of the nearest place that has one."""
-    none = labels < 0
-    _, nearest = cv2.distanceTransformWithLabels(none.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros(nearest.max() + 1, np.int32)
-    table[nearest[~none]] = labels[~none]
-    return table[nearest]
+    return Continued(copied + fading * light.clip(-MOST_LIGHT, MOST_LIGHT), done, brighter)
 
 
 def _light(difference: Colours, rim: Where, face_height: float) -> Colours:
@@ -156,7 +148,7 @@ def _costs(pixels, nodes, choices, offsets, hole, source, step):
                 _look(pixels, source, place, offsets, choices[i], colours, seen)
                 for k in range(len(seen)):
                     apart = ((colours[k] - pixels[place]) ** 2).sum() if seen[k] else np.float32(NO_MATCH)
-                    costs[i, k] += apart / away
+                    costs[i, k] += np.float32(3) * apart / away
     return costs
 
 
