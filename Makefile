@@ -9,12 +9,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format install install-dev system models wheel clean
+.PHONY: help demo test test-all coverage lint format install install-dev system models wheel clean
 
 help:
 	@echo "make demo      install, make out/demo.mp4, open the app"
 	@echo "make test      lint, types and the quick tests"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make coverage  how much of the package outside training the quick tests run"
 	@echo "make lint      ruff and pyright only"
 	@echo "make wheel     out/vasa_core-VERSION-py3-none-any.whl, weights included"
 
@@ -28,6 +29,10 @@ test: install-dev models lint
 
 test-all: install-dev models lint
 	$(PYTEST)
+
+# Apart from `test`, whose time it would double. Types of arguments are checked there.
+coverage: install-dev models
+	$(PYTEST) -m "not slow" -o addopts=--strict-markers --ignore tests/training --cov
 
 lint: install-dev
 	$(BIN)/ruff check .
@@ -70,4 +75,4 @@ wheel: install-dev
 	$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir out .
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .ruff_cache
+	rm -rf $(VENV) out .pytest_cache .ruff_cache .coverage*

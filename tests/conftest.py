@@ -67,8 +67,9 @@ def pipeline() -> Pipeline:
 def app_address(pipeline: Pipeline) -> Iterator[str]:
     """The real app, served on a free loopback port."""
     from app import build_app
+    from vasa_core.app import LAUNCH
 
     app = build_app(pipeline)
-    _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True)
+    _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield url
     app.close()

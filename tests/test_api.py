@@ -71,10 +71,10 @@ def test_motion_can_be_edited_and_rendered(
     [
         ({"gazes": 1}, "gazes is no option; expected one of gaze_yaw, "),
         ({"gaze": 10}, "gaze is 10; expected two angles"),
-        ({"gaze": (99, 0)}, "gaze_yaw is 99.0; expected a number from -30.0 to 30.0."),
+        ({"gaze": (99, 0)}, "gaze_yaw is 99; expected a number from -30.0 to 30.0."),
     ],
 )
-def test_options_by_name_are_checked(changes: dict, message: str) -> None:
+def test_options_by_name_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         GenerationOptions.of(**changes)
     assert str(caught.value).startswith(message)

@@ -87,6 +87,33 @@ def test_bad_input_is_answered_with_its_sentence(
     wait_until(lambda: not request_folders())
 
 
+def test_refused_values_are_answered_with_a_sentence(client: Client, portrait: Path, short_speech: Path) -> None:
+    refused = {
+        "gaze_yaw": (99, "x", [1], None),
+        "emotion": ("bored", ["fear"], 5),
+        "seed": (-1, 10**30, "7", 0.5),
+        "size": (333, "512"),
+        "steps": (0, 1e9),
+        "framing": ("round", 1),
+        "face_model": ("clay", 7),
+    }
+    for name, values in refused.items():
+        for value in values:
+            with pytest.raises(AppError, match=f"{name} is .*; expected") as caught:
+                client.predict(api_name="/generate", **given(portrait, short_speech, **{name: value}))
+            assert len(str(caught.value)) < 300
+
+
+def test_refused_files_are_answered(client: Client, portrait: Path, short_speech: Path) -> None:
+    """What was never uploaded is not read, and that is said."""
+    for name in ("portrait", "speech"):
+        for value in (5, "text", {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, {"a": 1}):
+            with pytest.raises(AppError) as caught:
+                bad: dict[str, Any] = {**given(portrait, short_speech), name: value}
+                client.predict(api_name="/generate", **bad)
+            assert str(caught.value).strip() not in ("", "None")
+
+
 def test_stop_leaves_nothing_and_the_next_visitor_is_served(client: Client, portrait: Path, short_speech: Path) -> None:
     speech = portrait.parent / "speech.wav"
     job = client.submit(api_name="/generate", **given(portrait, speech))

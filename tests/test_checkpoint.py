@@ -59,6 +59,15 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"[]", b"null", b"3", b'"x"', b"\xff\xfe\x00", b"[" * 100_000, b'{"a": ' * 5_000])
+def test_a_config_that_is_no_object_is_refused(tmp_path: Path, content: bytes) -> None:
+    save_checkpoint(tmp_path, {}, tensors())
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(InputError, match="expected a JSON object.") as caught:
+        load_checkpoint(tmp_path)
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 200
+
+
 def test_values_beyond_half_precision_are_refused_and_leave_the_old_checkpoint(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, {"width": 1}, tensors())
     with pytest.raises(ValueError, match="65504"):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from vasa_core.io.video import read_frames
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "vasa_core"]
 TIMEOUT_S = 120
+Made = tuple[Path, dict[str, Any]]
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +35,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> tuple[Path, dict]:
+def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> Made:
     """A generated video and the JSON that was printed."""
     out = tmp_path_factory.mktemp("talking") / "out.mp4"
     done = run("generate", portrait, short_speech, out, "--gaze-yaw", "-5", "--steps", "4", "--seed", "3", "--json")
@@ -41,7 +43,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_spee
     return out, json.loads(done.stdout)
 
 
-def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> None:
+def test_generate_writes_the_video_and_says_so(talking: Made) -> None:
     out, made = talking
     assert made["path"] == str(out)
     assert made["frames"] == 50
@@ -53,7 +55,7 @@ def test_generate_writes_the_video_and_says_so(talking: tuple[Path, dict]) -> No
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], portrait: Path) -> None:
+def test_verify_knows_its_own_videos_and_no_others(talking: Made, portrait: Path) -> None:
     assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
     assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
     missing = run("verify", "nowhere.mp4")
@@ -61,25 +63,21 @@ def test_verify_knows_its_own_videos_and_no_others(talking: tuple[Path, dict], p
     assert "does not exist" in missing.stderr
 
 
-def test_reenact_follows_a_video(talking: tuple[Path, dict], portrait: Path, tmp_path: Path) -> None:
+def test_reenact_follows_a_video(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, talking[0], tmp_path / "out.mp4", "--use", "pose", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
 @pytest.mark.slow
-def test_reenact_takes_head_and_face_from_where_it_is_told(
-    talking: tuple[Path, dict], portrait: Path, tmp_path: Path
-) -> None:
+def test_reenact_takes_head_and_face_from_where_it_is_told(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, "--pose", "spin", "--dynamics", talking[0], tmp_path / "out.mp4", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
 @pytest.mark.slow
-def test_showcase_writes_one_video(
-    talking: tuple[Path, dict], portrait: Path, short_speech: Path, tmp_path: Path
-) -> None:
+def test_showcase_writes_one_video(talking: Made, portrait: Path, short_speech: Path, tmp_path: Path) -> None:
     done = run("showcase", portrait, short_speech, tmp_path / "out.mp4", "--pose", talking[0], "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
@@ -106,6 +104,8 @@ BAD = [
     (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
+    (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),
+    (["generate", "{portrait}", "{speech}", "{folder}/" + 300 * "o" + ".mp4"], "at most 255 bytes"),
     (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),
     (["encode", "{portrait}", "{folder}/o.txt"], "o.txt is the output; expected a name that ends in .npz."),
     (["encode", "{portrait}", "{folder}/none/o.npz"], "none is not a folder; expected"),
@@ -128,6 +128,44 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+NOTHING_LOADED = """
+import sys
+from vasa_core.__main__ import main
+try:
+    main()
+finally:
+    print([name for name in ("torch", "mediapipe", "onnxruntime") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["generate", "{text}", "{speech}", "{out}"], "text.mp4 is not an image that can be read"),
+        (["generate", "{portrait}", "{text}", "{out}"], "text.mp4 holds no sound"),
+        (["generate", "{portrait}", "{speech}", "{out}", "--style", "{text}"], "text.mp4 is not a video"),
+        (["generate", "{portrait}", "{speech}", "{text}", "--style", "{text}"], "an input as well"),
+        (["reenact", "{portrait}", "{text}", "{out}"], "text.mp4 is not a video"),
+        (["reenact", "{portrait}", "{text}", "{text}"], "an input as well"),
+        (["showcase", "{text}", "{speech}", "{out}"], "text.mp4 is not an image"),
+        (["encode", "{text}", "{folder}/none/out.npz"], "expected an existing folder"),
+    ],
+)
+def test_files_are_refused_before_models_are_loaded(
+    arguments: list[str], sentence: str, portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no picture, no sound")
+    values = {"portrait": portrait, "speech": short_speech, "text": text, "out": tmp_path / "o.mp4", "folder": tmp_path}
+    command = [sys.executable, "-c", NOTHING_LOADED, *(a.format(**values) for a in arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout.strip() == "[]"
+    assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
+    assert text.read_text() == "no picture, no sound"
+
+
 def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: Path) -> None:
     done = run("fetch-models", VASA_MODELS=str(tmp_path), PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 2
@@ -137,7 +175,7 @@ def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "generate", str(portrait), str(portrait.parent / "speech.wav"), str(tmp_path / "out.mp4")]
     process = subprocess.Popen(
@@ -150,7 +188,9 @@ def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does: ffmpeg gets it too
     else:
-        process.send_signal(number)
+        for _ in range(4):  # who waits asks again
+            process.send_signal(number)
+            time.sleep(0.05)
     _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,18 +12,21 @@ from pathlib import Path
 
 import pytest
 
+import vasa_core
+
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"errors", "options", "files", "rates", "types"}
-MODEL_FILES = {"assets", "checkpoint", "onnx"}
+MODEL_FILES = {"assets", "checkpoint", "cpu", "onnx"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "errors": set(),
     "options": {"errors"},
-    "files": set(),
+    "files": {"errors"},
     "rates": set(),
     "types": BASE,
     "assets": BASE,
     "checkpoint": BASE | {"assets"},
+    "cpu": BASE,
     "onnx": BASE,
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,
@@ -109,7 +113,59 @@ def test_importing_touches_nothing() -> None:
     assert len(found["names"]) > 30
     assert found["seen"] == []
     assert found["heavy"] == []
-    assert found["changed"] == []
+    assert set(found["changed"]) <= set(vasa_core.NO_TELEMETRY)
+
+
+REPORTS = """
+import os, sys, threading, time
+from pathlib import Path
+import vasa_core
+from vasa_core.assets import CHECKPOINTS
+from vasa_core.onnx import open_session
+sockets, done = set(), threading.Event()
+def watch():
+    while not done.wait(0.002):
+        for entry in Path("/proc/self/fd").iterdir():
+            try:
+                target = os.readlink(entry)
+            except OSError:
+                continue
+            if target.startswith("socket:"):
+                sockets.add(target)
+watcher = threading.Thread(target=watch)
+watcher.start()
+open_session(next(CHECKPOINTS.rglob("*.onnx")))
+vasa_core.load("cpu")
+time.sleep(1)
+done.set()
+watcher.join()
+print(sorted(sockets))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="sockets are seen in Linux's /proc")
+def test_loading_reports_nothing_to_anybody(tmp_path: Path) -> None:
+    """Neither a device id under the user's folders nor a socket, whatever the shell says about telemetry."""
+    environment = {name: value for name, value in os.environ.items() if name not in vasa_core.NO_TELEMETRY}
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        environment[name] = str(tmp_path / name)
+    command = [sys.executable, "-c", REPORTS]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "matplotlib" not in path.parts]  # its fonts
+    assert written == []
+
+
+@pytest.mark.parametrize("module", ["gradio", "transformers"])
+def test_what_the_app_brings_reports_nothing(module: str) -> None:
+    script = f"import vasa_core, {module}, huggingface_hub.constants as hub; print(hub.HF_HUB_DISABLE_TELEMETRY)"
+    if module == "gradio":
+        script += "; import gradio.analytics as a; print(a.analytics_enabled())"
+    environment = {name: value for name, value in os.environ.items() if name not in vasa_core.NO_TELEMETRY}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "True"
+    assert "True" not in done.stdout.split()[1:]
 
 
 def test_the_command_line_starts_light() -> None:

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import vasa_core
 from vasa_core.assets import ASSETS
-from vasa_core.options import CONTROLS, GenerationOptions
+from vasa_core.files import LONGEST_NAME
+from vasa_core.io.video import MAX_SIDE
+from vasa_core.options import (
+    CONTROLS,
+    MAX_AUDIO_SECONDS,
+    MAX_IMAGE_PIXELS,
+    MAX_UPLOAD_MB,
+    MIN_AUDIO_SECONDS,
+    MIN_FACE_PX,
+    PICTURES,
+    GenerationOptions,
+)
+from vasa_core.preprocess.portrait import MAX_YAW
 
 ROOT = ASSETS.parent
 
@@ -24,10 +36,34 @@ def test_the_readme_s_table_is_the_table_of_controls() -> None:
     expected = []
     for name, control in CONTROLS.items():
         default = getattr(GenerationOptions(), name)
-        shown = "" if default is None else "off" if default is False else f"{default:g}"
+        shown = "" if default is None else default if isinstance(default, str) else f"{default:g}"
         reach = "on or off" if isinstance(default, bool) else control.meaning or "a video"
         expected.append((name.replace("_", "-"), reach, shown, control.help))
     assert [(a, b, c.strip(), d) for a, b, c, d in rows] == expected
+
+
+def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
+    limit = f"at most {MAX_IMAGE_PIXELS // 1_000_000} megapixels"
+    for name in ("README.md", "docs/usage.md"):
+        text = " ".join((ROOT / name).read_text().split())
+        assert f"Portraits: {PICTURES} of {limit}" in text
+        assert f"at least {MIN_FACE_PX} px, turned no more than {MAX_YAW:.0f} degrees" in text
+        assert f"{MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes" in text
+    assert f"files of at most {MAX_UPLOAD_MB} MB" in " ".join((ROOT / "README.md").read_text().split())
+    security = " ".join((ROOT / "SECURITY.md").read_text().split())
+    for said in (
+        f"{MAX_IMAGE_PIXELS // 1_000_000} megapixels",
+        f"{MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes",
+        f"{MAX_UPLOAD_MB} MB a file",
+        f"{MAX_SIDE} px a side",
+        f"{LONGEST_NAME} bytes",
+    ):
+        assert said in security
+    app = (ROOT / "vasa_core" / "app.py").read_text()
+    assert "queue(max_size=16)" in app
+    assert "16 requests wait" in security
+    assert "{PICTURES}" in app
+    assert '"max_file_size": f"{MAX_UPLOAD_MB}mb"' in app
 
 
 def test_the_readme_s_python_runs_as_it_stands_in_the_package() -> None:

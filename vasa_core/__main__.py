@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from vasa_core.cli import evaluate, prepare, run, train  # noqa: F401 - they add their commands
@@ -16,8 +15,7 @@ FAILED, BAD_INPUT = 1, 2
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input (one sentence), 128 + n ended by signal n."""
     silence_native_libraries()
-    signal.signal(signal.SIGTERM, INTERRUPT)
-    signal.signal(signal.SIGINT, INTERRUPT)
+    INTERRUPT.catch()
     try:
         cli()
     except (InputError, MissingModelError, Cancelled, OSError) as error:
@@ -25,6 +23,8 @@ def main() -> None:
             sys.exit(INTERRUPT.exit_code)
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, InputError | MissingModelError) else FAILED)
+    finally:
+        INTERRUPT.leave()
 
 
 if __name__ == "__main__":

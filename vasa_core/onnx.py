@@ -7,16 +7,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as errors  # pyright: ignore[reportAttributeAccessIssue]
 
-from vasa_core.errors import MissingModelError
+from vasa_core.errors import InputError, MissingModelError
 
+_DAMAGED = (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.NoSuchFile, errors.Fail)
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 def open_session(model: Path | bytes, device: str = "cpu", threads: int = 1) -> onnxruntime.InferenceSession:
     """A session of an ONNX file, or of its bytes. device: "cpu", "cuda" or "cuda:N". threads: on the CPU.
 
-    Raises MissingModelError where two onnxruntime packages are installed over one another and a GPU is asked for.
+    Raises InputError for a file that is damaged or absent, MissingModelError where two onnxruntime packages are
+    installed over one another and a GPU is asked for.
     """
     if device != "cpu":
         _check_one_package()
@@ -25,7 +28,12 @@ def open_session(model: Path | bytes, device: str = "cpu", threads: int = 1) -> 
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     chosen = providers(device, onnxruntime.get_available_providers())
-    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=chosen)
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=chosen)
+    except _DAMAGED as error:
+        name = f"a network of {len(model)} bytes" if isinstance(model, bytes) else str(model)
+        raise InputError(f"{name} is damaged or no ONNX network; expected a whole one.") from error
 
 
 def providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, int]]]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from PIL import ImageColor
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shortened, shown
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")  # as the classifier has them
 # Those that show on the rendered face and let the lips close.
 EMOTION_CHOICES = ("happiness", "sadness", "anger", "surprise", "fear")
 MESH, VOLUME = FACES = ("mesh", "volume")  # face models: the photo on a mesh; VASA-1's learned face latent space
+AUTO, FACE, PHOTO = FRAMINGS = ("auto", "face", "photo")  # what is shown of a photo
 PORTRAIT_SIZE = 512  # px, side of the square the portrait is cropped to
 MIN_FACE_PX = 64
-MAX_IMAGE_PIXELS = 50_000_000
+MAX_IMAGE_PIXELS = 100_000_000
+PICTURES = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000"  # the files that a photo may be
+MAX_UPLOAD_MB = 100  # of one file, in the app
 MAX_AUDIO_SECONDS = 20 * 60
 MIN_AUDIO_SECONDS = 0.1
 TRANSPARENT = "transparent"  # the name of no background at all
@@ -138,14 +140,21 @@ class GenerationOptions:
     steps: int = _control(10, "Sampler steps a window.", *(1, 100), label="Sampler steps", step=1, expert=True)
     seed: int = _control(0, "Same seed, same video.", *(0, 2**32 - 1), label="Seed", step=1, expert=True)
     size: int = _control(PORTRAIT_SIZE, "Side of the square video, px.", choices=(256, 512), label="Size", expert=True)
-    paste_back: bool = _control(
-        False,
-        "Show the whole photo with the talking head in it, at its own size.",
-        choices=(False, True),
-        label="Show the whole photo",
+    framing: str = _control(
+        AUTO,
+        "What is shown: face, a square about the head, inside the photo; photo, all of it; auto decides.",
+        choices=FRAMINGS,
+        label="Framing",
         expert=True,
     )
-
+    face: int = _control(
+        0,
+        "Whose face, of several: 0 is the largest, from 1 on they are counted from the left.",
+        *(0, 99),
+        label="Face (0 = the largest, 1, 2 ... from the left)",
+        step=1,
+        expert=True,
+    )
     background: str | Path | None = _control(
         None,
         "Behind the person; the photo's own if left out. transparent: into .webm or .mov.",
@@ -157,24 +166,23 @@ class GenerationOptions:
         """Whether frames have an opacity."""
         return self.background == TRANSPARENT
 
+    @property
+    def backdrop(self) -> Path | None:
+        """The picture's file, if there is one behind the person."""
+        plain = self.background in (None, TRANSPARENT) or colour_of(self.background) is not None
+        return None if plain else Path(str(self.background))
+
+    @property
+    def asked_framing(self) -> str:
+        """The framing, which before a background is the face's unless another is asked for."""
+        return FACE if self.framing == AUTO and self.background is not None else self.framing
+
     def validate(self) -> GenerationOptions:
-        """Return self. Raise InputError with a sentence that names the bad value and what was expected."""
-        for name, control in CONTROLS.items():
-            value = getattr(self, name)
-            if control.low is not None and control.high is not None:
-                _check_number(name, value, control.low, control.high, whole=name in WHOLE)
-        if self.emotion is not None and self.emotion not in EMOTION_CHOICES:
-            raise InputError(f"emotion is {self.emotion!r}; expected one of {', '.join(EMOTION_CHOICES)}.")
-        if self.head_pose is not None and self.head_pose != SPIN and not Path(self.head_pose).is_file():
-            raise InputError(f"head_pose is {self.head_pose!r}; expected {SPIN} or a video file.")
-        if self.style is not None and not Path(self.style).is_file():
-            raise InputError(f"style is {str(self.style)!r}; expected a video file.")
-        _check_background(self.background)
-        if not isinstance(self.paste_back, bool):
-            raise InputError(f"paste_back is {self.paste_back!r}; expected True or False.")
-        if self.size not in CONTROLS["size"].choices:
-            raise InputError(f"size is {self.size!r}; expected 256 or 512.")
-        return self
+        """The same options in Python's own types (NumPy's numbers are taken, and 512.0 for 512).
+
+        Raises InputError with a sentence that names the bad value and what was expected.
+        """
+        return GenerationOptions(**_all_checked({name: getattr(self, name) for name in CONTROLS}))
 
     @classmethod
     def of(cls, options: GenerationOptions | None = None, **changes: Any) -> GenerationOptions:
@@ -182,46 +190,94 @@ class GenerationOptions:
 
         Raises InputError for a name that is no option, and for a value that cannot be used.
         """
+        if not isinstance(options, GenerationOptions | None):
+            raise InputError(f"options is {shown(options)}; expected GenerationOptions.")
         values = {name: getattr(options or cls(), name) for name in CONTROLS}
         if "gaze" in changes:
             gaze = changes.pop("gaze")
             try:
                 values["gaze_yaw"], values["gaze_pitch"] = gaze
             except (TypeError, ValueError) as error:
-                raise InputError(f"gaze is {gaze!r}; expected two angles, (yaw, pitch), in degrees.") from error
+                raise InputError(f"gaze is {shown(gaze)}; expected two angles, (yaw, pitch), in degrees.") from error
         for name in changes:
             if name not in CONTROLS:
-                raise InputError(f"{name} is no option; expected one of {', '.join(CONTROLS)}.")
+                raise InputError(f"{shortened(str(name))} is no option; expected one of {', '.join(CONTROLS)}.")
         values |= changes
-        for name, value in values.items():  # whole numbers, and numpy's
-            if isinstance(CONTROLS[name].default, float) and isinstance(value, Real) and not isinstance(value, bool):
-                values[name] = float(value)
-        return cls(**values).validate()
+        return cls(**_all_checked(values))
 
 
 CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
-WHOLE = ("steps", "seed")
+WHOLE = ("steps", "seed", "face")
 
 
-def colour_of(background: str | Path) -> tuple[int, ...] | None:
+def colour_of(background: object) -> tuple[int, ...] | None:
     """Red, green and blue of a colour's name or #rrggbb; None if it is neither."""
+    if not isinstance(background, str):
+        return None
     try:
-        colour = ImageColor.getrgb(str(background))
+        colour = ImageColor.getrgb(background)
     except ValueError:
         return None
     return colour if len(colour) == 3 else None
 
 
-def _check_background(background: str | Path | None) -> None:
-    if background in (None, TRANSPARENT) or colour_of(background) is not None or Path(background).is_file():
-        return
+def _all_checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    checked = {name: _checked(name, value) for name, value in values.items()}
+    if checked["background"] is not None and checked["framing"] == PHOTO:
+        found = shown(str(checked["background"]))
+        raise InputError(f"background is {found}; expected none where the whole photo is shown.")
+    return checked
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value of a control as Python has it. Raises InputError for one that it cannot have."""
+    control = CONTROLS[name]
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        value = float(value)
+    if control.low is not None and control.high is not None:
+        return _checked_number(name, value, control.low, control.high)
+    if value is None and control.default is None:
+        return None
+    if not control.choices:
+        return _checked_background(value) if name == "background" else _checked_video(name, value)
+    if type(value) not in (str, int, float) or value not in control.choices:
+        raise InputError(f"{name} is {shown(value)}; expected one of {', '.join(map(str, control.choices))}.")
+    return type(control.choices[0])(value)
+
+
+def _checked_number(name: str, value: Any, low: float | int, high: float | int) -> float | int:
+    if type(value) not in (int, float) or not low <= value <= high:  # NaN is nowhere in between
+        raise InputError(f"{name} is {shown(value)}; expected a number from {low} to {high}.")
+    if name not in WHOLE:
+        return float(value)
+    if value != int(value):
+        raise InputError(f"{name} is {shown(value)}; expected a whole number.")
+    return int(value)
+
+
+def _checked_video(name: str, value: Any) -> str | Path:
+    """A style or head pose: a file, or the head pose that has a name."""
+    expected = f"{SPIN} or a video file" if name == "head_pose" else "a video file"
+    if not isinstance(value, str | Path):
+        raise InputError(f"{name} is {shown(value)}; expected {expected}.")
+    if (name != "head_pose" or value != SPIN) and not _is_file(value):
+        raise InputError(f"{name} is {shown(str(value))}; expected {expected}.")
+    return value
+
+
+def _checked_background(value: Any) -> str | Path:
     expected = f"a colour such as white or #00ff00, an image file, or {TRANSPARENT}"
-    raise InputError(f"background is {str(background)!r}; expected {expected}.")
+    if not isinstance(value, str | Path):
+        raise InputError(f"background is {shown(value)}; expected {expected}.")
+    if value != TRANSPARENT and colour_of(value) is None and not _is_file(value):
+        raise InputError(f"background is {shown(str(value))}; expected {expected}.")
+    return value
 
 
-def _check_number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}; expected a number from {low} to {high}.")
-    if whole and value != int(value):
-        raise InputError(f"{name} is {value!r}; expected a whole number.")
+def _is_file(path: str | Path) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name that is too long, say
+        return False

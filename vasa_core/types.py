@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+
+Border = tuple[float, float, float, float]  # left, top, right, bottom edge of a photo; px of a crop of it
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,6 @@ class Motion:
             return cls(pose, dynamics)
         breath = [np.zeros(len(part)) if part.breath is None else part.breath for part in parts]
         return cls(pose, dynamics, np.concatenate(breath))
+
+
+Progress = Callable[[int, int], None]  # steps done, in all (0: not known yet)

@@ -14,12 +14,12 @@ from vasa_core.audio.lip_sync import (
     JudgeConfig,
     SyncJudge,
     lag_curve,
-    lip_shape,
     read_sync,
     with_context,
 )
 from vasa_core.data.clips import Clip
 from vasa_core.errors import InputError
+from vasa_core.face.measure import lip_shape
 from vasa_core.io.audio import read_audio
 from vasa_core.training.sync_judge.fit import Recording, fit, fit_believed, train_judge
 
@@ -110,5 +110,5 @@ def test_bundled_judge_loads_and_fits_its_encoder() -> None:
 
 
 def test_training_without_speech_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No clip"):
+    with pytest.raises(InputError, match="holds no video"):
         train_judge([tmp_path], tmp_path / "out", tmp_path / "cache")

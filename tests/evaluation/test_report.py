@@ -13,31 +13,33 @@ import pytest
 from vasa_core.assets import ASSETS, resolve
 from vasa_core.audio import features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
+from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.errors import InputError
-from vasa_core.evaluation.metrics.leakage import relative_moves
+from vasa_core.evaluation.metrics.controls import control_leakage, slope, swept
 from vasa_core.evaluation.metrics.liveliness import SCORED
-from vasa_core.evaluation.report import score_liveness, summarise, table, write_report
-from vasa_core.evaluation.video.controls import _distance, _irises, _line
-from vasa_core.evaluation.video.measure import _optional_voice, evaluate, shortened
+from vasa_core.evaluation.report import write_report
+from vasa_core.evaluation.setup import optional
+from vasa_core.evaluation.video.controls import followed_distance, gaze_of_irises
+from vasa_core.evaluation.video.measure import evaluate, shortened
+from vasa_core.evaluation.video.report import score_liveness, summarise, video_table
 from vasa_core.evaluation.video.sweep import Reading
 from vasa_core.evaluation.video.tracks import (
     Sound,
     Track,
     Tracker,
-    _kept,
     cropped,
     describe,
     describe_speech,
+    kept_to_end,
+    open_tracker,
     video,
     visible_box,
 )
 from vasa_core.evaluation.video.truth import compare
-from vasa_core.face.topology import canonical_mesh
 from vasa_core.io.audio import read_audio
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter, read_frames
 from vasa_core.pipeline import Pipeline
-from vasa_core.preprocess.landmarker import Landmarker
 
 ROOT = ASSETS.parent
 SIDE, FRAMES = 256, 12
@@ -59,9 +61,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tracker() -> Iterator[Tracker]:
-    task = resolve("face_landmarker")
-    with Landmarker(task) as landmarker:
-        yield Tracker(landmarker, canonical_mesh(task)[0])
+    with open_tracker() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_tracker_follows_the_drift(track: Track) -> None:
     assert step == pytest.approx(1, abs=0.1)
 
 
-def test_footage_without_a_face_has_no_track(tracker: Tracker) -> None:
+def test_a_video_without_a_face_has_no_track(tracker: Tracker) -> None:
     assert tracker(lambda: iter([np.zeros((64, 64, 3), np.uint8)] * 2)) is None
 
 
@@ -128,7 +129,7 @@ def test_speech_figures_of_lips_that_do_what_the_judge_expects(track: Track) -> 
     assert figures["lag_change_when_delayed"] == -5
 
 
-def test_cropped_footage_and_its_visible_part(clip: Path) -> None:
+def test_a_cropped_video_and_its_visible_part(clip: Path) -> None:
     matrix = np.array([[2.0, 0, 20], [0, 2.0, -100]])
     frame = next(cropped(clip, matrix, 512)())
     assert frame.shape == (512, 512, 3)
@@ -168,11 +169,11 @@ def test_table_and_json_show_every_part(tmp_path: Path) -> None:
     result = {
         "summary": {"real": {"videos": 1, "lag": 0.0}, "generated": {"videos": 1, "lag": 1.0, "psnr": float("inf")}},
         "controls": {"gaze_yaw": {"asked": [-1.0, 1.0], "slope": 0.9, "monotone": True}},
-        "drawing": {"lids": {"asked": [1.0, 0.0], "measured": None}},
+        "rendering": {"lids": {"asked": [1.0, 0.0], "measured": None}},
         "not_measured": ["identity by descriptor: needs dlib"],
         "videos": [],
     }
-    text = table(result)
+    text = video_table(result)
     assert "lag" in text
     assert "gaze yaw: asked [-1 1], slope 0.9, monotone yes" in text
     assert "lids: asked [1 0], measured -" in text
@@ -184,17 +185,20 @@ def test_table_and_json_show_every_part(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_the_end_over_the_start() -> None:
-    assert _kept(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
-    assert _kept(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
-    assert _kept(np.array([3.0])) == 1.0
+    assert kept_to_end(np.r_[np.full(300, 4.0), np.full(500, 9.0), np.full(250, 2.0)]) == pytest.approx(0.5)
+    assert kept_to_end(np.array([4.0, 4.0, 3.0, 3.0])) == pytest.approx(0.75)  # shorter: its halves
+    assert kept_to_end(np.array([3.0])) == 1.0
 
 
 def test_sweep_lines() -> None:
-    line = _line((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
+    asked = np.array([-20.0, 0.0, 20.0])
+    assert slope(asked, 0.7 * asked + 3) == pytest.approx(0.7)
+    assert swept((0.0, 1.0, 2.0), [1.0, 3.0, 2.5])["monotone"] is False
+    line = swept((-20.0, 0.0, 20.0), [-15.0, None, 13.0])
     assert line["slope"] == pytest.approx(0.7)
     assert line["monotone"] is True
-    assert _line((0.0, 1.0), [None, 1.0])["slope"] is None
-    assert _distance([None, None, None, None], None) == {}
+    assert swept((0.0, 1.0), [None, 1.0])["slope"] is None
+    assert followed_distance([None, None, None, None], None) == {}
 
 
 def test_irises_that_turn_half_as_far_as_asked() -> None:
@@ -211,31 +215,38 @@ def test_irises_that_turn_half_as_far_as_asked() -> None:
         )
         for yaw, pitch in asked
     }
-    figures = _irises(readings)
+    figures = gaze_of_irises(readings)
     assert figures["slope_yaw"] == pytest.approx(1)
     assert figures["slope_pitch"] == pytest.approx(0.5)
     assert figures["error_of_main_gaze"] == pytest.approx(5) == figures["error_per_frame"]
-    assert _irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
+    assert gaze_of_irises({**readings, (0.0, 0.0): None}) == {"targets": 6}
 
 
-def test_cross_talk_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> None:
-    still = {"yaw": 0.0, "happiness": 0.0, "fear": 0.0, "lip_opening": 0.1}
+def test_leakage_is_in_percent_of_what_a_measure_s_own_control_moves_it() -> None:
+    """A face of two points: happiness moves the one, fear the other, and a little of the first."""
+    still = {"yaw": 0.0, "lip_opening": 0.1, "happiness": 0.0, "fear": 0.0}
     ends = {
         "yaw": (still, still | {"yaw": -40.0, "happiness": 0.2}),
-        "happiness": (still, still | {"yaw": 2.0, "happiness": 4.0, "fear": 1.0, "lip_opening": 0.15}),
+        "happiness": (still, still | {"yaw": 2.0, "happiness": 4.0, "lip_opening": 0.15}),
         "fear": (still, still | {"fear": 1.0}),
     }
-    crossed = relative_moves(ends, lip_range=0.5)
-    assert crossed["yaw"] == pytest.approx({"happiness": 5, "fear": 0, "lip_opening": 0})
-    assert crossed["happiness"] == pytest.approx({"yaw": 5, "lip_opening": 10})
+    leaks = control_leakage(
+        ends,
+        lambda seen: {name: seen[name] for name in ("yaw", "lip_opening")},
+        lambda seen: np.array([seen["happiness"], seen["fear"]]),
+        lip_range=0.5,
+    )
+    assert leaks["yaw"] == pytest.approx({"happiness": 5, "fear": 0, "lip_opening": 0})
+    assert leaks["happiness"] == pytest.approx({"yaw": 5, "lip_opening": 10})
 
 
 def test_a_voice_detector_that_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("VASA_MODELS", tmp_path), ("PIP_NO_INDEX", 1), ("PIP_FIND_LINKS", tmp_path)):
         monkeypatch.setenv(name, str(value))
     missing: list[str] = []
-    assert _optional_voice(missing) is None
+    assert optional(lambda: VoiceActivity(resolve("voice_activity")), missing, "pauses") is None
     assert len(missing) == 1
+    assert missing[0].startswith("pauses: ")
     assert "silero-vad==6.2.0" in missing[0]
     assert "\n" not in missing[0]
 
@@ -249,4 +260,4 @@ def test_evaluation_of_the_bundled_models_on_the_bundled_files(tmp_path: Path) -
     assert abs(result["summary"]["generated"]["lag"]) <= 1
     assert (tmp_path / "evaluation.json").is_file()
     with pytest.raises(InputError, match="clips"):
-        evaluate(pipeline, [], tmp_path, clips=-1)
+        evaluate(pipeline, [], tmp_path, -1)

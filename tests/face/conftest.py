@@ -7,6 +7,7 @@ import pytest
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.io.image import read_image
+from vasa_core.preprocess.framing import USUAL
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.types import TrackedImage
@@ -22,7 +23,7 @@ def checkpoints() -> Path:
 def tracked(portrait: Path) -> TrackedImage:
     """The bundled portrait, cropped and tracked."""
     with Preprocessor(resolve("face_detector"), resolve("face_landmarker")) as preprocess:
-        return preprocess(read_image(portrait)).tracked
+        return preprocess(read_image(portrait), USUAL).tracked
 
 
 @pytest.fixture(scope="session")

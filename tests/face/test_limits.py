@@ -1,8 +1,9 @@
 """Smooth limits of motion."""
 
 import numpy as np
+import pytest
 
-from vasa_core.face.limits import TURN_LIMITS, eased_lids, limited, soft_limit
+from vasa_core.face.limits import TURN_LIMITS, eased_lids, freedom_within, limited, soft_limit
 from vasa_core.face.pose import YAW
 from vasa_core.types import Motion
 
@@ -32,3 +33,20 @@ def test_eyes_open_up_to_where_white_would_show_and_close_as_they_like() -> None
     np.testing.assert_allclose(kept[:2], lids[:2])
     assert 1.0 < kept[2, 0] < 1.05
     np.testing.assert_allclose(kept[3], [1.2, 0.9], atol=1e-4)
+
+
+def test_a_face_at_the_border_moves_less_and_keeps_its_gaze_in_the_camera() -> None:
+    landmarks = np.zeros((478, 3))
+    landmarks[:, 0] = np.linspace(100, 200, 478)
+    landmarks[:, 1] = np.linspace(100, 240, 478)
+    landmarks[10], landmarks[152] = (150, 100, 0), (150, 240, 0)
+    assert freedom_within(landmarks, None) == 1
+    assert freedom_within(landmarks, (0.0, 0.0, 400.0, 400.0)) == 1
+    near = freedom_within(landmarks, (0.0, 80.0, 400.0, 400.0))
+    assert near == pytest.approx(20 / 140 / 0.3)
+    assert freedom_within(landmarks, (99.0, 0.0, 400.0, 400.0)) == 0.25
+    own = Motion(np.zeros((1, 6)), np.zeros((1, 8)))
+    turned = Motion(np.array([[0.05, 0.2, 0, 0, 0, 0]]), np.zeros((1, 8)))
+    kept = limited(turned, own, 0.5)
+    assert np.allclose(kept.pose[0, :2], [0.025, 0.1])
+    assert np.allclose(kept.dynamics[0, :2] + kept.pose[0, [1, 0]], [0.2, 0.05])

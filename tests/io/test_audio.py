@@ -1,11 +1,13 @@
 """Sound comes in whole, at 16 kHz, whatever the container; the bad ones are one sentence."""
 
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from vasa_core.errors import InputError
 from vasa_core.io.audio import AudioFile, read_audio
@@ -77,6 +79,48 @@ def test_not_a_number_becomes_silence(tmp_path: Path) -> None:
     read = read_audio(target)
     assert np.isfinite(read).all()
     assert np.abs(read).max() <= 1
+
+
+def _stereo(path: Path, left: np.ndarray, right: np.ndarray) -> Path:
+    wavfile.write(path, 16_000, np.stack([left, right], 1).astype(np.float32))
+    return path
+
+
+@pytest.mark.parametrize("louder", [0, 1])
+def test_of_channels_that_cancel_the_louder_is_heard(tmp_path: Path, louder: int) -> None:
+    """One channel inverted, as a miswired cable or some microphones give it: their mean is silence."""
+    tone = _tone(16_000)
+    channels = [tone, -tone]
+    channels[louder] = channels[louder] * 1.2
+    file = AudioFile.open(_stereo(tmp_path / "inverted.wav", *channels))
+    assert file.channel == louder
+    for samples in (16_000, 777):
+        assert np.abs(np.concatenate(list(file.chunks(samples))) - channels[louder]).max() < 1e-4
+
+
+def test_other_channels_are_mixed(tmp_path: Path) -> None:
+    tone, noise = _tone(16_000), np.random.default_rng(0).normal(0, 0.1, (2, 16_000))
+    for left, right in ((tone, tone), (tone, 0 * tone), (tone + noise[0], noise[1]), (noise[0], noise[1])):
+        read = read_audio(_stereo(tmp_path / "stereo.wav", left, right))
+        assert np.abs(read - (left + right) / 2).max() < 1e-4
+
+
+def test_a_gap_of_hours_is_refused_in_little_memory(write_sound: WriteSound, tmp_path: Path) -> None:
+    """Two packets, the second ten hours after the first: filling what lies between took 3 GB."""
+    target = tmp_path / "gap.mkv"
+    late = ["-itsoffset", "36000", "-i", str(write_sound(_tone(16_000), "late.wav"))]
+    both = ["-i", str(write_sound(_tone(16_000))), *late]
+    parts = []
+    for number in (0, 1):
+        parts += [tmp_path / f"part{number}.flv"]
+        encode = [*both, "-map", f"{number}:a", "-c:a", "pcm_s16le", "-ar", "44100", "-copyts", str(parts[-1])]
+        subprocess.run([executable(), "-v", "error", "-y", *encode], check=True)
+    first, second = (part.read_bytes() for part in parts)
+    target.write_bytes(first + second[13:])  # an FLV file is its header and tags, each with its time
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(InputError, match="longer than 20 minutes"):
+        AudioFile.open(target)
+    assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 700_000  # kB
 
 
 @pytest.mark.parametrize("name", ["-i.wav", "a%03d.wav", "a:b'c [x].wav", "два слова.wav"])

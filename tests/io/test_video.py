@@ -1,11 +1,14 @@
 """Videos are written whole or not at all, sound and pictures of the same length and at the same time."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.io import wavfile
 
 from vasa_core.errors import InputError
 from vasa_core.io.ffmpeg import executable
@@ -66,6 +69,21 @@ def test_sound_and_pictures_have_the_same_length_and_no_offset(
     heard = int(np.argmax(np.abs(decoded) > 0.15)) / 48_000
     assert abs(heard - onset / 16_000) < 0.002
     assert "start: 0.000000" in _report(target)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm"])
+def test_samples_that_are_no_sound_are_silence_in_the_video(tmp_path: Path, suffix: str) -> None:
+    """NaN, infinity and 1e30 among float samples: the model hears nothing or full scale, and so does who watches."""
+    sound = 0.3 * np.sin(2 * np.pi * 500 * np.arange(16_000) / 16_000)
+    sound[[3_000, 9_000, 9_001, 12_000, 13_000]] = np.nan, 1e30, -1e30, np.inf, -np.inf
+    path, target = tmp_path / "broken.wav", tmp_path / f"out{suffix}"
+    wavfile.write(path, 16_000, sound.astype(np.float32))
+    _write(target, _frames(25), path)
+    decoded = _sound(target)
+    assert len(decoded) == pytest.approx(25 * 1920, abs=48)
+    assert np.abs(decoded).max() < 1.5
+    kept = decoded[15_000:24_000]  # between the bad ones
+    assert np.abs(np.abs(kept).max() - 0.3) < 0.03
 
 
 def test_a_44100_stereo_sound(tmp_path: Path) -> None:
@@ -135,7 +153,7 @@ def test_bad_targets(tmp_path: Path) -> None:
         (tmp_path / "folder.mp4", "is not a file"),
         (tmp_path / "out.avi", r"ends in \.mp4, \.mov, \.webm or \.gif"),
         (Path("/proc/out.mp4"), "expected a writable folder"),
-        (tmp_path / ("x" * 250 + ".mp4"), "cannot be written"),
+        (tmp_path / ("x" * 252 + ".mp4"), "at most 255 bytes"),
     ):
         with pytest.raises(InputError, match=sentence):
             VideoWriter(target, SIZE)
@@ -161,6 +179,19 @@ def test_reading_at_another_rate_turned_and_late(tmp_path: Path) -> None:
     sound = ["-f", "lavfi", "-i", "sine=duration=1.2", "-itsoffset", "0.2"]
     subprocess.run([executable(), "-v", "error", *sound, *picture, str(late)], check=True)
     assert len(list(read_frames(late))) == 30
+
+
+def test_no_folder_for_temporary_files_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    _write(tmp_path / "out.mp4", _frames(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_video_of_long_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.gif"
+    Image.new("L", (1, 65_000)).save(path)
+    with pytest.raises(InputError, match="has frames of 1x65000 px; expected at most 16384 px a side"):
+        next(read_frames(path))
 
 
 def test_not_a_video(tmp_path: Path, write_sound: WriteSound) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def bind(conditions: Conditions):
 
 
 @contextmanager
-def passes(model: MotionModel) -> Iterator[list[int]]:
+def passes(model: MotionModel) -> Generator[list[int], None, None]:
     """Items of every forward pass of a real denoiser while it is open."""
     seen: list[int] = []
     handle = model.denoiser.out.register_forward_hook(lambda _module, _arguments, result: seen.append(len(result)))

@@ -1,14 +1,17 @@
 """The person before another background: colours, pictures, nothing; and what cannot be had is said."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from vasa_core.errors import InputError
 from vasa_core.face.mesh.layers import take_apart
+from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.io.image import write_png
 from vasa_core.io.video import read_frames
 from vasa_core.pipeline import Pipeline
@@ -70,10 +73,10 @@ def test_a_picture_fills_the_frame_and_stands_still(
     picture = np.zeros((300, 800, 3), np.uint8)
     picture[..., 0] = np.linspace(0, 255, 800)
     write_png(tmp_path / "behind.png", picture)
-    options = {"background": tmp_path / "behind.png", "distance": 1.4, "steps": STEPS}
+    options: dict[str, Any] = {"background": tmp_path / "behind.png", "distance": 0.8, "steps": STEPS}
     frames = np.stack(list(pipeline.animate(prepared, waveform, **options))).astype(int)
     middle = cv2.resize(picture[:, 250:550], (512, 512), interpolation=cv2.INTER_CUBIC)
-    assert np.abs(frames[:, :40] - middle[:40]).max() <= 3
+    assert np.abs(frames[:, :40, :40] - middle[:40, :40]).max() <= 3  # though the person is magnified
 
 
 def test_a_transparent_video_is_written_as_one(
@@ -86,11 +89,37 @@ def test_a_transparent_video_is_written_as_one(
         pipeline.generate(prepared, Path("unread.wav"), tmp_path / "out.mp4", background="transparent")
 
 
-def test_what_cannot_be_had(pipeline: Pipeline, prepared: Prepared, waveform: np.ndarray) -> None:
+def test_what_cannot_be_had_is_said_before_the_first_frame(
+    pipeline: Pipeline, prepared: Prepared, waveform: np.ndarray, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="background is 'red'; expected none where the whole photo is shown"):
-        list(pipeline.animate(prepared, waveform, background="red", paste_back=True))
+        pipeline.animate(prepared, waveform, background="red", framing="photo")
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"text\.png is not an image"):
+        pipeline.animate(prepared, waveform, background=tmp_path / "text.png")
     photo = prepared.portrait.photo
     whole = take_apart(photo, np.full(photo.shape[:2], 255, np.uint8), np.array([256.0, 256.0]), 200.0)
     with pytest.raises(InputError, match="background is 'red'; expected none, as no person stands out"):
         before(replace(prepared.portrait, layers=whole), "red")
+    lifted = LiftedPhoto(**{each.name: getattr(prepared.portrait, each.name) for each in fields(LiftedPhoto)})
+    with pytest.raises(InputError, match="background is 'transparent'; expected a colour or an image file"):
+        before(lifted, "transparent")
     assert before(prepared.portrait, None) is prepared.portrait
+
+
+def test_the_background_is_never_written_over(pipeline: Pipeline, prepared: Prepared, tmp_path: Path) -> None:
+    picture = tmp_path / "behind.gif"
+    Image.new("RGB", (64, 64), GREEN).save(picture)
+    content = picture.read_bytes()
+    with pytest.raises(InputError, match=r"behind\.gif is the output and an input as well"):
+        pipeline.generate(prepared, Path("unread.wav"), picture, background=picture)
+    assert picture.read_bytes() == content
+
+
+def test_a_photo_shown_whole_is_prepared_anew_for_a_background(
+    pipeline: Pipeline, portrait: Path, waveform: np.ndarray
+) -> None:
+    whole = pipeline.prepare(portrait, "photo")
+    video = pipeline.animate(whole, waveform, steps=STEPS, size=256, background="red")
+    assert (video.framing, video.size) == ("face", (256, 256))
+    assert whole.background is None

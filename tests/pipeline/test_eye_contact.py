@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from vasa_core.assets import ASSETS
-from vasa_core.face.basis import GAZE, LIDS, eye_gap
+from vasa_core.face.basis import GAZE, LIDS
+from vasa_core.face.measure import eye_gap
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.representation import PITCH, YAW
 from vasa_core.options import GenerationOptions

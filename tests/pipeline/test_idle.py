@@ -6,7 +6,8 @@ from threading import Event
 import numpy as np
 import pytest
 
-from vasa_core.face.basis import LIDS, lip_opening
+from vasa_core.face.basis import LIDS
+from vasa_core.face.measure import lip_gap
 from vasa_core.motion.breath import RISE
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
@@ -24,7 +25,7 @@ def test_silence_gives_a_listener_with_closed_lips(pipeline: Pipeline, portrait:
     sound = open_sound(iter(np.split(silence, SECONDS * 4)) if live else silence, Event())
     motion = Motion.joined(list(pipeline.speech_motion(ready, sound, GenerationOptions(seed=3))))
     shapes = pipeline.face.basis.decode(motion.dynamics, ready.rest, ready.motion.dynamics[0])
-    gap = lip_opening(shapes) / np.ptp(ready.rest[:, 1])
+    gap = lip_gap(shapes, 3) / np.ptp(ready.rest[:, 1])
     assert len(motion) == SECONDS * FPS
     assert np.percentile(gap[FPS:], 95) < 0.015  # of face height; the photo's own lips are parted
     closed = motion.dynamics[:, LIDS].mean(1) < 0.3

@@ -178,7 +178,7 @@ def test_reenacting_only_pose_or_only_dynamics(
 def test_pasting_back_gives_the_whole_photo_marked_with_the_head_in_its_place(
     pipeline: Pipeline, prepared: Prepared, short_speech: Path, tmp_path: Path
 ) -> None:
-    options = GenerationOptions(steps=1, paste_back=True)
+    options = GenerationOptions(steps=1, framing="photo")
     photo = prepared.original
     made = pipeline.generate(prepared, short_speech, tmp_path / "out.mp4", options)
     assert (made.height, made.width) == (photo.shape[0] // 2 * 2, photo.shape[1] // 2 * 2)

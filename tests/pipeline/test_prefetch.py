@@ -9,6 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
+from vasa_core.errors import Cancelled
 from vasa_core.pipeline.prefetch import made_ahead
 
 
@@ -33,6 +34,26 @@ def test_a_result_comes_while_the_source_still_waits_for_its_next_item() -> None
         assert next(results) == 10 * item
     given.put(None)
     assert list(results) == []
+
+
+def test_a_silent_source_is_left_as_soon_as_that_is_asked_for() -> None:
+    """The source blocks for ever; `cancelled` is asked meanwhile."""
+    before, given, stopped = ahead_threads(), SimpleQueue[int | None](), threading.Event()
+    asked = threading.Event()
+    threading.Timer(0.3, asked.set).start()
+    results = made_ahead(slow_if_even, iter(given.get, None), stopped, 2, 8, asked.is_set)
+    given.put(3)
+    assert next(results) == 30
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        next(results)
+    assert time.monotonic() - started < 5
+    assert stopped.is_set()
+    given.put(None)
+    deadline = time.monotonic() + 5
+    while ahead_threads() - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not ahead_threads() - before
 
 
 def test_no_more_than_allowed_are_in_flight() -> None:

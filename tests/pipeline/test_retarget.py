@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from vasa_core.assets import ASSETS
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, lip_gaps, lip_opening, move_lips
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, move_lips
+from vasa_core.face.measure import lip_gap, lip_gaps
 from vasa_core.face.pose import PITCH, YAW, project
 from vasa_core.face.topology import STABLE
 from vasa_core.io.image import read_image
@@ -29,7 +30,7 @@ REST = np.array([0.0, 0.0, 1.0, 1.0])
 def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
     """The bundled portrait, which smiles with an open mouth."""
     found = pipeline.prepare(portrait)
-    assert lip_opening(found.portrait.rest[None])[0] > 5 * CLOSED_LIPS
+    assert lip_gap(found.portrait.rest[None], 3)[0] > 5 * CLOSED_LIPS
     return found
 
 
@@ -112,8 +113,8 @@ def test_closed_lips_close_an_open_mouthed_photo_and_open_ones_open_as_far(
 def test_lips_open_no_further_than_a_photo_can_be_opened(pipeline: Pipeline, prepared: Prepared) -> None:
     basis = pipeline.face.basis
     landmarks = filmed(basis, 4, speech_like(basis, widest=0.35), prepared.portrait.motion.pose)
-    assert lip_opening(basis.align(landmarks, SIZE)[0]).max() > 1.3 * WIDEST_LIPS
-    drawn = lip_opening(shown(pipeline, prepared, taken_over(pipeline.face, prepared.portrait, landmarks, SIZE)))
+    assert lip_gap(basis.align(landmarks, SIZE)[0], 3).max() > 1.3 * WIDEST_LIPS
+    drawn = lip_gap(shown(pipeline, prepared, taken_over(pipeline.face, prepared.portrait, landmarks, SIZE)), 3)
     assert 0.7 * WIDEST_LIPS < drawn.max() < 1.1 * WIDEST_LIPS
 
 
@@ -158,10 +159,10 @@ def test_a_rendered_reenactment_is_read_back_as_its_driver(pipeline: Pipeline, t
     prepared = pipeline.prepare(np.ascontiguousarray(photo[:, ::-1]))
     pipeline.reenact(prepared, driving, out)
     basis, preprocessor = pipeline.face.basis, pipeline.preprocessor
-    driver = lip_opening(basis.align(*track_driving(driving, preprocessor))[0])
+    driver = lip_gap(basis.align(*track_driving(driving, preprocessor))[0], 3)
     landmarks = np.stack([preprocessor.track(frame).landmarks for frame in read_frames(out)])  # pyright: ignore
     shapes, pose = basis.align(landmarks, SIZE, prepared.portrait.identity.neutral)
-    drawn = lip_opening(shapes)
+    drawn = lip_gap(shapes, 3)
     assert np.corrcoef(driver, drawn)[0, 1] > 0.8
     closed = driver < CLOSED_LIPS
     assert closed.sum() > 10

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vasa_core.assets import CHECKPOINTS
-from vasa_core.face.basis import FaceBasis, lip_gaps
+from vasa_core.face.basis import FaceBasis
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import EXPRESSION, from_model

@@ -58,6 +58,26 @@ def test_a_second_person_is_left_behind(matte: PersonMatte, tracked: TrackedImag
     assert found[200:300, 200:300].mean() > 250
 
 
+def test_of_two_people_shoulder_to_shoulder_one_is_cut_out(matte: PersonMatte, portrait: Path) -> None:
+    """The bundled person twice, so near that the network sees one piece."""
+    photo = read_image(portrait)
+    with Preprocessor(resolve("face_detector"), resolve("face_landmarker")) as preprocess:
+        left = preprocess(photo).framing
+        cut = round(left.x + 0.32 * left.side)
+        pair = np.concatenate([photo[:, :cut], photo[:, round(left.x - 0.32 * left.side) :]], 1)
+        first = preprocess(pair, face=1)
+    assert len(first.others) == 1
+    x0, y0, x1, y1 = first.others[0]
+    landmarks = np.linalg.solve(first.matrix[:, :2], (first.tracked.landmarks[:, :2] - first.matrix[:, 2]).T).T
+    landmarks = np.column_stack([landmarks, np.zeros(478)]).astype(np.float32)
+    together, apart = matte(pair, landmarks), matte(pair, landmarks, first.others)
+    other = (slice(int(0.7 * y0 + 0.3 * y1), int(0.3 * y0 + 0.7 * y1)), slice(int(0.7 * x0 + 0.3 * x1), int(x1)))
+    own = landmarks.round().astype(int)[:468]
+    assert together[other].mean() > 200
+    assert apart[other].mean() < 5
+    assert np.median(apart[own[:, 1], own[:, 0]]) == 255
+
+
 def test_refining_finds_the_true_edge_and_mixes_as_the_picture_does() -> None:
     """A dark disc, soft at its rim, on a light ground, and a rough mask that is 2 px too large."""
     y, x = np.mgrid[:200, :200]

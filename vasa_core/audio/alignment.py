@@ -24,7 +24,7 @@ class Aligner:
             raise MissingModelError(
                 "phones of recordings: needs pocketsphinx, `pip install --no-deps pocketsphinx==5.1.1`"
             )
-        from pocketsphinx import Decoder  # pyright: ignore[reportMissingImports]
+        from pocketsphinx import Decoder
 
         self._decoder = Decoder(samprate=SAMPLE_RATE, bestpath=False, loglevel="FATAL")
 

@@ -19,11 +19,8 @@ MAX_LAG = 15  # frames
 MIN_FRAMES = 2 * MAX_LAG  # of a recording that can be read
 TRUSTED_CONFIDENCE, TRUSTED_LAG = 0.25, 5  # below, or beyond, sound is not trusted to be a face's own; frames
 _CONFIDENCE_OF_CHANCE = 3.2  # over the root of the frames: reached by one in 30 recordings with another's sound
-LIP_CHANNELS = ("inner gap", "mouth width", "outer gap")
+LIP_CHANNELS = ("inner gap", "mouth width", "outer gap")  # as `face.measure.lip_shape` measures them
 
-_INNER_PAIRS = ((13, 14), (82, 87), (312, 317))  # upper and lower inner lip
-_WIDTH_PAIR, _OUTER_PAIR = (61, 291), (0, 17)
-_FACE_HEIGHT_PAIR = (10, 152)
 _STILL = 1e-9  # a channel with less energy than this does not move
 
 
@@ -38,18 +35,6 @@ class SyncReading:
     confidence: float
     peak: float
     channels: tuple[float, ...]
-
-
-def lip_shape(landmarks: Float[np.ndarray, "n 478 dims"]) -> Float[np.ndarray, "n 3"]:
-    """Inner gap, mouth width and outer gap in the picture plane, over face height (landmarks 10 to 152)."""
-    points = landmarks[..., :2].astype(np.float64)  # (n, 478, 2)
-
-    def distance(pair: tuple[int, int]) -> Float[np.ndarray, " n"]:
-        return np.linalg.norm(points[:, pair[0]] - points[:, pair[1]], axis=1)
-
-    inner = np.mean([distance(pair) for pair in _INNER_PAIRS], axis=0)
-    lips = np.stack([inner, distance(_WIDTH_PAIR), distance(_OUTER_PAIR)], 1)  # (n, 3)
-    return lips / distance(_FACE_HEIGHT_PAIR)[:, None]
 
 
 def with_context(features: Float[np.ndarray, "n channels"], context: int) -> Float[np.ndarray, "n stacked"]:
@@ -131,12 +116,3 @@ class SyncJudge:
     def __call__(self, features: Float[np.ndarray, "n channels"]) -> Float[np.ndarray, "n outputs"]:
         """Expected lip shape per frame, up to a constant."""
         return with_context(features - self.mean, self.config.context) @ self.weight
-
-    def read(
-        self, features: Float[np.ndarray, "n channels"], landmarks: Float[np.ndarray, "m 478 dims"]
-    ) -> SyncReading | None:
-        """Lag and confidence of a face's landmarks against speech features; None if shorter than MIN_FRAMES."""
-        frames = min(len(features), len(landmarks))
-        if frames < MIN_FRAMES:
-            return None
-        return read_sync(self(features[:frames]), lip_shape(landmarks[:frames]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +15,15 @@ from vasa_core.cli.options import (
     Checkpoints,
     Data,
     Device,
-    Face,
+    FaceModel,
     Json,
     Seed,
     check_paths,
     cli,
     load_pipeline,
+    open_speech,
+    read_photo,
     report,
-    video_folders,
 )
 from vasa_core.cli.terminal import progress_bar
 from vasa_core.options import MESH, GenerationOptions
@@ -51,25 +51,21 @@ def evaluate(
     data: Annotated[list[Path] | None, typer.Option(help="Folder of real clips of talking faces; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the videos and evaluation.json.")] = Path("out/evaluation"),
     clips: Annotated[int, typer.Option(help="At most so many of the held-out clips.")] = 4,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
     """Render, re-track what was rendered, and report it beside the same figures of real clips."""
-    from vasa_core.data.clips import find_clips
+    from vasa_core.evaluation.setup import held_out_clips
 
-    found = [clip for folder in video_folders(data or []) for clip in find_clips(folder)]
-    held_out = [clip.path for clip in found if clip.split == "val"] or [clip.path for clip in found]
-    from vasa_core.evaluation.report import table
+    found = held_out_clips(data or [])  # before models are loaded
     from vasa_core.evaluation.video.measure import evaluate as measure
+    from vasa_core.evaluation.video.report import video_table
 
     with progress_bar("evaluate", "video") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
-        spread = held_out[:: max(1, len(held_out) // max(1, clips))]
-        result = measure(pipeline, spread, out, clips, progress)
-    written = out / "evaluation.json"
-    report(json.loads(written.read_text()), as_json, f"{table(result)}\n{written}")
+        result = measure(load_pipeline(device, checkpoints, face_model), found, out, clips, progress)
+    report(result, as_json, f"{video_table(result)}\n{out / 'evaluation.json'}")
 
 
 @cli.command("evaluate-renderer")
@@ -80,17 +76,16 @@ def evaluate_renderer(
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
-    """Draw held-out clips from their own first frames, and report the painted frames beside the bare warp."""
+    """Render held-out clips from their own first frames, and report the painted frames beside the bare warp."""
     from vasa_core.assets import resolve
-    from vasa_core.data.clips import find_clips
     from vasa_core.evaluation.renderer.measure import measure_renderer
     from vasa_core.evaluation.renderer.report import render_table
+    from vasa_core.evaluation.setup import held_out_clips
     from vasa_core.training.losses.perceptual import Perceptual
 
-    found = [clip for folder in video_folders(data) for clip in find_clips(folder)]
-    held_out = [(c.identity, c.path) for c in found if c.split == "val"] or [(c.identity, c.path) for c in found]
+    found = held_out_clips(data)
     with progress_bar("evaluate-renderer", "clip") as progress:
-        result = measure_renderer(checkpoints, held_out, out, clips, Perceptual(resolve("perceptual")), progress)
+        result = measure_renderer(checkpoints, found, out, clips, Perceptual(resolve("perceptual")), progress)
     report(result, as_json, f"{render_table(result)}\n{out / 'render.json'}")
 
 
@@ -108,24 +103,21 @@ def evaluate_motion(
     cache: Cache = DEFAULT_CACHE,
     as_json: Json = False,
 ) -> None:
-    """Report generated motion beside real clips, motion from another voice and a still face, before it is drawn."""
-    from vasa_core.data.clips import find_clips
+    """Report generated motion beside real clips, motion from another voice and a still face, before it is rendered."""
     from vasa_core.data.tracking import track_clips
     from vasa_core.evaluation.motion.measure import measure_motion
-    from vasa_core.evaluation.motion.recordings import RealClip, spread
     from vasa_core.evaluation.motion.report import motion_table
+    from vasa_core.evaluation.setup import held_out_clips, spread
 
-    real = []
-    for folder in video_folders(data):
-        everything = find_clips(folder)
-        held_out = [clip for clip in everything if clip.split == "val"] or everything
-        for tracked in track_clips(spread(held_out, clips), cache / "tracking"):
-            clip, group = tracked.clip, folder.resolve().name
-            real.append(RealClip(clip.path, group, clip.person, tracked.landmarks, tracked.size, clip.generated))
-    with progress_bar("evaluate-motion", "take") as progress:
+    tracked = [
+        (folder.resolve().name, clip)
+        for folder in data
+        for clip in track_clips(spread(held_out_clips([folder]), clips), cache / "tracking")
+    ]
+    with progress_bar("evaluate-motion", "recording") as progress:
         pipeline = load_pipeline(device, checkpoints)
         options = GenerationOptions(steps=steps, guidance_audio=guidance_audio)
-        result = measure_motion(pipeline, real, speech or [], out, clips, portraits, progress, options)
+        result = measure_motion(pipeline, tracked, speech or [], out, clips, portraits, progress, options)
     report(result, as_json, f"{motion_table(result)}\n{out / 'motion.json'}")
 
 
@@ -139,8 +131,10 @@ def lip_sheet(
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
-    """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and judge their sync."""
+    """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and score their sync."""
     check_paths(portrait, speech, out=out, suffix=".png")
+    read_photo(portrait)
+    open_speech(speech)
     from vasa_core.evaluation.video.lip_sheet import make_lip_sheet
 
     with progress_bar("lip-sheet", "frame") as progress:
@@ -163,23 +157,13 @@ def evaluate_face(
 ) -> None:
     """Report the volume face model on held-out people beside copying the source and the mesh face model."""
     from vasa_core.assets import resolve
-    from vasa_core.data.frames import load_face_frames
-    from vasa_core.errors import InputError
     from vasa_core.evaluation.volume.measure import measure_volume
-    from vasa_core.evaluation.volume.rendering import HeldOutFace, load_models
+    from vasa_core.evaluation.volume.rendering import held_out_faces, load_models
     from vasa_core.evaluation.volume.report import volume_table
     from vasa_core.training.losses.perceptual import Perceptual
 
     networks, mesh = load_models(volume, checkpoints)
-    kept = load_face_frames(video_folders(data), mesh, cache, networks.config.image, 64, 12)
-    trained = {clip.speaker for clip in kept if clip.split == "train"}
-    faces = [
-        HeldOutFace(clip.speaker, clip.frames[:], clip.mattes[:], clip.landmarks, clip.pose, clip.dynamics)
-        for clip in kept
-        if clip.split != "train" and clip.speaker not in trained
-    ]
-    if not faces:
-        raise InputError("the folders hold no clip of a held-out person; expected some with another split than train.")
+    faces = held_out_faces(data, networks, mesh, cache)
     with progress_bar("evaluate-face", "clip") as progress:
         result = measure_volume(networks, mesh, faces, out, clips, Perceptual(resolve("perceptual")), seed, progress)
     report(result, as_json, f"{volume_table(result)}\n{out / 'volume.json'}")

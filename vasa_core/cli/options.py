@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from dataclasses import asdict, is_dataclass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from vasa_core.errors import InputError
-from vasa_core.io.containers import container_of
-from vasa_core.options import FACES, MESH, GenerationOptions
+from vasa_core.files import check_source, check_target
+from vasa_core.io.containers import check_video_target
+from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -24,10 +29,11 @@ DEFAULTS = GenerationOptions()
 
 Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Face = Annotated[str, typer.Option(help="Face model: mesh, or volume (a research preview).")]
+FaceModel = Annotated[str, typer.Option(help="mesh, or volume (a research preview).")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
-PasteBack = Annotated[bool, typer.Option("--paste-back", help="Show the whole photo, not only the crop of the head.")]
+Framing = Annotated[str, typer.Option(help=CONTROLS["framing"].help)]
+Face = Annotated[int, typer.Option(help=CONTROLS["face"].help)]
 Data = Annotated[list[Path], typer.Option(help="Folder of videos of single talking faces; may be repeated.")]
 KEEPS = "Keeps what was computed from each clip, and the run."
 Cache = Annotated[Path, typer.Option(help=KEEPS, envvar="VASA_CACHE", show_default="~/.cache/vasa_core")]
@@ -36,20 +42,70 @@ WRITTEN = "Folder of the checkpoint to write."
 DEFAULT_CACHE = Path("~/.cache/vasa_core").expanduser()
 
 
-def check_paths(*sources: Path, out: Path, suffix: str | None = None, transparent: bool = False) -> None:
+def with_fields(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator of commands: an option for each field of a dataclass, all of which it gets as its one `options`.
+
+    The options stand where the command has that parameter, which is named and not positional.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    named = inspect.Parameter.KEYWORD_ONLY
+    made = [inspect.Parameter(f.name, named, default=f.default, annotation=hints[f.name]) for f in fields(kind)]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())
+        place = [parameter.name for parameter in own].index("options")
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            command(options=kind(**{field.name: given.pop(field.name) for field in made}), **given)
+
+        return with_signature(run, [*own[:place], *made, *own[place + 1 :]])
+
+    return decorated
+
+
+def with_signature(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """The command as one that has these parameters, for the command line to read."""
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def check_paths(*sources: Path | str | None, out: Path, suffix: str | None = None, transparent: bool = False) -> None:
     """Raise InputError at once, before models are loaded, if a source is missing or `out` cannot be right.
 
     suffix: that `out` must have; without one, it is a video's, which may be transparent.
     """
-    for source in sources:
-        if not source.is_file():
-            raise InputError(f"{source} does not exist; expected a file.")
+    files = [Path(source) for source in sources if source is not None and source != SPIN]
+    for source in files:
+        check_source(source, "a file")
     if suffix is None:
-        container_of(out, transparent)
-    elif out.suffix.lower() != suffix:
-        raise InputError(f"{out} is the output; expected a name that ends in {suffix}.")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent} is not a folder; expected an existing folder for the output.")
+        check_video_target(out, transparent, *files)
+    else:
+        check_target(out, suffix, *files)
+
+
+def check_videos(*videos: Path | str | None) -> None:
+    """Raise InputError at once if a video cannot be read; only the first frame of each is."""
+    from vasa_core.io.video import read_frames
+
+    for video in videos:
+        if video is not None and video != SPIN:
+            next(read_frames(Path(video)))
+
+
+def read_photo(portrait: Path) -> Any:
+    """The photo's pixels (height, width, 3). Raises InputError for none."""
+    from vasa_core.io.image import read_image
+
+    return read_image(portrait)
+
+
+def open_speech(speech: Path) -> Any:
+    """The speech, decoded once. Raises InputError for a file without sound that can be used."""
+    from vasa_core.io.audio import AudioFile
+
+    return AudioFile.open(speech)
 
 
 def video_folders(folders: list[Path]) -> list[Path]:
@@ -57,8 +113,7 @@ def video_folders(folders: list[Path]) -> list[Path]:
     from vasa_core.data.clips import find_clips
 
     for folder in folders:
-        if not find_clips(folder):
-            raise InputError(f"{folder} holds no video; expected a folder of videos of single talking faces.")
+        find_clips(folder)
     return folders
 
 
@@ -69,17 +124,15 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def load_pipeline(device: str, checkpoints: Path, face: str = MESH) -> Any:
+def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
-    if face not in FACES:
-        raise InputError(f"face is {face!r}; expected one of {', '.join(FACES)}.")
-    import torch
-
+    if face_model not in FACES:
+        raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
+    from vasa_core.cpu import share_cores
     from vasa_core.pipeline import Pipeline
 
-    pipeline = Pipeline.load(device, checkpoints, face)
-    if pipeline.device == "cpu":
-        torch.set_num_threads(1)  # frames are drawn side by side: threads inside each would only get in the way
+    pipeline = Pipeline.load(device, checkpoints, face_model)
+    share_cores(pipeline.device)
     return pipeline
 
 
@@ -105,5 +158,7 @@ def report(made: Any, as_json: bool, sentence: str = "") -> None:
     if as_json:
         values = asdict(made) if is_dataclass(made) and not isinstance(made, type) else made
         print(json.dumps(values, indent=2, default=str))
-    else:
-        print(sentence)
+        return
+    for warning in getattr(made, "warnings", ()):
+        print(f"vasa: {warning}", file=sys.stderr)
+    print(sentence)

@@ -17,17 +17,23 @@ from vasa_core.cli.options import (
     Checkpoints,
     Device,
     Face,
+    FaceModel,
+    Framing,
     Json,
-    PasteBack,
     Seed,
     check_paths,
+    check_videos,
     cli,
     load_pipeline,
+    open_speech,
+    read_photo,
     report,
+    with_signature,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
-from vasa_core.options import CONTROLS, MESH, SPIN, GenerationOptions
+from vasa_core.files import check_source
+from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
 VERIFIED_FRAMES, VERIFIED_STEP = 250, 5  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
@@ -43,7 +49,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
         kind = str | None if default is None else type(default)
         text = f"{control.help} [{control.meaning}]" if control.meaning and kind is not bool else control.help
         declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
-        annotation = Annotated[kind, typer.Option(*declared, help=text)]  # pyright: ignore[reportInvalidTypeForm]
+        annotation = Annotated[kind, typer.Option(*declared, help=text)]
         controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
     first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
     parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]
@@ -53,9 +59,7 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         command(*args, **kwargs)
 
-    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
+    return with_signature(run, parameters)
 
 
 @cli.command()
@@ -64,7 +68,7 @@ def generate(
     portrait: Path,
     speech: Path,
     out: Annotated[Path, typer.Argument(metavar="OUT")],
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -72,11 +76,23 @@ def generate(
 ) -> None:
     """Make the person of PORTRAIT speak SPEECH and write the video to OUT: an .mp4, .mov, .webm or .gif file."""
     options = GenerationOptions(**controls).validate()
-    check_paths(portrait, speech, out=out, transparent=options.transparent)
+    check_paths(
+        portrait,
+        speech,
+        options.style,
+        options.head_pose,
+        options.backdrop,
+        out=out,
+        transparent=options.transparent,
+    )
+    check_videos(options.style, options.head_pose)
+    photo, sound = read_photo(portrait), open_speech(speech)
+    if options.backdrop:
+        read_photo(options.backdrop)
     with progress_bar("generate", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(portrait, speech, out, options, cancelled, progress)
+            result = pipeline.generate(photo, sound, out, options, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -89,9 +105,10 @@ def reenact(
     use: Annotated[str, typer.Option(help="What to take from the driving video: both, pose or dynamics.")] = "both",
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
-    paste_back: PasteBack = DEFAULTS.paste_back,
+    framing: Framing = DEFAULTS.framing,
+    face: Face = DEFAULTS.face,
     seed: Seed = DEFAULTS.seed,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -103,14 +120,16 @@ def reenact(
     if len(driving or []) > 1 or not (driving or pose or dynamics):
         given = " ".join(map(str, driving or [])) or "none"
         raise InputError(f"the driving video is {given}; expected one, or --pose and --dynamics.")
-    videos = [Path(video) for video in (*(driving or []), pose, dynamics) if video and video != SPIN]
+    videos = (*(driving or []), pose, dynamics)
     check_paths(portrait, *videos, out=out)
+    check_videos(*videos)
+    photo = read_photo(portrait)
     with progress_bar("reenact", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
-            options = GenerationOptions(seed=seed, paste_back=paste_back)
+            options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
-            result = pipeline.reenact(portrait, first, out, use, options, cancelled, progress, pose, dynamics)
+            result = pipeline.reenact(photo, first, out, use, options, cancelled, progress, pose, dynamics)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -122,7 +141,7 @@ def showcase(
     pose: PoseVideo = None,
     dynamics: DynamicsVideo = None,
     seed: Seed = DEFAULTS.seed,
-    face: Face = MESH,
+    face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
@@ -132,15 +151,16 @@ def showcase(
     Columns: as generated, with a still head, with a spinning head, with a still face, and with --pose or --dynamics
     the head of one video and the face of another.
     """
-    videos = [Path(video) for video in (pose, dynamics) if video and video != SPIN]
-    check_paths(portrait, speech, *videos, out=out)
+    check_paths(portrait, speech, pose, dynamics, out=out)
+    check_videos(pose, dynamics)
+    photo, sound = read_photo(portrait), open_speech(speech)
     with progress_bar("showcase", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face)
+        pipeline = load_pipeline(device, checkpoints, face_model)
         from vasa_core.pipeline import showcase as show
 
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed)
-            result = show(pipeline, portrait, speech, out, options, pose, dynamics, cancelled, progress)
+            result = show(pipeline, photo, sound, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -173,8 +193,7 @@ def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as
     from vasa_core.io.video import read_frames
     from vasa_core.provenance.mark import MARKED_FROM, mark_score
 
-    if not source.is_file():
-        raise InputError(f"{source} does not exist; expected a file.")
+    check_source(source, "a picture or a video")
     is_image = source.suffix.lower() in IMAGE_SUFFIXES
     frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
     if not frames:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,13 +23,18 @@ from vasa_core.cli.options import (
     positive,
     report,
     video_folders,
+    with_fields,
 )
 from vasa_core.cli.terminal import progress_bar
 from vasa_core.errors import InputError
 
+if TYPE_CHECKING:
+    from vasa_core.training.motion.train import MotionTrainingConfig
+    from vasa_core.training.volume.train import VolumeTrainingConfig
+
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[float, str], None]]:
+def _bar(title: str) -> Generator[Callable[[float, str], None], None, None]:
     """A bar of a training, as a callback of the share that is done and a line of text."""
     with progress_bar(title, "‰") as progress:
         yield lambda share, _: progress(round(1000 * min(share, 1.0)), 1000)
@@ -87,35 +93,60 @@ def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
         print(f"{export_driving(checkpoints / network)} written")
 
 
+@dataclass(frozen=True)
+class MotionTrainingOptions:
+    """What `train-motion` is told of the training itself."""
+
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the training.", show_default="30, or as long as --steps takes")
+    ] = None
+    steps: Annotated[int | None, typer.Option(help="Its length in steps.", show_default=False)] = None
+    batch: Annotated[int, typer.Option(help="Windows a step, over all processes.")] = 16
+    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3
+    lips: Annotated[float, typer.Option(help="Weight of the loss on what the lips do.")] = 0.5
+    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False
+    size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small"
+    schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine"
+    encoder: Annotated[str, typer.Option(help="moonshine or wav2vec2:FOLDER: what hears the speech.")] = "moonshine"
+    start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None
+    speech: Annotated[
+        list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")
+    ] = None
+    teacher: Annotated[
+        Path | None, typer.Option(help="Motion checkpoint that moves lips to it.", show_default="CHECKPOINTS/motion")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0
+    run: Annotated[Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="One step; print what the training would take.")] = False
+
+    def config(self) -> MotionTrainingConfig:
+        """What the trainer needs of it. Raises InputError for minutes that are not above 0."""
+        from vasa_core.training.motion.train import MotionTrainingConfig
+
+        default = None if self.steps else 30.0
+        return MotionTrainingConfig(
+            size=self.size,
+            schedule=self.schedule,
+            minutes=default if self.minutes is None else positive("minutes", self.minutes),
+            steps=self.steps,
+            batch=self.batch,
+            accumulate=self.accumulate,
+            learning_rate=self.learning_rate,
+            lips=self.lips,
+            bf16=not self.full,
+            seed=self.seed,
+        )
+
+
 @cli.command("train-motion")
+@with_fields(MotionTrainingOptions)
 def train_motion(
     data: Data,
     out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/motion")] = CHECKPOINTS / "motion",
     cache: Cache = DEFAULT_CACHE,
-    minutes: Annotated[
-        float | None, typer.Option(help="Length of the training.", show_default="30, or as long as --steps takes")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Its length in steps.", show_default=False)] = None,
-    batch: Annotated[int, typer.Option(help="Windows a step, over all processes.")] = 16,
-    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
-    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
-    lips: Annotated[float, typer.Option(help="Weight of the loss on what the lips do.")] = 0.5,
-    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
-    size: Annotated[str, typer.Option(help="Name of a model size, for example small or paper.")] = "small",
-    schedule: Annotated[str, typer.Option(help="Path from motion to noise: cosine, or linear (flow).")] = "cosine",
-    encoder: Annotated[str, typer.Option(help="moonshine or wav2vec2:FOLDER: what hears the speech.")] = "moonshine",
-    start: Annotated[Path | None, typer.Option(help="Motion checkpoint to start from, where its weights fit.")] = None,
-    speech: Annotated[
-        list[Path] | None, typer.Option(help="Folder of read speech with transcripts.csv; may be repeated.")
-    ] = None,
-    teacher: Annotated[
-        Path | None, typer.Option(help="Motion checkpoint that moves lips to it.", show_default="CHECKPOINTS/motion")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, windows and noise.")] = 0,
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="One step; print what the training would take.")] = False,
+    *,
+    options: MotionTrainingOptions,
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
 ) -> None:
@@ -125,39 +156,24 @@ def train_motion(
     """
     folders = video_folders(data)
     from vasa_core.training.motion.run import train_motion as train
-    from vasa_core.training.motion.train import MotionTrainingConfig
 
-    minutes = positive("minutes", minutes) if minutes is not None else None if steps else 30.0
-    config = MotionTrainingConfig(
-        size=size,
-        schedule=schedule,
-        minutes=minutes,
-        steps=steps,
-        batch=batch,
-        accumulate=accumulate,
-        learning_rate=learning_rate,
-        lips=lips,
-        bf16=not full,
-        seed=seed,
-    )
     with _bar("train-motion") as progress:
         made = train(
             folders,
             out,
-            config,
+            options.config(),
             checkpoints=checkpoints,
-            encoder=encoder,
+            encoder=options.encoder,
             cache=cache,
-            run=run or cache / "runs" / out.name,
-            start=start,
-            speech=speech or [],
-            teacher=teacher,
+            run=options.run or cache / "runs" / out.name,
+            start=options.start,
+            speech=options.speech or [],
+            teacher=options.teacher,
             progress=progress,
-            dry_run=dry_run,
+            dry_run=options.dry_run,
         )
-    if not made:  # a process beside the main one
-        return
-    report(made, as_json, _estimate(made) if dry_run else f"{out}: motion model written")
+    if made:  # else a process beside the main one
+        report(made, as_json, _estimate(made) if options.dry_run else f"{out}: motion model written")
 
 
 def _estimate(made: dict[str, float]) -> str:
@@ -182,42 +198,74 @@ def train_emotions(
     report(write_emotions(out, checkpoints / "mesh"), as_json, f"{out}: emotions written")
 
 
-@cli.command("train-volume")
-def train_volume(
-    data: Data,
-    preset: Annotated[str, typer.Option(help="tiny-128, paper-256 or paper-512.")] = "tiny-128",
-    steps: Annotated[int, typer.Option(help="Length of the run, which the learning rate follows.")] = 20_000,
+@dataclass(frozen=True)
+class VolumeTrainingOptions:
+    """What `train-volume` is told of the training itself."""
+
+    preset: Annotated[str, typer.Option(help="tiny-128, paper-256 or paper-512.")] = "tiny-128"
+    steps: Annotated[int, typer.Option(help="Length of the run, which the learning rate follows.")] = 20_000
     minutes: Annotated[
         float | None, typer.Option(help="Pause after so long; the same command goes on.", show_default=False)
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8,
-    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1,
-    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
+    ] = None
+    batch: Annotated[int, typer.Option(help="Examples a step, over all processes.")] = 8
+    accumulate: Annotated[int, typer.Option(help="Parts in which a step takes them, for less memory.")] = 1
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4
     warp_pretraining: Annotated[
         int | None,
         typer.Option(
             help="Steps before the first, in which warps and dynamics are learned without rendering.",
             show_default="300; 0 with --start",
         ),
-    ] = None,
-    discriminator_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000,
-    discriminator_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64,
-    downsampling: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0,
+    ] = None
+    discriminator_from: Annotated[int, typer.Option(help="Step from which the discriminator takes part.")] = 2_000
+    discriminator_width: Annotated[int, typer.Option(help="Channels of the discriminator's first layer.")] = 64
+    downsampling: Annotated[int, typer.Option(help="How often pictures are halved for the perceptual loss.")] = 0
     weight: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE: weight of a loss; 0 turns it off. May be repeated.")
-    ] = None,
+    ] = None
     frozen: Annotated[
         list[str] | None,
         typer.Option(help="Network, or adapter, that keeps its weights after the warp pretraining. May be repeated."),
-    ] = None,
+    ] = None
     identity: Annotated[
         str, typer.Option(help="Descriptor for the face and cross_identity losses: dlib, arcface or none.")
-    ] = "dlib",
-    identity_model: Annotated[Path | None, typer.Option(help="ONNX file of ArcFace.")] = None,
-    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False,
-    start: Annotated[Path | None, typer.Option(help="State of another run to take the weights from.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0,
-    frames: Annotated[int, typer.Option(help="Frames kept of each clip.")] = 64,
+    ] = "dlib"
+    identity_model: Annotated[Path | None, typer.Option(help="ONNX file of ArcFace.")] = None
+    full: Annotated[bool, typer.Option("--full-precision", help="float32 throughout, no bfloat16.")] = False
+    start: Annotated[Path | None, typer.Option(help="State of another run to take the weights from.")] = None
+    seed: Annotated[int, typer.Option(help="Of weights and batches.")] = 0
+    frames: Annotated[int, typer.Option(help="Frames kept of each clip.")] = 64
+
+    def config(self) -> VolumeTrainingConfig:
+        """What the trainer needs of it. Raises InputError for weights that are none."""
+        from vasa_core.training.losses.weights import LossWeights
+        from vasa_core.training.volume.train import VolumeTrainingConfig
+
+        default = 0 if self.start else 300
+        off = {"face": 0.0, "cross_identity": 0.0} if self.identity == "none" else {}
+        return VolumeTrainingConfig(
+            preset=self.preset,
+            steps=self.steps,
+            batch=self.batch,
+            accumulate=self.accumulate,
+            learning_rate=self.learning_rate,
+            warp_pretraining=default if self.warp_pretraining is None else self.warp_pretraining,
+            discriminator_from=self.discriminator_from,
+            discriminator_width=self.discriminator_width,
+            downsampling=self.downsampling,
+            frozen=tuple(self.frozen or ()),
+            bf16=not self.full,
+            seed=self.seed,
+            weights=LossWeights.of({**off, **_weights(self.weight or [])}),
+        )
+
+
+@cli.command("train-volume")
+@with_fields(VolumeTrainingOptions)
+def train_volume(
+    data: Data,
+    *,
+    options: VolumeTrainingOptions,
     out: Annotated[Path, typer.Option(help=WRITTEN, show_default="checkpoints/volume")] = CHECKPOINTS / "volume",
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run's record.", show_default="CACHE/runs/NAME")
@@ -231,27 +279,9 @@ def train_volume(
 
     On many GPUs: torchrun --nproc_per_node N -m vasa_core train-volume ...
     """
-    folders, weights = video_folders(data), _weights(weight or [])
-    from vasa_core.training.losses.weights import LossWeights
+    folders, config = video_folders(data), options.config()
     from vasa_core.training.volume.run import train_volume as train
-    from vasa_core.training.volume.train import VolumeTrainingConfig
 
-    off = {"face": 0.0, "cross_identity": 0.0} if identity == "none" else {}
-    config = VolumeTrainingConfig(
-        preset=preset,
-        steps=steps,
-        batch=batch,
-        accumulate=accumulate,
-        learning_rate=learning_rate,
-        warp_pretraining=(0 if start else 300) if warp_pretraining is None else warp_pretraining,
-        discriminator_from=discriminator_from,
-        discriminator_width=discriminator_width,
-        downsampling=downsampling,
-        frozen=tuple(frozen or ()),
-        bf16=not full,
-        seed=seed,
-        weights=LossWeights.of({**off, **weights}),
-    )
     with _bar("train-volume") as progress:
         made = train(
             folders,
@@ -259,11 +289,11 @@ def train_volume(
             config,
             cache=cache,
             run=run or cache / "runs" / out.name,
-            identity=identity,
-            identity_model=identity_model,
-            start=start,
-            frames=frames,
-            minutes=minutes,
+            identity=options.identity,
+            identity_model=options.identity_model,
+            start=options.start,
+            frames=options.frames,
+            minutes=options.minutes,
             dry_run=dry_run,
             checkpoints=checkpoints,
             progress=progress,

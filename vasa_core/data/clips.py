@@ -11,6 +11,7 @@ from pathlib import Path
 from vasa_core.assets import file_sha256
 from vasa_core.data.shards import holds_shards
 from vasa_core.data.unpack import MANIFEST, unpack_shards
+from vasa_core.errors import InputError
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 UNPACKED = "unpacked"  # folder of a folder of shards, for its clips
@@ -41,7 +42,7 @@ def find_clips(folder: Path) -> list[Clip]:
 
     A `manifest.csv` beside the clips may give `file,split,identity` and `generated` (0 or 1); without one, a clip's
     identity is its file name and every tenth clip (by a hash of its name) is held out as "val". A folder of shards is
-    unpacked first.
+    unpacked first. Raises InputError for a folder without clips.
     """
     if holds_shards(folder):
         folder = unpack_shards(folder, folder / UNPACKED)
@@ -52,6 +53,8 @@ def find_clips(folder: Path) -> list[Clip]:
             clips.append(Clip(path, row["identity"], row["split"], row.get("generated") == "1"))
         else:
             clips.append(Clip(path, path.stem, split_by_hash(path.stem)))
+    if not clips:
+        raise InputError(f"{folder} holds no video; expected a folder of videos of single talking faces.")
     return clips
 
 

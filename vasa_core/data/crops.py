@@ -11,14 +11,15 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from vasa_core.data.tracking import TrackedClip
 from vasa_core.face.inpaint.regions import MOUTH, Region
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FOREHEAD, N_FACE
+from vasa_core.face.measure import distance, face_height, face_width, lip_gap_of_width, whole_eye_opening
+from vasa_core.face.topology import EYES, N_FACE
 from vasa_core.files import write_arrays
 from vasa_core.io.video import read_frames
 
 CROP_SIDE = 1.7  # of a cached crop, in face widths
 LARGE_FACE = 120  # px, forehead to chin: smaller faces show no teeth to learn from
 SMALL_FACE_WEIGHT = 0.3
-LIPS_CORNERS = [78, 308]  # of the inner lips
+LIPS_CORNERS = (78, 308)  # of the inner lips
 LIVELY_LIPS = 0.06  # face widths: a clip whose lips open less than this teaches less
 WIDE_OPENING = 0.07  # face heights between the lips of a mouth that is wide open
 WIDE_SMILE, SMILE_OPENING = 0.38, 0.02  # face widths between its corners, face heights between the lips, of a smile
@@ -44,10 +45,9 @@ class FaceClip:
     @cached_property
     def wide(self) -> Int[np.ndarray, " wide"]:
         """Frames in which the mouth is wide open or smiles with parted lips: by the face's size, and for this clip."""
-        across = np.maximum(face_widths(self.landmarks), 1e-6)
-        opening = self.lips * across / np.maximum(face_heights(self.landmarks), 1e-6)
-        ends = self.landmarks[:, LIPS_CORNERS]
-        width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) / across
+        across = np.maximum(face_width(self.landmarks), 1e-6)
+        opening = self.lips * across / np.maximum(face_height(self.landmarks, 3), 1e-6)
+        width = distance(self.landmarks, LIPS_CORNERS, 3) / across
         opened = (opening >= WIDE_OPENING) & (opening >= np.percentile(opening, WIDE_RANK))
         smiles = (width >= WIDE_SMILE) & (width >= np.percentile(width, WIDE_RANK)) & (opening >= SMILE_OPENING)
         return np.flatnonzero(opened | smiles)
@@ -69,33 +69,9 @@ def face_clip(
     """A clip from crops. numbers: each crop's frame number in the video."""
     place = {number: index for index, number in enumerate(numbers.tolist())}
     follower = np.array([place.get(number + 1, place[number]) for number in numbers.tolist()])
-    height = float(np.median(face_heights(landmarks)))
-    lids, gaze = lid_openings(landmarks), iris_offsets(landmarks)
-    return FaceClip(speaker, frames, landmarks, follower, lip_gaps(landmarks), lids, gaze, height)
-
-
-def face_widths(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
-    """Distance of the cheeks, px."""
-    return np.linalg.norm(landmarks[:, CHEEK_RIGHT] - landmarks[:, CHEEK_LEFT], axis=1)
-
-
-def face_heights(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
-    """Distance of forehead and chin, px."""
-    return np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)
-
-
-def lip_gaps(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
-    """Inner-lip gap in face widths."""
-    return np.linalg.norm(landmarks[:, 13, :2] - landmarks[:, 14, :2], axis=1) / face_widths(landmarks)
-
-
-def lid_openings(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
-    """Lid gap over eye width, mean of both eyes."""
-    gaps = []
-    for eye in EYES:
-        gap = np.linalg.norm(landmarks[:, list(eye.upper), :2] - landmarks[:, list(eye.lower), :2], axis=-1).mean(-1)
-        gaps.append(gap / np.linalg.norm(landmarks[:, eye.corners[0], :2] - landmarks[:, eye.corners[1], :2], axis=-1))
-    return np.mean(gaps, 0)
+    height = float(np.median(face_height(landmarks, 3)))
+    lids, gaze = whole_eye_opening(landmarks), iris_offsets(landmarks)
+    return FaceClip(speaker, frames, landmarks, follower, lip_gap_of_width(landmarks), lids, gaze, height)
 
 
 def iris_offsets(landmarks: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, "n 2"]:
@@ -133,9 +109,9 @@ def load_clip(clip: TrackedClip, cache: Path, most: int) -> FaceClip:
 
 
 def _cut(clip: TrackedClip, target: Path, most: int) -> None:
-    keep = kept_frames(clip.valid, lip_gaps(clip.landmarks), lid_openings(clip.landmarks), most)
+    keep = kept_frames(clip.valid, lip_gap_of_width(clip.landmarks), whole_eye_opening(clip.landmarks), most)
     landmarks = clip.landmarks[keep]
-    side = int(np.ceil(CROP_SIDE * np.percentile(face_widths(landmarks), 95)))
+    side = int(np.ceil(CROP_SIDE * np.percentile(face_width(landmarks), 95)))
     corners = np.round(landmarks[:, :N_FACE, :2].mean(1) - side / 2).astype(int)  # (n, xy)
     place = {frame: index for index, frame in enumerate(keep.tolist())}
     crops = np.zeros((len(keep), side, side, 3), np.uint8)

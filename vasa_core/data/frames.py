@@ -15,10 +15,11 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.assets import resolve
 from vasa_core.data.clips import few_per_person, find_clips
-from vasa_core.data.crops import kept_frames, lid_openings, lip_gaps
+from vasa_core.data.crops import kept_frames
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
 from vasa_core.face.basis import LIDS, FaceBasis
+from vasa_core.face.measure import lip_gap_of_width, whole_eye_opening
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.model import laid_over_grey
@@ -38,8 +39,8 @@ class StoredArray:
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-            np.lib.format.read_magic(stream)  # pyright: ignore[reportArgumentType]
-            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(stream)  # pyright: ignore[reportArgumentType]
+            np.lib.format.read_magic(stream)
+            self.shape, _, self._dtype = np.lib.format.read_array_header_1_0(stream)
             member = archive.getinfo(f"{name}.npy")
             inside = stream.tell()
         with path.open("rb") as stream:
@@ -138,7 +139,7 @@ def canonical_rest(basis: FaceBasis, neutral: Float[np.ndarray, "478 3"]) -> Flo
 
 
 def _cut(clip: TrackedClip, face: MeshFaceModel, matte: PersonMatte, target: Path, size: int, most: int) -> None:
-    keep = kept_frames(clip.valid, lip_gaps(clip.landmarks), lid_openings(clip.landmarks), most)
+    keep = kept_frames(clip.valid, lip_gap_of_width(clip.landmarks), whole_eye_opening(clip.landmarks), most)
     place = {frame: index for index, frame in enumerate(keep.tolist())}
     _, motion = face.encode_landmarks(clip.landmarks, clip.size)
     frames = np.zeros((len(keep), size, size, 3), np.uint8)

@@ -14,7 +14,7 @@ _GAIN = (-1.2, 0.3)  # powers of ten
 def dirty(
     sound: Float32[np.ndarray, " samples"], other: Float32[np.ndarray, " samples"], rng: np.random.Generator
 ) -> Float32[np.ndarray, " samples"]:
-    """The sound as a bad microphone in a bad room hears it. other: somebody else, to talk in the background."""
+    """The sound as recorded by a bad microphone in a bad room. other: somebody else, to talk in the background."""
     level = float(np.sqrt((sound**2).mean())) + 1e-6
     if rng.random() < 0.3:  # a room
         tail = int(SAMPLE_RATE * rng.uniform(0.05, 0.35))

@@ -8,9 +8,12 @@ They are decoded here; nothing in a shard is ever unpickled.
 from __future__ import annotations
 
 import io
-import json
-import os
+import lzma
+import re
+import tarfile
 import wave
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +22,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shortened, shown
+from vasa_core.files import parsed_json, part_beside
 from vasa_core.rates import SAMPLE_RATE
 
 SPLITS = ("train", "val")
+_NAME = re.compile(r"[\w-]{1,200}")  # of a clip
 SUFFIXES = ("json", "mp4", "npz", "wav")  # in the order in which a shard has them
 _ARRAYS = {
     "landmarks": 3,
@@ -73,10 +78,18 @@ def read_files(folder: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     paths = [path.resolve() for split in SPLITS for path in shard_files(folder, split)]
     if not paths:
         raise InputError(f"{folder} holds no shard; expected files such as {SPLITS[0]}-000000.tar.")
-    for sample in DataPipeline(SimpleShardList([str(path) for path in paths]), tarfile_to_samples()):
+    samples = iter(DataPipeline(SimpleShardList([str(path) for path in paths]), tarfile_to_samples()))
+    while True:
+        try:
+            sample = next(samples, None)
+        except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
+            said = shortened(str(error))
+            raise InputError(f"a shard of {folder} cannot be read ({said}); expected whole tar files.") from error
+        if sample is None:
+            return
         key = sample["__key__"]
-        if "/" in key or "\\" in key:  # it names the files that are written of it
-            raise InputError(f"{sample['__url__']} holds a file {key!r}; expected names without folders.")
+        if not _NAME.fullmatch(key):  # it names the files that are written of it
+            raise InputError(f"{sample['__url__']} holds a file {shown(key)}; expected names without folders.")
         yield key, {suffix: sample[suffix] for suffix in SUFFIXES if suffix in sample}
 
 
@@ -87,10 +100,14 @@ def decode_sample(key: str, files: dict[str, bytes]) -> ShardSample:
     try:
         with np.load(io.BytesIO(files["npz"]), allow_pickle=False) as data:
             arrays = {name: data[name] for name in _ARRAYS}
-        about = json.loads(files["json"])
+        about = parsed_json(files["json"], f"{key}.json")
         sound = _sound(files["wav"]) if "wav" in files else None
-    except (KeyError, ValueError, OSError, EOFError, wave.Error) as error:
-        raise InputError(f"sample {key} cannot be read ({error}); expected a clip made by prepare-data.") from error
+    except InputError:
+        raise
+    except (KeyError, ValueError, OSError, EOFError, wave.Error, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"sample {key} cannot be read ({shortened(str(error))}); expected a clip made by prepare-data."
+        ) from error
     if wrong := [name for name, dimensions in _ARRAYS.items() if arrays[name].ndim != dimensions]:
         raise InputError(f"{wrong[0]} of sample {key} has shape {arrays[wrong[0]].shape}; expected another rank.")
     if len({len(array) for name, array in arrays.items() if name != "emotion"}) > 1:
@@ -118,7 +135,7 @@ def write_shards(
     from webdataset.writer import TarWriter
 
     names: list[str] = []
-    part = folder / f".{split}.{os.getpid()}.part"
+    part = part_beside(folder / f"{split}.tar")
     writer: Any = None
     stream: Any = None
     used = 0

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from vasa_core.data.shards import SPLITS, ShardSample, decode_sample, read_files, shard_files
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shown
 from vasa_core.files import whole_file, write_bytes, write_text
-from vasa_core.io.ffmpeg import file_argument, quiet_command
+from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.options import EMOTIONS
 
 MANIFEST = "manifest.csv"
@@ -43,20 +43,28 @@ def unpack_shards(folder: Path, target: Path) -> Path:
     for key, files in read_files(folder):
         sample = decode_sample(key, files)
         tracking, video = target / f"{key}{TRACKING_SUFFIX}", target / f"{key}.mp4"
-        content = _tracking(sample)
+        content, row = _described(sample)
         if not tracking.is_file() or tracking.read_bytes() != content:
             video.unlink(missing_ok=True)
             write_bytes(tracking, content)
         if not video.is_file():
             _write_video(video, sample.video, files.get("wav"))
         written |= {tracking.name, video.name}
-        rows.append(_row(video.name, sample.about))
+        rows.append({"file": video.name, **row})
     _write_manifest(target / MANIFEST, rows)
     for path in target.iterdir():
         if path.name not in written:
             path.unlink()
     write_bytes(done, stamp.encode())
     return target
+
+
+def _described(sample: ShardSample) -> tuple[bytes, dict[str, Any]]:
+    """A clip's tracking, and its row of the manifest. Raises InputError if its json lacks what they are made of."""
+    try:
+        return _tracking(sample), _row(sample.about)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{sample.key}.json lacks {shown(error)}; expected a clip made by prepare-data.") from error
 
 
 def _tracking(sample: ShardSample) -> bytes:
@@ -74,11 +82,11 @@ def _tracking(sample: ShardSample) -> bytes:
     return stream.getvalue()
 
 
-def _row(name: str, about: dict[str, Any]) -> dict[str, Any]:
+def _row(about: dict[str, Any]) -> dict[str, Any]:
     """A clip's row of the manifest. lag (frames), confidence: of its lips, empty where there is no sound."""
     sync = about["sync"] or {"lag": "", "confidence": ""}
     inside = about["quality"]["inside"]
-    return {"file": name, "split": about["split"], "identity": about["identity"], "frame_inside": inside, **sync}
+    return {"split": about["split"], "identity": about["identity"], "frame_inside": inside, **sync}
 
 
 def _write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -99,7 +107,7 @@ def _write_video(path: Path, video: bytes, sound: bytes | None) -> None:
         pictures.write_bytes(video)
         wav.write_bytes(sound)
         with whole_file(path) as part:
-            command = [*quiet_command(), "-i", file_argument(pictures), "-i", file_argument(wav)]
+            command = [*quiet_command(), *input_arguments(pictures), *input_arguments(wav)]
             command += ["-c:v", "copy", "-c:a", "flac", "-f", "mp4", "-y", file_argument(part)]
             if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
                 raise InputError(f"The video of {path.stem} cannot be read; expected a clip made by prepare-data.")

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.assets import ASSETS
+from vasa_core.cpu import instruction_set
 from vasa_core.errors import InputError
 from vasa_core.evaluation.video.tracks import Figures, describe, tracked, video
 from vasa_core.io.audio import read_audio
@@ -27,6 +28,7 @@ from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOp
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from vasa_core.types import Progress
 
 AVX2_ONLY = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WARM_UP_SECONDS = 1.0
@@ -34,8 +36,6 @@ DECODED_FRAMES = 25
 LIVE_SECONDS = 3.0
 _MEBIBYTE = 1024 * 1024
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
-
-Progress = Callable[[int, int], None]
 
 
 def measure(
@@ -50,7 +50,8 @@ def measure(
     real_time_factor: wall time of the whole `generate` over the length of the audio. frames_per_second: of the same.
     first_frame_ms: from the call of `stream` on a prepared portrait to its first frame. decode_ms_per_frame: drawing
     alone, one thread. live_*: see `measure_live`. peak_rss_mb: this process and its largest child, in MiB; measured
-    before `quality`, which adds what `measure_quality` finds. Raises InputError for a length that cannot be generated.
+    before `quality`, which adds what `measure_quality` finds. instructions: the CPU's, see
+    `vasa_core.cpu`. Raises InputError for a length that cannot be generated.
     """
     if not MIN_AUDIO_SECONDS <= seconds <= MAX_AUDIO_SECONDS:
         raise InputError(f"seconds is {seconds}; expected a number from {MIN_AUDIO_SECONDS} to {MAX_AUDIO_SECONDS}.")
@@ -83,6 +84,7 @@ def measure(
         "frames": made.frames,
         "size": made.size,
         "steps": options.steps,
+        "instructions": instruction_set(),
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from vasa_core.face.measure import CENTRAL_PAIRS, LIPS_MIDDLE, LOWER_LIP, UPPER_LIP, eye_gap, lip_gaps
 from vasa_core.face.pose import fit_similarity, to_pose, unproject
-from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, MOUTH_CORNERS, STABLE
+from vasa_core.face.topology import EYES, MOUTH_CORNERS, STABLE
 from vasa_core.types import Motion
 
 GAZE = slice(0, 2)
@@ -22,8 +23,6 @@ LIDS = slice(2, 4)
 EXPRESSION = slice(4, None)
 
 LID_MEETING = 0.8  # share of the way from upper to lower lid where they meet: the upper lid does most of the work
-CENTRAL_PAIRS = slice(2, 5)  # of an eye's seven lid pairs: where its opening is measured
-UPPER_LIP, LOWER_LIP = [upper for upper, _ in LIP_PAIRS], [lower for _, lower in LIP_PAIRS]
 BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # their upper edges
 LIP_GAP_NOISE = 0.001  # face widths
 CLOSED_LIPS = 0.012  # face widths; an inner-lip gap below this reads as closed
@@ -39,24 +38,10 @@ Shape = Float[np.ndarray, "points 3"]
 Shapes = Float[np.ndarray, "n points 3"]
 
 
-def eye_gap(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n 2"]:
-    """Opening of each eye in canonical units: mean distance of its central lid pairs."""
-    gaps = [
-        np.linalg.norm(shape[..., eye.upper[CENTRAL_PAIRS], :] - shape[..., eye.lower[CENTRAL_PAIRS], :], axis=-1)
-        for eye in EYES
-    ]
-    return np.stack([gap.mean(-1) for gap in gaps], -1)
-
-
 def iris_offset(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n 2 2"]:
     """(x, y) of each iris centre from the middle of its eye's corners, canonical units: (..., eye, xy)."""
     offsets = [shape[..., eye.iris[0], :2] - shape[..., list(eye.corners), :2].mean(-2) for eye in EYES]
     return np.stack(offsets, -2)
-
-
-def lip_gaps(shape: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n pairs"]:
-    """Height of the inner-lip gap at each of LIP_PAIRS, canonical units; negative where lips cross."""
-    return shape[..., LOWER_LIP, 1] - shape[..., UPPER_LIP, 1]
 
 
 def move_lips(shapes: Shapes, dynamics: Float[np.ndarray, "k points 3"], gaps: Float[np.ndarray, " pairs"]) -> Shapes:
@@ -187,7 +172,7 @@ class FaceBasis:
         left, right = MOUTH_CORNERS
         corners = [point for eye in EYES for point in eye.corners]
         brows = moves[:, corners, 1].mean(1) - moves[:, BROWS, 1].mean(1)
-        middle = moves[:, [LIPS_INNER[5], LIPS_INNER[15]], 1].mean(1)
+        middle = moves[:, list(LIPS_MIDDLE), 1].mean(1)
         rise = middle - moves[:, list(MOUTH_CORNERS), 1].mean(1)
         return np.stack([lip_gaps(moves).mean(1), brows, moves[:, right, 0] - moves[:, left, 0], rise], 1)
 
@@ -252,8 +237,3 @@ def _separate_lips(shapes: Shapes, rest: Shape) -> None:
     wanted = np.where(gap < CLOSED_LIPS, np.maximum(closed, 2 * gap - CLOSED_LIPS), gap)
     shapes[:, LOWER_LIP, 1] += (wanted - gap) / 2
     shapes[:, UPPER_LIP, 1] -= (wanted - gap) / 2
-
-
-def lip_opening(shapes: Float[np.ndarray, "*n points 3"]) -> Float[np.ndarray, "*n"]:
-    """Inner-lip gap at the middle, canonical units."""
-    return np.linalg.norm(shapes[..., LIPS_INNER[5], :] - shapes[..., LIPS_INNER[15], :], axis=-1)

@@ -7,11 +7,14 @@ from jaxtyping import Float
 
 from vasa_core.face.basis import GAZE
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, ROLL, SHIFT_X, SHIFT_Y, YAW
-from vasa_core.types import Motion
+from vasa_core.face.topology import CHIN, FOREHEAD, N_FACE
+from vasa_core.types import Border, Motion
 
 LINEAR_SHARE = 0.7  # of a limit: up to there nothing is changed
 TURN_LIMITS = {PITCH: np.radians(22), YAW: np.radians(32), ROLL: np.radians(28)}  # from the photo's own pose
 LEAST_ROOM = 0.4  # of a limit, back from a photo that is turned far
+ENOUGH_ROOM = (0.3, 0.3, 0.3, 0.15)  # face heights to a photo's left, upper, right, lower border: all motion fits in
+LEAST_FREEDOM = 0.25  # of head motion, of a face that touches the border
 SHIFT_LIMIT = 0.5  # face widths
 LOG_DISTANCE_LIMIT = np.log(1.35)
 GAZE_LIMITS = np.radians([32, 26])  # yaw, pitch in the head
@@ -40,9 +43,25 @@ def eased_lids(
     return lids + room * np.tanh(wider / room) - wider
 
 
-def limited(motion: Motion, own: Motion) -> Motion:
-    """Motion within what a photo with the pose and dynamics `own` (one frame) can show."""
+def freedom_within(landmarks: Float[np.ndarray, "478 3"], border: Border | None) -> float:
+    """How much of its motion a head has, 0..1, before it would uncover what lies beyond the border. landmarks: px."""
+    if border is None:
+        return 1.0
+    face = landmarks[:N_FACE, :2]
+    height = float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
+    room = np.concatenate([face.min(0) - border[:2], border[2:] - face.max(0)]) / height
+    return float(np.clip((room / ENOUGH_ROOM).min(), LEAST_FREEDOM, 1))
+
+
+def limited(motion: Motion, own: Motion, freedom: float = 1.0) -> Motion:
+    """Motion within what a photo with the pose and dynamics `own` (one frame) can show.
+
+    freedom: share of the head's motion that there is room for; eyes keep their direction in the camera.
+    """
     pose, dynamics = motion.pose - own.pose, motion.dynamics.copy()
+    if freedom < 1:
+        dynamics[:, GAZE] += (1 - freedom) * pose[:, [YAW, PITCH]]
+        pose = freedom * pose
     for axis, limit in TURN_LIMITS.items():
         pose[:, axis] = soft_limit(pose[:, axis], _room(pose[:, axis], own.pose[0, axis], float(limit)))
     for axis in (SHIFT_X, SHIFT_Y):

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.face.basis import FaceBasis
 from vasa_core.face.mesh.photo import Identity, LiftedPhoto
-from vasa_core.types import Motion, TrackedImage
+from vasa_core.types import Border, Motion, TrackedImage
 
 P = TypeVar("P", bound=LiftedPhoto)
 
@@ -41,8 +41,13 @@ class FaceModel(Protocol[P]):
         tracked: TrackedImage,
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
+        border: Border | None = None,
+        hidden: tuple[str, ...] = (),
     ) -> P:
-        """Make a photo ready to be animated; canvas: with more around it; matte: opacity of the person in it."""
+        """Make a photo ready to be animated; canvas: with more around it; matte: opacity of the person in it.
+
+        border: where the whole photo ends, px of the crop. hidden: what is not to be painted, "mouth" or "eyes".
+        """
         ...
 
     def landmarks(self, portrait: P, motion: Motion) -> Float[np.ndarray, "n 478 3"]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shortened
+from vasa_core.files import check_target
 
 _H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
 _AAC = ("-c:a", "aac", "-b:a", "128k")
 _VP9 = ("-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "22", "-deadline", "good", "-cpu-used", "5", "-row-mt", "1")
+_LOSSLESS = ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0")
+_INDEX_FIRST = ("-movflags", "+faststart")
 _PRORES_4444 = ("-c:v", "prores_ks", "-profile:v", "4444", "-alpha_bits", "16", "-vendor", "apl0")
 
 
@@ -18,7 +21,8 @@ class Container:
     """Options of ffmpeg for one kind of file.
 
     muxer: of the file. pictures: that encode RGB. transparent: that encode RGBA, if it can hold it. sound: that encode
-    sound, if it has any. copied: codecs of sound that are taken over as they are. muxing: more for the muxer.
+    sound, if it has any. copied: codecs of sound that are taken over as they are. muxing: more for the muxer. bulk:
+    bytes of disk a pixel, of RGB and of RGBA, while pictures and the file made of them are both there; rough measures.
     """
 
     muxer: str
@@ -27,6 +31,7 @@ class Container:
     sound: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     muxing: tuple[str, ...] = ()
+    bulk: tuple[float, float] = (0.05, 0.05)
 
     @property
     def animated_picture(self) -> bool:
@@ -35,9 +40,9 @@ class Container:
 
 
 CONTAINERS = {
-    ".mp4": Container("mp4", _H264, (), _AAC, ("aac",), ("-movflags", "+faststart")),
+    ".mp4": Container("mp4", _H264, (), _AAC, ("aac",), _INDEX_FIRST),
     ".mov": Container(
-        "mov", _H264, (*_PRORES_4444, "-pix_fmt", "yuva444p10le"), _AAC, ("aac",), ("-movflags", "+faststart")
+        "mov", _H264, (*_PRORES_4444, "-pix_fmt", "yuva444p10le"), _AAC, ("aac",), _INDEX_FIRST, (0.05, 2.2)
     ),
     ".webm": Container(
         "webm",
@@ -47,7 +52,9 @@ CONTAINERS = {
         ("opus", "vorbis"),
         ("-fflags", "+bitexact"),
     ),
-    ".gif": Container("gif", ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "rgb24")),
+    ".gif": Container(
+        "gif", ("-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "rgb24"), bulk=(1.3, 1.3)
+    ),
 }
 TRANSPARENT = tuple(suffix for suffix, container in CONTAINERS.items() if container.transparent)
 
@@ -55,11 +62,19 @@ TRANSPARENT = tuple(suffix for suffix, container in CONTAINERS.items() if contai
 def container_of(path: Path, transparent: bool = False) -> Container:
     """What a file of that name is. Raises InputError if no such file is written, or none that can be transparent."""
     container = CONTAINERS.get(path.suffix.lower())
+    name = shortened(str(path))
     if container is None:
-        raise InputError(f"{path} is the output; expected a name that ends in {_either(tuple(CONTAINERS))}.")
+        raise InputError(f"{name} is the output; expected a name that ends in {_either(tuple(CONTAINERS))}.")
     if transparent and not container.transparent:
         endings = _either(TRANSPARENT)
-        raise InputError(f"{path} is to have a transparent background; expected a name that ends in {endings}.")
+        raise InputError(f"{name} is to have a transparent background; expected a name that ends in {endings}.")
+    return container
+
+
+def check_video_target(target: Path, transparent: bool = False, *sources: Path | None) -> Container:
+    """What a file of that name is. Raises InputError if none can be written there; see `files.check_target`."""
+    container = container_of(target, transparent)
+    check_target(target, target.suffix.lower(), *sources)
     return container
 
 

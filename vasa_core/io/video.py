@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,17 +14,22 @@ import numpy as np
 from jaxtyping import UInt8
 
 from vasa_core.errors import InputError
-from vasa_core.io.audio import TIMELINE_FILTER, coded_sound
-from vasa_core.io.containers import container_of
+from vasa_core.files import check_source, check_space, part_beside
+from vasa_core.io.audio import CodedSound, coded_sound, on_timeline
+from vasa_core.io.containers import check_video_target
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.rates import FPS, exact_div
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Picture = UInt8[np.ndarray, "height width channels"]  # RGB or RGBA
 
+MAX_SIDE = 16_384  # px, of a video's frames
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
 _AUDIO_RATE = 48_000  # Hz, of the written file
 _EQUAL_SECONDS = 1e-4
+# Samples that are no number, or beyond [-1, 1]: as the speech encoder hears them. The AAC encoder stops at them.
+_CLEAN = "aeval=exprs='if(isnan(val(ch)),0,clip(val(ch),-1,1))':c=same"
+_FULL = 1 << 20  # bytes of a disk: with fewer left, that is why a file could not be written
 _AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
@@ -34,8 +38,7 @@ def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
 
     Raises InputError if the file is missing or has no readable video.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a video file.")
+    check_source(path, "a video file")
     yield from filtered_frames(path, f"fps={fps}:start_time=0,scale=flags={SCALER}")
 
 
@@ -43,7 +46,7 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
     """What ffmpeg's filters make of a file's video, RGB, in bounded memory.
 
     filters: a graph of one input and one output. said: a file for what ffmpeg and its filters say on stderr.
-    Raises InputError if the file has no readable video.
+    Raises InputError if the file has no readable video, or one with sides beyond MAX_SIDE.
     """
     command = [*quiet_command(), *input_arguments(path), "-map", "0:V:0", "-vf", filters]
     command += ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
@@ -55,6 +58,9 @@ def filtered_frames(path: Path, filters: str, said: IO[bytes] | None = None) -> 
         frame = _read_ppm(process.stdout)
         if frame is None:
             raise InputError(f"{path.name} is not a video that can be read; expected a video file such as MP4.")
+        if max(frame.shape[:2]) > MAX_SIDE:
+            size = f"{frame.shape[1]}x{frame.shape[0]}"
+            raise InputError(f"{path.name} has frames of {size} px; expected at most {MAX_SIDE} px a side.")
         while frame is not None:
             yield frame
             frame = _read_ppm(process.stdout)
@@ -90,22 +96,27 @@ class VideoWriter:
         audio: Path | None = None,
         metadata: Mapping[str, str] | None = None,
         transparent: bool = False,
+        frames: int | None = None,
     ) -> None:
         """size: height, width in px (even). audio: a file with sound. metadata: tags of the container. transparent:
-        frames are RGBA.
+        frames are RGBA. frames: there will be, if that is known.
 
-        Raises InputError if the target is no path of a video (one of CONTAINERS) in a writable folder.
+        What would fail at the end fails here: raises InputError if the target is no path of a video (one of CONTAINERS)
+        in a writable folder with room for it, or the sound cannot go into it.
         """
         self.frames = 0
-        self._target, self._size, self._audio, self._metadata = target, size, audio, dict(metadata or {})
-        self._kind, self._transparent = container_of(target, transparent), transparent
-        stem = f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}"
-        suffix = ".mkv" if self._kind.animated_picture else target.suffix
-        self._pictures = target.with_name(f"{stem}.pictures.part{suffix}")
-        self._palette = target.with_name(f"{stem}.palette.part.nut")
-        self._part = target.with_name(f"{stem}.part{target.suffix}")
-        _check_target(target, self._pictures)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _remove_parts
+        self._target, self._size, self._metadata = target, size, dict(metadata or {})
+        self._kind, self._transparent = check_video_target(target, transparent, audio), transparent
+        self._pictures, self._palette, self._part, errors = (part_beside(target) for _ in range(4))
+        check_space(target.parent, self._kind.bulk[transparent] * size[0] * size[1] * (frames or 1))
+        self._audio = audio if self._kind.sound else None
+        self._copied = self._copied_sound()
+        if self._audio is not None:
+            self._try_sound(self._audio, self._encoded_sound(_AUDIO_RATE))
+            if self._copied is not None:
+                self._try_sound(self._audio, ["-c:a", "copy"])
+        self._errors = errors.open("w+b")
+        errors.unlink()
         self._encoder = subprocess.Popen(
             self._picture_command(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
         )
@@ -146,6 +157,23 @@ class VideoWriter:
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         return [*quiet_command(), *raw, *encode, *colour, "-f", self._kind.muxer, "-y", file_argument(self._pictures)]
 
+    def _copied_sound(self) -> CodedSound | None:
+        """The sound as it is stored, if such can be copied into this kind of file."""
+        found = coded_sound(self._audio) if self._audio is not None else None
+        return found if found is not None and found.codec in self._kind.copied else None
+
+    def _try_sound(self, audio: Path, options: list[str]) -> None:
+        """Put a second of the sound into a file as it will be in the end."""
+        sound = [*input_arguments(audio), "-map", "0:a:0", "-t", "1", *options]
+        command = [*quiet_command(), *sound, "-f", self._kind.muxer, "-y", file_argument(self._part)]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        finally:
+            self._part.unlink(missing_ok=True)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["ffmpeg stopped"]
+            raise InputError(f"The sound of {audio.name} cannot go into a video ({said[-1]}); expected another file.")
+
     def _mux_command(self) -> list[str]:
         command = [*quiet_command(), "-i", file_argument(self._pictures)]
         if self._audio is not None:
@@ -158,14 +186,15 @@ class VideoWriter:
         return [*command, *self._kind.muxing, "-f", self._kind.muxer, "-y", file_argument(self._part)]
 
     def _sound_options(self) -> list[str]:
-        assert self._audio is not None
         samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
-        found = coded_sound(self._audio)
-        if found and found.codec in self._kind.copied and found.seconds <= samples / _AUDIO_RATE + _EQUAL_SECONDS:
+        if self._copied and self._copied.seconds <= samples / _AUDIO_RATE + _EQUAL_SECONDS:
             return ["-c:a", "copy"]
-        timeline = f"aresample={_AUDIO_RATE}:{TIMELINE_FILTER}"
+        return self._encoded_sound(samples)
+
+    def _encoded_sound(self, samples: int) -> list[str]:
+        """A video's sound, made of any: cut or filled with silence to `samples` of _AUDIO_RATE."""
         exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
-        return ["-af", f"{timeline},aformat=channel_layouts=mono|stereo,{exact_length}", *self._kind.sound]
+        return ["-af", f"{on_timeline(_AUDIO_RATE)},{_CLEAN},{exact_length}", *self._kind.sound]
 
     def _palette_commands(self) -> list[list[str]]:
         """Two passes, so that no more than a frame is in memory."""
@@ -194,6 +223,8 @@ class VideoWriter:
     def _failure(self) -> OSError:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        if shutil.disk_usage(self._target.parent).free < _FULL:  # ffmpeg's own words had no room either
+            return OSError(f"{self._target} could not be written: the disk is full")
         return OSError(f"{self._target} could not be written: {lines[-1] if lines else 'ffmpeg stopped'}")
 
     def _remove_parts(self) -> None:
@@ -213,14 +244,3 @@ def _add_comment(gif: Path, text: str) -> None:
     with gif.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"!\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;")
-
-
-def _check_target(target: Path, part: Path) -> None:
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent} is not a folder; expected an existing folder for the output.")
-    if target.exists() and not target.is_file():
-        raise InputError(f"{target} is not a file; expected a path where a video may be written.")
-    try:
-        part.touch()
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); expected a writable folder.") from error

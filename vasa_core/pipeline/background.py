@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from vasa_core.errors import InputError
-from vasa_core.face.mesh.layers import Layers, freed
+from vasa_core.errors import InputError, shown
+from vasa_core.face.mesh.layers import freed
 from vasa_core.face.mesh.model import Portrait
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.io.image import read_image
@@ -19,18 +19,17 @@ from vasa_core.options import TRANSPARENT, colour_of
 Image = UInt8[np.ndarray, "height width 3"]
 
 
-def before(portrait: LiftedPhoto, background: str | Path | None, whole: bool = False) -> LiftedPhoto:
-    """The portrait before that background; itself if it is None. whole: it goes back into the whole photo.
+def before(portrait: LiftedPhoto, background: str | Path | None) -> LiftedPhoto:
+    """The portrait before that background; itself if it is None.
 
-    Raises InputError if no person can be told from the photo's background, for a picture that cannot be read, for
-    transparency that the face model does not have, and for the whole photo.
+    Raises InputError if no person can be told from the photo's background, for a picture that cannot be read, and for
+    transparency that the face model does not have.
     """
     if background is None:
         return portrait
-    if whole:
-        raise InputError(f"background is {str(background)!r}; expected none where the whole photo is shown.")
     if portrait.layers.person[..., 3].all():
-        raise InputError(f"background is {str(background)!r}; expected none, as no person stands out in the photo.")
+        found = shown(str(background))
+        raise InputError(f"background is {found}; expected none, as no person stands out in the photo.")
     size, person = portrait.photo.shape[:2], freed(portrait.layers.person)
     if background != TRANSPARENT:
         layers = replace(portrait.layers, person=person, backdrop=_backdrop(background, size))
@@ -39,7 +38,8 @@ def before(portrait: LiftedPhoto, background: str | Path | None, whole: bool = F
         raise InputError(f"background is {TRANSPARENT!r}; expected a colour or an image file with this face model.")
     opacity = person[..., 3].copy()
     person[..., 3] = 255
-    return replace(portrait, layers=Layers(person, portrait.layers.plate, np.zeros((*size, 3), np.uint8), opacity))
+    nothing = np.zeros((*size, 3), np.uint8)
+    return replace(portrait, layers=replace(portrait.layers, person=person, backdrop=nothing, cut_out=opacity))
 
 
 def _backdrop(background: str | Path, size: tuple[int, int]) -> Image:

@@ -1,4 +1,4 @@
-"""The whole path: photo and speech in, marked frames or an mp4 out; where face, audio and motion meet."""
+"""The whole path: photo and speech in, marked frames or a video file out; where face, audio and motion meet."""
 
 from __future__ import annotations
 
@@ -13,45 +13,51 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.errors import Cancelled, InputError
+from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile, has_sound
-from vasa_core.io.containers import container_of
+from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.options import MESH, SPIN, VOLUME, GenerationOptions
-from vasa_core.pipeline.background import before
+from vasa_core.options import AUTO, MESH, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
-from vasa_core.pipeline.prefetch import made_ahead
-from vasa_core.pipeline.prepared import Frame, Picture, Prepared, open_face, prepare_photo
+from vasa_core.pipeline.prefetch import made_ahead, numbered
+from vasa_core.pipeline.prepared import (
+    Frame,
+    Picture,
+    Prepared,
+    frame_size,
+    open_face,
+    paster,
+    prepare_photo,
+    read_photo,
+    usable_device,
+)
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, Waveform, open_sound
+from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
 from vasa_core.preprocess.person import PersonMatte
-from vasa_core.preprocess.portrait import PasteBack, Preprocessor
+from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.provenance.mark import mark
-from vasa_core.types import Motion
+from vasa_core.types import Motion, Progress
 
 DRAWING_THREADS = 2
 IN_FLIGHT = 8  # frames, or batches of them on a GPU, being drawn or waiting to be taken
 
 Photo = str | Path | Frame
-SpeechFile = str | Path | Waveform
 
 
 class Pipeline:
@@ -79,16 +85,16 @@ class Pipeline:
         self._faces: dict[str, FaceModel[Any]] = {}
 
     @classmethod
-    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face: str = MESH) -> Pipeline:
-        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N". face: one of
-        FACES.
+    def load(cls, device: str = "auto", checkpoints: Path = CHECKPOINTS, face_model: str = MESH) -> Pipeline:
+        """Load the bundled models. device: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N".
+        face_model: one of FACES.
 
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
-        device = _device(device)
+        device = usable_device(device)
         motion = MotionModel.load(checkpoints / "motion", device)
         return cls(
-            open_face(face, checkpoints, device),
+            open_face(face_model, checkpoints, device),
             motion,
             open_encoder(motion.audio_encoder, device=device),
             Preprocessor(resolve("face_detector"), resolve("face_landmarker")),
@@ -111,10 +117,21 @@ class Pipeline:
         other._faces = self._faces
         return other
 
-    def prepare(self, photo: Photo) -> Prepared:
-        """Find the face of a photo (a file, or RGB pixels) and make it ready. Raises InputError if there is none."""
-        original = read_image(Path(photo)) if isinstance(photo, str | Path) else photo
-        return prepare_photo(original, self.preprocessor, self.person, self.face)
+    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
+        """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
+
+        Raises InputError if there is no such face.
+        """
+        asked = GenerationOptions.of(framing=framing, face=face)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
+
+    def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
+        """The photo made ready as the options have it."""
+        if not isinstance(portrait, Prepared):
+            portrait = self.prepare(portrait, options.asked_framing, options.face)
+        elif not portrait.suits(options):
+            portrait = self.prepare(portrait.original, options.asked_framing, options.face or portrait.face)
+        return portrait.before(options.background)
 
     def animate(
         self, portrait: Photo | Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -127,34 +144,43 @@ class Pipeline:
         """
         started = time.perf_counter()
         options = GenerationOptions.of(options, **changes)
-        audio = speech if isinstance(speech, np.ndarray) else AudioFile.open(Path(speech))
-        person = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+        audio = opened(speech)
+        person = self._person(portrait, options)
         sound = audio.path if isinstance(audio, AudioFile) else audio
 
-        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
+        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
             return self.stream(person, audio, options, cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed), sound, started, options.transparent)
+        size, said = frame_size(person, options), person.warnings_for(options)
+        frames = open_sound(audio, Event()).frames
+        return Video(
+            make, size, options.seed, sound, started, person.framing, said, frames, transparent=options.transparent
+        )
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
     ) -> Motion:
         """How the person moves to the speech: pose (n, 6) and dynamics (n, D), to be looked at, edited and rendered."""
         options = GenerationOptions.of(options, **changes)
-        audio = Path(speech) if isinstance(speech, str) else speech
-        return Motion.joined(list(self._moves(person, open_sound(audio, Event()), options, None)))
+        person = self._person(person, options)
+        return Motion.joined(list(self._moves(person, open_sound(opened(speech), Event()), options, None)))
 
     def render(
         self, person: Prepared, motion: Motion, options: GenerationOptions | None = None, **changes: Any
     ) -> Video:
-        """A silent video of the person moving so; of the options, size, distance, paste_back and background count."""
+        """A silent video of the person moving so; of the options, size, distance, framing, face, background count."""
         options = GenerationOptions.of(options, **changes)
+        if not isinstance(motion, Motion):
+            raise InputError(f"motion is {shown(motion)}; expected a Motion.")
+        person = self._person(person, options)
 
-        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
-            frames = self._draw(person.portrait, iter([motion]), options, _paster(person, options), Event())
+        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
+            frames = self._draw(person, iter([motion]), options, Event())
             return _watched(frames, len(motion), cancelled, progress)
 
-        return Video(make, _size(person, options), int(options.seed), transparent=options.transparent)
+        size, said = frame_size(person, options), person.warnings_for(options)
+        video = Video(make, size, options.seed, framing=person.framing, warnings=said, frames=len(motion))
+        return replace(video, transparent=options.transparent)
 
     def generate(
         self,
@@ -166,9 +192,13 @@ class Pipeline:
         progress: Progress | None = None,
         **changes: Any,
     ) -> VideoResult:
-        """`animate`, written to a file (.mp4, .mov, .webm or .gif), which appears only when it is whole."""
+        """`animate`, written to a file (.mp4, .mov, .webm or .gif), which appears only when it is whole.
+
+        Raises InputError, before anything is read, for a path that cannot be written or is an input as well.
+        """
         options = GenerationOptions.of(options, **changes)
-        container_of(Path(out), options.transparent)
+        inputs = (portrait, speech, options.style, options.head_pose, options.backdrop)
+        check_out(out, *inputs, transparent=options.transparent)
         return self.animate(portrait, speech, options).save(out, cancelled, progress)
 
     def stream(
@@ -178,7 +208,7 @@ class Pipeline:
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[Frame]:
+    ) -> Iterator[Picture]:
         """Marked frames in order, round(seconds * 25) of them, in bounded memory, each as soon as it is finished.
 
         audio: a file, a 16 kHz mono waveform in [-1, 1], or an iterator of pieces of one as they arrive, of any length.
@@ -189,11 +219,12 @@ class Pipeline:
         Raises InputError for options and audio that cannot be used, for pieces when their turn comes; Cancelled when
         `cancelled()` is true.
         """
-        options = (options or GenerationOptions()).validate()
+        options = GenerationOptions.of(options)
+        person = self._person(person, options)
         stopped = Event()
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
-        frames = self._draw(person.portrait, motion, options, _paster(person, options), stopped)
+        frames = self._draw(person, motion, options, stopped, cancelled)
         return _watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
@@ -239,13 +270,16 @@ class Pipeline:
         """
         started = time.perf_counter()
         if use not in ("both", "pose", "dynamics"):
-            raise InputError(f"use is {use!r}; expected both, pose or dynamics.")
-        options = (options or GenerationOptions()).validate()
-        pose_from = pose_from or (driving if use != "dynamics" else None)
-        dynamics_from = dynamics_from or (driving if use != "pose" else None)
-        prepared = portrait if isinstance(portrait, Prepared) else self.prepare(portrait)
+            raise InputError(f"use is {shown(use)}; expected both, pose or dynamics.")
+        options = GenerationOptions.of(options)
+        first = video_path("driving", driving)
+        pose_from = video_path("pose_from", pose_from) or (first if use != "dynamics" else None)
+        dynamics_from = video_path("dynamics_from", dynamics_from) or (first if use != "pose" else None)
+        inputs = (portrait, pose_from, dynamics_from, options.backdrop)
+        check_out(out, *inputs, transparent=options.transparent)
+        prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
-        sound = _sound_of(dynamics_from) or _sound_of(pose_from)
+        sound = sound_of(dynamics_from) or sound_of(pose_from)
         video = self.render(prepared, motion, options)
         return replace(video, sound=sound, started=started).save(out, cancelled, progress)
 
@@ -261,13 +295,13 @@ class Pipeline:
 
         Eyes look to where they looked relative to the driving person's usual head pose, whatever the head does now.
         """
-        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and path != SPIN)
+        videos = dict.fromkeys(Path(path) for path in (dynamics_from, pose_from) if path and str(path) != SPIN)
         if not videos:
-            raise InputError(f"pose_from is {pose_from!r} and dynamics_from None; expected at least one video.")
+            raise InputError(f"pose_from is {shown(pose_from)} and dynamics_from None; expected at least one video.")
         taken = {video: self._taken_over(portrait, video, None, cancelled, progress) for video in videos}
         frames = min(len(motion) for motion in taken.values())
         pose = np.repeat(portrait.motion.pose, frames, 0)
-        if pose_from == SPIN:
+        if str(pose_from) == SPIN:
             pose = pose + spinning(0, frames)
         elif pose_from is not None:
             pose = taken[Path(pose_from)].pose[:frames]
@@ -278,13 +312,12 @@ class Pipeline:
 
     def encode(self, path: Path, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Pose, dynamics and landmarks (px of the 512 px crop) of every frame of an image or a video."""
-        try:
+        path = video_path("path", path) or Path()
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
+        else:
             crop = self.preprocessor(read_image(path))
             landmarks, size = crop.tracked.landmarks[None], crop.tracked.image.shape[:2]
-        except InputError:
-            if path.suffix.lower() in IMAGE_SUFFIXES or not path.is_file():
-                raise
-            landmarks, size = track_driving(path, self.preprocessor, progress=progress)
         motion = self.face.encode_landmarks(landmarks, size)[1]
         return {"pose": motion.pose, "dynamics": motion.dynamics, "landmarks": landmarks}
 
@@ -304,23 +337,20 @@ class Pipeline:
 
     def _draw(
         self,
-        portrait: LiftedPhoto,
+        person: Prepared,
         motion: Iterator[Motion],
         options: GenerationOptions,
-        paste: PasteBack | None,
         stopped: Event,
-    ) -> Iterator[Frame]:
-        """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight.
-
-        paste: zooms the whole photo itself.
-        """
-        portrait = before(portrait, options.background, whole=paste is not None)
-        size, zoom, batch = options.size, 1 / options.distance, self.face.batch
+        cancelled: Stopped | None = None,
+    ) -> Iterator[Picture]:
+        """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
+        size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
+        paste = paster(person, options)  # which zooms the whole photo itself
 
         def draw(part: tuple[int, Motion]) -> list[Picture]:
             first, moments = part
             frames = []
-            for number, frame in enumerate(self.face.decode(portrait, moments, 1.0 if paste else zoom), first):
+            for number, frame in enumerate(self.face.decode(person.portrait, moments, 1.0 if paste else zoom), first):
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
@@ -328,17 +358,8 @@ class Pipeline:
                 frames.append(mark(frame, number))
             return frames
 
-        return chain.from_iterable(made_ahead(draw, _parts(motion, batch), stopped, DRAWING_THREADS, IN_FLIGHT))
-
-
-def _parts(motion: Iterator[Motion], batch: int) -> Iterator[tuple[int, Motion]]:
-    """The motion, at most `batch` frames of it at once, and the number of the first of them."""
-    number = 0
-    for made in motion:
-        for start in range(0, len(made), batch):
-            part = made[start : start + batch]
-            yield number, part
-            number += len(part)
+        parts = numbered(motion, batch)
+        return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 
 def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
@@ -358,39 +379,16 @@ def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> 
 
 
 def _watched(
-    frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
-) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, 1):
-        if cancelled and cancelled():
-            raise Cancelled(f"stopped after {done - 1}{f' of {total}' if total else ''} frames")
-        yield frame
-        if progress:
-            progress(done, total)
-
-
-def _sound_of(path: Path | str | None) -> Path | None:
-    """The file itself if it has sound."""
-    return path if isinstance(path, Path) and has_sound(path) else None
-
-
-def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:
-    """(height, width) of the frames, px."""
-    paste = _paster(person, options)
-    return paste.size if paste else (options.size, options.size)
-
-
-def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
-    """What puts frames back into the whole photo, if that is asked for."""
-    if not options.paste_back:
-        return None
-    return PasteBack(prepared.crop, prepared.original, 1 / options.distance, prepared.portrait.centre)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    frames: Iterator[Picture], total: int, cancelled: Stopped | None, progress: Progress | None
+) -> Iterator[Picture]:
+    done = 0
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {name!r}; expected auto, cpu or a GPU that torch can use.") from error
-    return name
+        for frame in frames:
+            if cancelled and cancelled():
+                raise Cancelled
+            yield frame
+            done += 1
+            if progress:
+                progress(done, total)
+    except Cancelled as error:
+        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis, eye_gap, lip_gaps, lip_opening
+from vasa_core.face.basis import CLOSED_LIPS, EXPRESSION, LIDS, FaceBasis
 from vasa_core.face.limits import eased_lids, soft_limit
+from vasa_core.face.measure import eye_gap, lip_gap, lip_gaps, most_closed
 from vasa_core.face.mesh.photo import Identity, LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.motion.representation import usual_pose
@@ -20,7 +21,6 @@ from vasa_core.rates import FPS
 from vasa_core.types import Motion
 
 SAME_FACE = 0.006  # face widths; one picture cut out twice differs by 0.001, two people by 0.014 or more
-REST_SHARE = 6  # a driving person's rest is the sixth of the frames with the most closed lips
 WIDEST_LIPS = 0.2  # face widths; a gap that a closed mouth can still be opened to without tearing
 LIP_NOISE = 0.003  # face widths; what a gap may be off by, so that no expression is strained to make it
 STRONGEST = 6.0  # standard deviations of one expression
@@ -51,9 +51,9 @@ def relative_to_rest(
 ) -> tuple[Motion, Float[np.ndarray, "n pairs"]]:
     """Motion whose expression is 0 where the person rests, and how far their lips are open (canonical, 0 closed)."""
     shapes, _ = face.basis.align(landmarks, size)
-    neutral = face.basis.neutral(shapes[_most_closed(shapes)])
+    neutral = face.basis.neutral(shapes[most_closed(lip_gap(shapes, 3))])
     shapes, _ = face.basis.align(landmarks, size, neutral)
-    closed = _most_closed(shapes)
+    closed = most_closed(lip_gap(shapes, 3))
     _, motion = face.encode_landmarks(landmarks, size, Identity(neutral, np.median(eye_gap(shapes), 0)))
     gaps = lip_gaps(shapes)
     shut = lip_gaps(face.basis.mean)
@@ -93,10 +93,6 @@ def _opening(basis: FaceBasis, gaps: Float[np.ndarray, "*n pairs"]) -> Float[np.
     moves = lip_gaps(basis.dynamics)  # (expressions, pairs)
     gram = moves.T @ moves + LIP_NOISE**2 * np.eye(moves.shape[1])
     return gaps @ np.linalg.solve(gram, moves.T)
-
-
-def _most_closed(shapes: Float[np.ndarray, "n 478 3"]) -> Int[np.ndarray, " closed"]:
-    return np.argsort(lip_opening(shapes), kind="stable")[: max(3, len(shapes) // REST_SHARE)]
 
 
 def _starts_as(basis: FaceBasis, portrait: LiftedPhoto, landmarks: Landmarks, size: tuple[int, int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -15,14 +15,14 @@ from jaxtyping import UInt8
 from vasa_core.errors import Cancelled
 from vasa_core.io.audio import AudioFile
 from vasa_core.motion.representation import with_head
-from vasa_core.options import PORTRAIT_SIZE, SPIN, GenerationOptions
+from vasa_core.options import FACE, PORTRAIT_SIZE, SPIN, GenerationOptions
 from vasa_core.pipeline.head import back_and_forth, spinning
 from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.prepared import Frame, Prepared
-from vasa_core.pipeline.sound import open_sound
-from vasa_core.pipeline.video import Progress, Stopped, Video, VideoResult
+from vasa_core.pipeline.sound import SpeechFile, Waveform, open_sound, opened
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
 from vasa_core.provenance.mark import mark
-from vasa_core.types import Motion
+from vasa_core.types import Motion, Progress
 
 TILE, BAND = 320, 32  # px: side of a column's picture; height of the labels under them
 _FONT, _FONT_SCALE, _LABEL_LEFT = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 8
@@ -40,7 +40,7 @@ class Column:
 def showcase(
     pipeline: Pipeline,
     portrait: Photo | Prepared,
-    speech: Path,
+    speech: SpeechFile,
     out: Path,
     options: GenerationOptions | None = None,
     pose_from: Path | str | None = None,
@@ -54,9 +54,10 @@ def showcase(
     given is generated. Videos shorter than the speech go on backwards.
     """
     started = time.perf_counter()
-    options = replace(options or GenerationOptions(), size=PORTRAIT_SIZE, paste_back=False, head_pose=None).validate()
-    audio = AudioFile.open(speech)
-    prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait)
+    options = GenerationOptions.of(options, size=PORTRAIT_SIZE, framing=FACE, head_pose=None, background=None)
+    check_out(out, portrait, speech, pose_from, dynamics_from)
+    audio = opened(speech)
+    prepared = portrait if isinstance(portrait, Prepared) else pipeline.prepare(portrait, FACE)
     generated = _generated(pipeline, prepared, audio, options, cancelled)
     shown = columns(generated, prepared.portrait.motion)
     if pose_from is not None or dynamics_from is not None:
@@ -72,7 +73,9 @@ def showcase(
                 advance(done, len(generated))
 
     size = (TILE + BAND, TILE * len(shown))
-    return Video(make, size, int(options.seed), speech, started).save(out, cancelled, progress)
+    sound = audio.path if isinstance(audio, AudioFile) else audio
+    video = Video(make, size, int(options.seed), sound, started, frames=len(generated))
+    return video.save(out, cancelled, progress)
 
 
 def columns(generated: Motion, own: Motion) -> list[Column]:
@@ -88,7 +91,11 @@ def columns(generated: Motion, own: Motion) -> list[Column]:
 
 
 def _generated(
-    pipeline: Pipeline, prepared: Prepared, audio: AudioFile, options: GenerationOptions, cancelled: Stopped | None
+    pipeline: Pipeline,
+    prepared: Prepared,
+    audio: AudioFile | Waveform,
+    options: GenerationOptions,
+    cancelled: Stopped | None,
 ) -> Motion:
     parts: list[Motion] = []
     for motion in pipeline.speech_motion(prepared.portrait, open_sound(audio, Event()), options):

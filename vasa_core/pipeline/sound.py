@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -10,13 +10,15 @@ from threading import Event
 import numpy as np
 from jaxtyping import Float32
 
-from vasa_core.errors import Cancelled, InputError
-from vasa_core.io.audio import AudioFile
-from vasa_core.rates import frame_count
+from vasa_core.errors import Cancelled, InputError, shown
+from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
+from vasa_core.rates import SAMPLE_RATE, frame_count
 
 LOUDEST = 8.0  # beyond it, numbers are no waveform in [-1, 1] that was amplified or resampled: 16-bit integers, say
 
 Waveform = Float32[np.ndarray, " samples"]
+SpeechFile = str | Path | AudioFile | Waveform
 Pieces = Iterable[Float32[np.ndarray, " _"]]  # each of a length of its own
 Speech = str | Path | AudioFile | Waveform | Pieces
 
@@ -34,6 +36,24 @@ class Sound:
         return self.frames is None
 
 
+def opened(speech: SpeechFile) -> AudioFile | Waveform:
+    """Speech that is there as a whole: a file that has been decoded once, or a checked waveform.
+
+    Raises InputError if it cannot be used.
+    """
+    if isinstance(speech, str | Path):
+        return AudioFile.open(Path(speech))
+    if not isinstance(speech, AudioFile | np.ndarray):
+        raise InputError(f"the speech is {shown(speech)}; expected a file or a waveform.")
+    open_sound(speech, Event())
+    return speech
+
+
+def sound_of(path: Path | str | None) -> Path | None:
+    """The file itself if it has sound."""
+    return path if isinstance(path, Path) and has_sound(path) else None
+
+
 def open_sound(speech: Speech, stopped: Event) -> Sound:
     """Speech of any kind as checked chunks, which raise Cancelled once `stopped` is set.
 
@@ -47,10 +67,15 @@ def open_sound(speech: Speech, stopped: Event) -> Sound:
         waveform = _checked(speech, "the audio")
         if not len(waveform):
             raise InputError("the audio is empty; expected speech.")
+        if not MIN_AUDIO_SECONDS <= len(waveform) / SAMPLE_RATE <= MAX_AUDIO_SECONDS:
+            raise InputError(
+                f"the audio is {len(waveform) / SAMPLE_RATE:.2f} s long; "
+                f"expected {MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes."
+            )
         return Sound(iter([waveform]), frame_count(len(waveform)))
-    if isinstance(speech, Iterable):
+    if isinstance(speech, Iterable) and not isinstance(speech, bytes | Mapping):
         return Sound(_until(stopped, _arriving(speech)), None)
-    raise InputError(f"the audio is {speech!r}; expected a file, a waveform or an iterator of waveforms.")
+    raise InputError(f"the audio is {shown(speech)}; expected a file, a waveform or an iterator of waveforms.")
 
 
 def _arriving(pieces: Pieces) -> Iterator[Waveform]:
@@ -71,7 +96,7 @@ def _until(stopped: Event, chunks: Iterator[Waveform]) -> Iterator[Waveform]:
 
 def _checked(piece: object, name: str) -> Waveform:
     if not isinstance(piece, np.ndarray):
-        raise InputError(f"{name} is {type(piece).__name__} {piece!r:.40}; expected a float32 array.")
+        raise InputError(f"{name} is {type(piece).__name__} {shown(piece)}; expected a float32 array.")
     if piece.dtype != np.float32 or piece.ndim != 1:
         raise InputError(f"{name} is {piece.dtype} of shape {piece.shape}; expected float32 of shape (samples,).")
     bad = piece[~(np.abs(piece) <= LOUDEST)]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from vasa_core.errors import InputError
-from vasa_core.face.basis import FaceBasis, lip_gaps, toward_gaps
+from vasa_core.face.basis import FaceBasis, toward_gaps
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.model import FaceModel
 from vasa_core.motion.liveliness import liveliness
 from vasa_core.motion.model import MotionModel

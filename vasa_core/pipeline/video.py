@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,19 +12,27 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.io import wavfile
 
+from vasa_core.errors import InputError, shown
+from vasa_core.files import part_beside
+from vasa_core.io.audio import AudioFile
+from vasa_core.io.containers import check_video_target
 from vasa_core.io.video import VideoWriter
+from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Picture
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
+from vasa_core.types import Progress
 
-Progress = Callable[[int, int], None]  # frames done, frames in all (0: not known yet)
 Stopped = Callable[[], bool]
 MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Picture]]
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file."""
+    """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file.
+
+    framing: what of the photo is shown, "face" or "photo". warnings: sentences on what was not done as asked.
+    """
 
     path: str
     frames: int
@@ -34,6 +41,8 @@ class VideoResult:
     width: int
     height: int
     seed: int
+    framing: str = FACE
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -46,7 +55,8 @@ class Video:
     """Marked frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
-    transparent: frames are RGBA, not RGB, colours not multiplied by opacity.
+    framing, warnings: see `VideoResult`. frames: how many there will be, if that is known. transparent: frames are
+    RGBA, not RGB, colours not multiplied by opacity.
     """
 
     make: MakeFrames
@@ -54,6 +64,9 @@ class Video:
     seed: int
     sound: Path | Float32[np.ndarray, " samples"] | None = None
     started: float = field(default_factory=time.perf_counter)
+    framing: str = FACE
+    warnings: tuple[str, ...] = ()
+    frames: int | None = None
     transparent: bool = False
 
     def __iter__(self) -> Iterator[Picture]:
@@ -65,24 +78,46 @@ class Video:
         Raises InputError for a path that cannot be written or cannot be transparent, Cancelled when `cancelled()` is
         true, OSError if ffmpeg fails.
         """
+        check_out(out, transparent=self.transparent)
         target = Path(out)
-        with ExitStack() as stack:
-            sound = stack.enter_context(_sound_file(self.sound))
-            writer = stack.enter_context(VideoWriter(target, self.size, sound, METADATA, self.transparent))
+        with (
+            _sound_file(self.sound, target) as sound,
+            VideoWriter(target, self.size, sound, METADATA, self.transparent, self.frames) as writer,
+        ):
             for frame in self.make(cancelled, progress):
                 writer.write(frame)
         height, width = self.size
         wall_seconds = time.perf_counter() - self.started
-        return VideoResult(str(target), writer.frames, writer.frames / FPS, wall_seconds, width, height, self.seed)
+        frames, said = writer.frames, (self.framing, self.warnings)
+        return VideoResult(str(target), frames, frames / FPS, wall_seconds, width, height, self.seed, *said)
+
+
+def check_out(out: Path | str, *inputs: object, transparent: bool = False) -> None:
+    """Raise InputError if no video can be written at `out`, or if it is one of the inputs (those that are files)."""
+    if not isinstance(out, str | Path):
+        raise InputError(f"out is {shown(out)}; expected the path of a video file.")
+    files = [source.path if isinstance(source, AudioFile) else source for source in inputs]
+    check_video_target(Path(out), transparent, *(Path(file) for file in files if isinstance(file, str | Path)))
+
+
+def video_path(name: str, video: object) -> Path | None:
+    """The path of a video that an argument names, if it does. Raises InputError for what is no path."""
+    if video is not None and not isinstance(video, str | Path):
+        raise InputError(f"{name} is {shown(video)}; expected a video file.")
+    return None if video is None else Path(video)
 
 
 @contextmanager
-def _sound_file(sound: Path | Float32[np.ndarray, " samples"] | None) -> Iterator[Path | None]:
-    """The sound as a file, which lives as long as this is open if it was none."""
+def _sound_file(
+    sound: Path | Float32[np.ndarray, " samples"] | None, target: Path
+) -> Generator[Path | None, None, None]:
+    """The sound as a file, which lies beside `target` as long as this is open if it was none."""
     if sound is None or isinstance(sound, Path):
         yield sound
         return
-    with tempfile.TemporaryDirectory(prefix="vasa_") as folder:
-        path = Path(folder) / "sound.wav"
+    path = part_beside(target)
+    try:
         wavfile.write(path, SAMPLE_RATE, sound)
         yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +18,17 @@ if TYPE_CHECKING:
     from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarker
 
 
+_DRAWING = tuple(f"mediapipe.tasks.python.vision.drawing_{part}" for part in ("utils", "styles"))
+
+
 class Landmarker:
     """Finds the one face of an image. Holds native resources: use as a context manager or call `close`."""
 
     def __init__(self, model: Path) -> None:
         """model: the `face_landmarker.task` file."""
         os.environ.setdefault("GLOG_minloglevel", "2")  # before mediapipe is imported, which is here
-        from mediapipe.tasks.python import vision
+        with _without_plots():
+            from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
 
         self._landmarker = vision.FaceLandmarker.create_from_options(
@@ -58,9 +66,29 @@ class Landmarker:
         return points, np.asarray(found.facial_transformation_matrixes[0], np.float32)
 
 
+@contextmanager
+def _without_plots() -> Generator[None]:
+    """Within it, mediapipe is imported without matplotlib, which takes longer than all the rest and draws plots alone.
+
+    The drawing helpers that wanted it are forgotten, so that whoever imports them later gets them whole.
+    """
+    if "matplotlib" in sys.modules or _DRAWING[0] in sys.modules:
+        yield
+        return
+    plots = ModuleType("matplotlib.pyplot")
+    package = ModuleType("matplotlib")
+    vars(package)["pyplot"] = plots
+    sys.modules.update({"matplotlib": package, "matplotlib.pyplot": plots})
+    try:
+        yield
+    finally:
+        for name in ("matplotlib", "matplotlib.pyplot", *_DRAWING):
+            sys.modules.pop(name, None)
+
+
 def _release(landmarker: FaceLandmarker) -> None:
     try:
         landmarker.close()
     except RuntimeError:  # Python is exiting: mediapipe's threads are gone, and the memory goes with the process
         # Or its __del__ tries again and prints a traceback.
-        landmarker._handle = None  # pyright: ignore[reportAttributeAccessIssue]
+        landmarker._handle = None  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]

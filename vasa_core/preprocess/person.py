@@ -22,6 +22,11 @@ _SURE = 0.5  # of the face's surroundings must be found, or the matte is given u
 _CAP = 1.12  # of the face oval: up to there, above the face, there is always head
 _INNER = 0.92  # of the face oval: what lies in there is the person, whatever the network says
 _ATTACHED = 0.1  # opacity above which parts count as one piece with the face
+_FAR = 0.5  # face heights from one's own body: from there on it is another's whatever its colour
+_CORE = 0.4  # face heights: width of the middle of a face
+_NECK = 0.12  # face heights: half the width of the middle of a neck
+_ROUNDS = 3  # of learning the colours
+_FACE_PER_BOX = 0.95  # height of a face / that of the detector's box
 _FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
 _OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
@@ -45,17 +50,22 @@ class PersonMatte:
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._lock = threading.Lock()  # the network may not be run by two threads at once
 
-    def __call__(self, image: Image, landmarks: Float[np.ndarray, "478 3"]) -> UInt8[np.ndarray, "height width"]:
+    def __call__(
+        self, image: Image, landmarks: Float[np.ndarray, "478 3"], others: Float[np.ndarray, "faces 4"] | None = None
+    ) -> UInt8[np.ndarray, "height width"]:
         """Opacity of the person at each pixel, 0 to 255. image: RGB. landmarks: px of `image`.
 
-        The face itself is always part of the person. 255 everywhere if the network does not find the head there: the
-        picture then counts as one piece.
+        others: boxes of the faces of other people (left, top, right, bottom; px), who do not belong to the person,
+        where they touch either. The face itself is always part of the person. 255 everywhere if the network does not
+        find the head there: the picture then counts as one piece.
         """
         with self._lock:
             found = self._look(image, landmarks)
         face, cap = _face_masks(landmarks, image.shape[:2])
         if found[cap > 0].mean() < _SURE:
             return np.full(image.shape[:2], 255, np.uint8)
+        if others is not None and len(others):
+            found = found * _own_share(image, found, landmarks, others)
         found = np.maximum(_attached(found, face), face / np.float32(255))
         height = float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
         refined = refine(image, found, max(_MIN_BAND, round(_BAND * height)))
@@ -86,6 +96,51 @@ class PersonMatte:
         self._interpreter.set_tensor(self._input, small[None])
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output)[0, ..., 0]
+
+
+def _own_share(
+    image: Image, found: Soft, landmarks: Float[np.ndarray, "478 3"], others: Float[np.ndarray, "faces 4"]
+) -> Soft:
+    """1 where people are this person and 0 where they are another.
+
+    What lies nearer to the one's head and body, measured in their own face's height, is theirs at first; colours and
+    the picture's edges decide (GrabCut) but in the middle of each face and neck, and far from the one's own body.
+    """
+    size = image.shape[:2]
+    face = _face_masks(landmarks, size)[0]
+    forehead, chin = landmarks[[_FOREHEAD, _CHIN], :2]
+    height = float(np.linalg.norm(forehead - chin))
+    own = _distance_to_body((forehead + chin) / 2, height, size)
+    centres = (others[:, :2] + others[:, 2:]) / 2
+    heights = _FACE_PER_BOX * (others[:, 3] - others[:, 1])
+    bodies = [_distance_to_body(c, float(h), size) for c, h in zip(centres, heights, strict=True)]
+    other = np.minimum.reduce(bodies)
+    labels = np.where(own <= other, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[own > np.maximum(_FAR, 2 * other)] = cv2.GC_BGD
+    labels[other > np.maximum(_FAR, 2 * own)] = cv2.GC_FGD
+    for centre, high in zip(centres.tolist(), heights.tolist(), strict=True):
+        cv2.ellipse(labels, (centre, (_CORE * high, 2 * _CORE * high), 0), (cv2.GC_BGD,), -1)
+        neck = np.array(centre) + high * np.array([[-_NECK, 0.0], [_NECK, 0.0], [_NECK, 9.0], [-_NECK, 9.0]])
+        cv2.fillPoly(labels, [np.rint(neck).astype(np.int32)], (cv2.GC_BGD,))
+    labels[(own == 0) & (labels == cv2.GC_BGD) & (other > 0)] = cv2.GC_PR_FGD
+    labels[found < _ATTACHED] = cv2.GC_BGD
+    labels[face > 0] = cv2.GC_FGD
+    colours = np.zeros((1, 65)), np.zeros((1, 65))
+    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    cv2.grabCut(picture, labels, (0, 0, 1, 1), *colours, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    kept = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    nobody = (found < _ATTACHED) & (own <= other)
+    return np.where(nobody, 1, cv2.GaussianBlur(kept, (3, 3), 0)).astype(np.float32)
+
+
+def _distance_to_body(centre: Float[np.ndarray, " 2"], height: float, size: tuple[int, int]) -> Soft:
+    """Face heights from each pixel to the head and the shoulders of whoever has this face; 0 on them."""
+    body = np.full(size, 255, np.uint8)
+    x, y = float(centre[0]), float(centre[1])
+    cv2.ellipse(body, ((x, y - 0.12 * height), (0.95 * height, 1.35 * height), 0), (0,), -1)
+    outline = np.array([[-0.25, 0.4], [0.25, 0.4], [0.85, 1.0], [0.95, 4], [-0.95, 4], [-0.85, 1.0]])
+    cv2.fillPoly(body, [np.rint(outline * height + [x, y]).astype(np.int32)], (0,))
+    return cv2.distanceTransform(body, cv2.DIST_L2, 5) / np.float32(height)
 
 
 def refine(image: Image, found: Soft, band: int) -> Soft:

@@ -1,7 +1,4 @@
-"""A photo to the 512x512 portrait that is animated: find the largest face, frame it, track it, remember the way back.
-
-The framing (square of 2.2 face heights, hair and shoulders in it) is that of the clips the models were trained on.
-"""
+"""A photo to the 512x512 portrait that is animated: find the face, frame it, track it, remember the way back."""
 
 from __future__ import annotations
 
@@ -15,34 +12,45 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.errors import InputError
-from vasa_core.options import MIN_FACE_PX, PORTRAIT_SIZE
+from vasa_core.options import AUTO, MIN_FACE_PX, PORTRAIT_SIZE
 from vasa_core.preprocess.detector import FaceDetector
+from vasa_core.preprocess.framing import Framing, face_place, framed, usual_square
 from vasa_core.preprocess.landmarker import Landmarker
-from vasa_core.types import TrackedImage
+from vasa_core.types import Border, TrackedImage
 
 ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
-MAX_YAW = 60.0  # degrees
-_MAX_MEASURED_YAW = 50.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
-_FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
-CROP_PER_FACE = 2.2  # side of the crop / face height
-FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
+MAX_YAW = 45.0  # degrees; of a head turned farther too little of the far side is seen
+_MAX_MEASURED_YAW = 41.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
+_COARSER = 4  # than the picture: what is blurred that much anyway
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
-MAX_PASTED = 1920  # px, longest side of a video that shows the whole photo
-_FEATHER = 0.06  # of the crop's side: where a pasted frame fades into the photo
+_MOST_PADDED = 4  # times the pixels of a photo that its square may have before it is never built in full
 
 Image = UInt8[np.ndarray, "_ _ 3"]
+Boxes = Float[np.ndarray, "_ 4"]  # left, top, right, bottom; px
 
 
 @dataclass(frozen=True)
 class FaceCrop:
     """A portrait cut from a photo.
 
-    tracked: the 512x512 crop with its landmarks. matrix: photo px -> crop px. face_height: px of the photo.
+    tracked: the 512x512 crop with its landmarks. matrix: photo px -> crop px. face_height: px of the photo. size:
+    (height, width) of the photo, px. framing: what of the photo is shown. others: faces of other people, px of the
+    photo.
     """
 
     tracked: TrackedImage
     matrix: Float[np.ndarray, "2 3"]
     face_height: float
+    size: tuple[int, int]
+    framing: Framing
+    others: Boxes
+
+    @property
+    def border(self) -> Border:
+        """Where the photo ends, px of the crop; beyond its own sides where there is more of the photo than the crop."""
+        ends = np.array([[-0.5, -0.5], [self.size[1] - 0.5, self.size[0] - 0.5]])
+        (left, top), (right, bottom) = (ends @ self.matrix[:, :2].T + self.matrix[:, 2]).tolist()
+        return left, top, right, bottom
 
     def surroundings(self, original: Image, margin: int) -> Image:
         """The crop with `margin` px (of the crop) more of the photo on each side; beyond the photo its edges go on."""
@@ -57,60 +65,6 @@ class FaceCrop:
             canvas = _soften_outside(canvas, *map(float, outside))
         canvas[margin : margin + PORTRAIT_SIZE, margin : margin + PORTRAIT_SIZE] = self.tracked.image
         return canvas
-
-
-class PasteBack:
-    """Puts frames of a crop back into the whole photo; what can be done once is done here.
-
-    The picture is the photo, its longest side at most MAX_PASTED px and both sides even.
-    """
-
-    def __init__(
-        self, crop: FaceCrop, original: Image, zoom: float = 1.0, centre: Float[np.ndarray, " 2"] | None = None
-    ) -> None:
-        """zoom: magnification of the whole picture about `centre` (px of the crop, its middle by default).
-
-        Where a zoom below 1 looks beyond the photo, its edges go on.
-        """
-        height, width = original.shape[:2]
-        scale = min(1.0, MAX_PASTED / max(height, width))
-        shrunk = (max(2, round(scale * width)), max(2, round(scale * height)))
-        photo = cv2.resize(original, shrunk, interpolation=cv2.INTER_AREA) if scale < 1 else original
-        self.size = (shrunk[1] - shrunk[1] % 2, shrunk[0] - shrunk[0] % 2)  # height, width
-        sides = np.array([shrunk[0] / width, shrunk[1] / height])
-        to_crop = crop.matrix / np.append(sides, 1)  # px of the shrunk photo -> px of the crop
-        to_crop[:, 2] += crop.matrix[:, :2] @ (0.5 / sides - 0.5)
-        middle = np.full(2, (PORTRAIT_SIZE - 1) / 2) if centre is None else centre
-        fixed = np.linalg.solve(to_crop[:, :2], middle - to_crop[:, 2])  # px of the shrunk photo
-        back = np.hstack([np.eye(2) / zoom, (fixed * (1 - 1 / zoom))[:, None]])  # px of the picture -> shrunk photo
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
-        if zoom != 1:
-            photo = cv2.warpAffine(photo, back, self.size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        self._photo = np.ascontiguousarray(photo[: self.size[0], : self.size[1]])
-        local = to_crop[:, :2] @ back
-        local[:, 2] += to_crop[:, 2]
-        corners = np.array([[-0.5, -0.5], [PORTRAIT_SIZE - 0.5, PORTRAIT_SIZE - 0.5]])
-        ends = (corners - local[:, 2]) @ np.linalg.inv(local[:, :2]).T
-        low, high = np.floor(ends[0]).astype(int).clip(0), np.ceil(ends[1] + 1).astype(int).clip(1, self.size[::-1])
-        self._part = (slice(low[1], high[1]), slice(low[0], high[0]))
-        local[:, 2] += local[:, :2] @ low
-        self._local, self._area = local, (int(high[0] - low[0]), int(high[1] - low[1]))
-        self._blur = ANTIALIAS * float(local[0, 0]) if local[0, 0] > 1 else 0.0
-        fade = np.minimum(np.arange(PORTRAIT_SIZE) + 0.5, PORTRAIT_SIZE - np.arange(PORTRAIT_SIZE) - 0.5)
-        fade = np.clip(fade / (_FEATHER * PORTRAIT_SIZE), 0, 1).astype(np.float32)
-        linear = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-        self._share = cv2.warpAffine(np.minimum.outer(fade, fade), self._local, self._area, flags=linear)
-        self._rest = 1 - self._share
-
-    def __call__(self, frame: Image) -> Image:
-        """The picture with a 512x512 frame in the crop's place, faded in at the crop's edges."""
-        smooth = cv2.GaussianBlur(frame, (0, 0), self._blur) if self._blur else frame
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_CUBIC
-        warped = cv2.warpAffine(smooth, self._local, self._area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        result = self._photo.copy()
-        part = np.ascontiguousarray(result[self._part])
-        result[self._part] = cv2.blendLinear(part, warped, self._rest, self._share)
-        return result
 
 
 class Preprocessor:
@@ -132,22 +86,33 @@ class Preprocessor:
         """Release the native resources."""
         self._landmarker.close()
 
-    def __call__(self, image: Image) -> FaceCrop:
-        """The portrait of the largest face of a photo (RGB).
+    def __call__(self, image: Image, framing: str = AUTO, face: int = 0) -> FaceCrop:
+        """The portrait of a face of a photo (RGB).
 
-        Raises InputError if there is no face, or the largest is lower than MIN_FACE_PX or turned beyond MAX_YAW.
+        framing: see `framed`. face: 0 is the largest, from 1 on they are counted from the left.
+        Raises InputError if there is no such face, or it is lower than MIN_FACE_PX, turned beyond MAX_YAW or cut by the
+        photo's border.
         """
+        size = image.shape[:2]
         with self._lock:
-            landmarks = self._find(image)
+            boxes = self._detector(image)
+            landmarks = self._find(image, _chosen(boxes, face))
             face_height = face_place(landmarks)[2]
             if face_height < MIN_FACE_PX:
                 raise InputError(f"The face is {face_height:.0f} px high; expected at least {MIN_FACE_PX} px.")
-            crop, matrix = _cut(image, *_framing(landmarks))
+            shown, usual = framed(landmarks, size, framing), usual_square(landmarks)
+            crop, matrix = cut_square(image, *usual)
             found = self._landmarker(crop)
         if found is None:
             raise InputError("No face could be followed in the picture; expected a clear photo of one face.")
         check_yaw(found[1])
-        return FaceCrop(TrackedImage(crop, *found), matrix, face_height)
+        tracked = TrackedImage(crop, *found)
+        if shown.square != usual:
+            in_photo = _mapped_back(tracked.landmarks, matrix)
+            crop, matrix = cut_square(image, *shown.square)
+            tracked = TrackedImage(crop, _mapped(in_photo, matrix), tracked.transform)
+        others = _others(boxes, face_place(landmarks))
+        return FaceCrop(tracked, matrix, face_height, size, shown, others)
 
     def track(self, image: Image) -> TrackedImage | None:
         """The same image with its landmarks, or None if it shows no face."""
@@ -155,24 +120,41 @@ class Preprocessor:
             found = self._landmarker(image)
         return TrackedImage(image, *found) if found else None
 
-    def _find(self, image: Image) -> Float[np.ndarray, "478 3"]:
-        """Landmarks of the largest face, in px of the photo."""
-        boxes = self._detector(image)
+    def _find(self, image: Image, boxes: Boxes) -> Float[np.ndarray, "478 3"]:
+        """Landmarks of the first of the boxes that shows a face, in px of the photo."""
         for x0, y0, x1, y1 in boxes.tolist():
             side = max(x1 - x0, y1 - y0)
             if side < MIN_FACE_PX / 2:  # far too small, whatever its outline; and there is none larger
                 raise InputError(f"The face is {side:.0f} px high; expected at least {MIN_FACE_PX} px.")
             for factor in _SEARCH_PER_BOX:
-                crop, matrix = _cut(image, (x0 + x1) / 2, (y0 + y1) / 2, factor * side)
+                crop, matrix = cut_square(image, (x0 + x1) / 2, (y0 + y1) / 2, factor * side)
                 found = self._landmarker(crop)
                 if found:
                     return _mapped_back(found[0], matrix)
         side = max(image.shape[:2])  # a face too large for the detector, such as one that fills the picture
-        crop, matrix = _cut(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
+        crop, matrix = cut_square(image, image.shape[1] / 2, image.shape[0] / 2, 1.2 * side)
         found = self._landmarker(crop)
         if found is None:
             raise InputError("No face was found in the picture; expected a photo of a face, not in profile.")
         return _mapped_back(found[0], matrix)
+
+
+def _chosen(boxes: Boxes, face: int) -> Boxes:
+    """The boxes to be tried: all of them, the largest first, or the one that is counted from the left."""
+    if not face:
+        return boxes
+    ordered = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
+    if face > len(ordered):
+        shows = f"{len(ordered)} faces" if len(ordered) != 1 else "one face"
+        raise InputError(f"face is {face}; expected at most {len(ordered)}, since the picture shows {shows}.")
+    return ordered[face - 1 : face]
+
+
+def _others(boxes: Boxes, place: tuple[float, float, float]) -> Boxes:
+    """The boxes of other faces. place: of the face that is animated (see `face_place`)."""
+    x, y, _ = place
+    inside = (boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])
+    return boxes[~inside]
 
 
 def yaw_degrees(transform: Float[np.ndarray, "4 4"]) -> float:
@@ -186,21 +168,7 @@ def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
         raise InputError(f"The face is in profile; expected one turned at most {MAX_YAW:.0f} degrees to the side.")
 
 
-def face_place(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
-    """Middle of the face from side to side, middle between forehead and chin, and their distance; in px."""
-    x = float(landmarks[:468, 0].min() + landmarks[:468, 0].max()) / 2
-    y = float(landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2
-    return x, y, float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
-
-
-def _framing(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
-    """Centre x, y and side of the crop, in px of the photo."""
-    x, y, height = face_place(landmarks)
-    side = CROP_PER_FACE * height
-    return x, y - (FACE_CENTRE_Y - 0.5) * side, side
-
-
-def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
+def cut_square(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
     """The square around (x, y), as a 512x512 picture; what lies outside the photo is its blurred continuation.
 
     Returns the picture and the matrix photo px -> picture px.
@@ -211,15 +179,33 @@ def _cut(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np
     before = (max(0, -x0), max(0, -y0))
     after = (max(0, x0 + side_px - width), max(0, y0 + side_px - height))
     inside = image[max(0, y0) : y0 + side_px, max(0, x0) : x0 + side_px]
-    square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
     scale = PORTRAIT_SIZE / side_px
-    shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
+    if scale < 1 and side_px**2 > _MOST_PADDED * inside.shape[0] * inside.shape[1]:
+        picture = _shrunk_into(inside, scale, scale * before[0], scale * before[1])
+    else:
+        square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
+        shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
     if any(before + after):
         picture = _soften_outside(picture, *(v * scale for v in (*before, *after)))
     # cv2.resize maps pixel centres: x' + 0.5 = (x + 0.5 - x0) * scale
     offset = np.array([[0.5 - x0], [0.5 - y0]]) * scale - 0.5
     return picture, np.hstack([np.eye(2) * scale, offset])
+
+
+def _shrunk_into(inside: Image, scale: float, left: float, top: float) -> Image:
+    """A picture of PORTRAIT_SIZE with `inside`, `scale` times as large, at (left, top) px; its edges go on around it.
+
+    Memory goes with the two pictures, however far `inside` is from filling its square.
+    """
+    height, width = inside.shape[:2]
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    small = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+    ratio = scale * np.array([width, height]) / size  # px of the result a px of `small`, 1 but for rounding
+    offset = np.array([left, top]) + ratio / 2 - 0.5
+    matrix = np.hstack([np.diag(ratio), offset[:, None]])
+    side = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    return cv2.warpAffine(small, matrix, side, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _soften_outside(picture: Image, left: float, top: float, right: float, bottom: float) -> Image:
@@ -230,11 +216,18 @@ def _soften_outside(picture: Image, left: float, top: float, right: float, botto
     out_y = np.maximum(top - position, position - (side - bottom)).clip(0)
     outside = np.hypot(out_x[None], out_y[:, None]).astype(np.float32)  # (side, side), px outside the photo
     result = picture.astype(np.float32)
+    small = cv2.resize(picture, None, fx=1 / _COARSER, fy=1 / _COARSER, interpolation=cv2.INTER_AREA)
     for sigma in (4.0, 12.0, 32.0):
         share = (outside / (2 * sigma)).clip(0, 1)[..., None]
-        blurred = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-        result = result * (1 - share) + blurred * share
+        blurred = cv2.GaussianBlur(small, (0, 0), sigma / _COARSER, borderType=cv2.BORDER_REPLICATE)
+        result += share * (cv2.resize(blurred, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) - result)
     return result.round().astype(np.uint8)
+
+
+def _mapped(landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "478 3"]:
+    mapped = landmarks * matrix[0, 0]
+    mapped[:, :2] += matrix[:, 2]
+    return mapped.astype(np.float32)
 
 
 def _mapped_back(landmarks: Float[np.ndarray, "478 3"], matrix: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "478 3"]:

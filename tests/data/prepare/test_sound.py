@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def cut(track: int, lips: Lips, first: int = 25) -> CutClip:
     return CutClip(plan, span, lips + noise, {})
 
 
-def about(folder: Path, clip: CutClip) -> dict:
+def about(folder: Path, clip: CutClip) -> dict[str, Any]:
     return json.loads((folder / f"{clip.plan.key}.json").read_text())
 
 

@@ -1,4 +1,4 @@
-"""Figures with known answers: injected blinks, seams, pauses, pose changes and picture errors are found as they are."""
+"""Figures with known answers: injected seams, pauses, pose changes and picture errors are found as they are."""
 
 from __future__ import annotations
 
@@ -10,27 +10,21 @@ from vasa_core.assets import resolve
 from vasa_core.evaluation.metrics.geometry import (
     MOUTH,
     REST_IRIS_HEIGHT,
-    eye_opening,
-    face_height,
     gaze_in_camera,
     gaze_in_head,
     head_frame,
     region_errors,
-    relative_opening,
 )
 from vasa_core.evaluation.metrics.identity import shape_distance
 from vasa_core.evaluation.metrics.motion import (
     delta_pose,
-    find_blinks,
-    is_monotone,
     mouth_in_silence,
-    runs,
     seam_ratio,
     silent_frames,
-    slope,
 )
 from vasa_core.evaluation.metrics.picture import BackgroundMotion, box_around, psnr, sharpness, ssim
 from vasa_core.evaluation.video.irises import iris_gaze, iris_radius
+from vasa_core.face.measure import face_height, runs
 from vasa_core.face.mesh.irises import opening_mask
 from vasa_core.face.pose import rotation_matrix
 from vasa_core.face.topology import EYES, canonical_mesh
@@ -76,16 +70,6 @@ def test_gaze_is_read_back_and_the_head_adds_to_it(canonical: np.ndarray, gaze: 
     np.testing.assert_allclose(gaze_in_camera(head)[0], np.add(gaze, [-0.2, 0.1]), atol=1e-6)
 
 
-def test_eye_opening_is_halved_when_lids_come_half_way(canonical: np.ndarray) -> None:
-    shape = face(canonical)
-    closed = shape.copy()
-    for eye in EYES:
-        for upper, lower in zip(eye.upper, eye.lower, strict=True):
-            closed[upper] = (shape[upper] + shape[lower]) / 2
-    opening = eye_opening(head_frame(np.stack([placed(shape), placed(closed)]), canonical))
-    assert opening[1] == pytest.approx(opening[0] / 2, rel=1e-6)
-
-
 def test_region_errors_are_percent_of_face_height_and_stay_in_their_region(canonical: np.ndarray) -> None:
     truth = placed(face(canonical))[None]
     moved = truth.copy()
@@ -108,22 +92,6 @@ def test_delta_pose_is_the_mean_step_in_degrees() -> None:
     angles = np.radians(np.outer(np.arange(5.0), [1.0, 2.0, 0.0]))
     assert delta_pose(angles) == pytest.approx(1)
     assert delta_pose(angles[:1]) == 0
-
-
-def test_blinks_are_counted_and_closed_eyes_are_not_blinks() -> None:
-    opening = np.full(10 * FPS, 0.3)
-    for start in (20, 70, 130):
-        opening[start : start + 5] = 0.05
-    opening[180 : 180 + 2 * FPS] = 0.05
-    blinks = find_blinks(relative_opening(opening))
-    assert blinks.starts == (20, 70, 130)
-    assert blinks.seconds == (0.2, 0.2, 0.2)
-    assert blinks.longest_closed == 2
-
-
-def test_runs_touching_both_ends() -> None:
-    assert runs(np.array([True, False, True, True])) == [(0, 1), (2, 4)]
-    assert runs(np.zeros(3, bool)) == []
 
 
 def test_injected_seam_is_found() -> None:
@@ -164,13 +132,6 @@ def test_mouth_in_silence_leaves_lips_time_to_close() -> None:
     assert figures["closed_share"] == 1
     assert figures["silent_seconds"] == pytest.approx(17 / FPS)
     assert mouth_in_silence(gap, np.zeros(100, bool)) is None
-
-
-def test_slope_and_monotonicity() -> None:
-    asked = np.array([-20.0, 0.0, 20.0])
-    assert slope(asked, 0.7 * asked + 3) == pytest.approx(0.7)
-    assert is_monotone(np.array([1, 2, 2.5]))
-    assert not is_monotone(np.array([1, 3, 2.5]))
 
 
 def picture(seed: int = 0, size: int = 64) -> np.ndarray:

@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,15 +18,15 @@ from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.phones import Phone, phones_of_letters
 from vasa_core.audio.voice_activity import VoiceActivity
 from vasa_core.errors import InputError, MissingModelError
-from vasa_core.evaluation.metrics.geometry import MOUTH, angular_error
+from vasa_core.evaluation.metrics.controls import angular_error
+from vasa_core.evaluation.metrics.geometry import MOUTH
 from vasa_core.evaluation.metrics.liveliness import BROWS, SCORED
 from vasa_core.evaluation.metrics.motion import Seams, seam_changes
-from vasa_core.evaluation.motion.controls import RANGES, camera_gaze, cross_talk
+from vasa_core.evaluation.motion.controls import RANGES, camera_gaze, leakage
 from vasa_core.evaluation.motion.figures import (
     UPPER_FACE,
     Moves,
     against_real,
-    aperture,
     beat_alignment,
     by_itself,
     head_beats,
@@ -33,11 +34,13 @@ from vasa_core.evaluation.motion.figures import (
     onsets,
     stress_alignment,
 )
-from vasa_core.evaluation.motion.measure import measure_motion, measure_take
+from vasa_core.evaluation.motion.measure import measure_motion, measure_recording
 from vasa_core.evaluation.motion.phones import Synthesiser, lips_at_phones
-from vasa_core.evaluation.motion.recordings import Face, Generator, Listener, Take, moved_sound, real_moves, spread
+from vasa_core.evaluation.motion.recordings import Face, Generator, Listener, Recording, moved_sound, real_moves
 from vasa_core.evaluation.motion.report import KINDS, motion_table, summarise_motion
+from vasa_core.evaluation.setup import spread
 from vasa_core.face.basis import LIDS
+from vasa_core.face.measure import aperture
 from vasa_core.face.pose import project
 from vasa_core.face.topology import CHIN, FOREHEAD
 from vasa_core.io.audio import read_audio
@@ -251,7 +254,7 @@ def test_a_jump_at_the_seams_is_seen() -> None:
     assert seam_changes(track[:50], 50, 1) is None
 
 
-def test_seams_of_all_takes_count_alike() -> None:
+def test_seams_of_all_recordings_count_alike() -> None:
     rows = [
         {"group": "g", "kind": "generated", "frames": 100, "blinks": 0, "seam_jerk_pose": seams}
         for seams in (Seams(6.0, 2, 10.0, 10), Seams(2.0, 2, 30.0, 10), None)
@@ -273,13 +276,13 @@ def test_blinks_and_head_of_made_motion(face: Face, pipeline: Pipeline) -> None:
     assert figures["head_speed"] == pytest.approx(0.1)
 
 
-# --- takes ---
+# --- recordings ---
 
 
 def test_sound_is_moved_to_where_the_lips_are(face: Face) -> None:
     waveform = np.repeat(np.arange(1, 11, dtype=np.float32), SAMPLES_PER_FRAME)
     features = np.arange(10, dtype=np.float32)[:, None]
-    take = Take("a", "g", waveform, features, features.astype(float), None, face)
+    take = Recording("a", "g", waveform, features, features.astype(float), None, face)
     late = moved_sound(take, 3)
     assert late.features[:, 0].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
     assert late.waveform[::SAMPLES_PER_FRAME].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7]
@@ -320,20 +323,19 @@ def test_gaze_asked_is_gaze_made_and_leaves_the_rest_alone(face: Face, pipeline:
     )
     motion = generate(features, face.motion, GenerationOptions(gaze_yaw=15.0, steps=2))
     assert np.median(camera_gaze(motion)[:, 0]) == pytest.approx(15, abs=4)
-    take = Take("a", "g", np.zeros(60 * SAMPLES_PER_FRAME, np.float32), features, np.zeros((60, 3)), None, face)
-    crossed = cross_talk(generate, take, face)
-    assert set(crossed) == set(RANGES)
-    assert crossed["gaze_yaw"]["gaze_pitch"] < 10
-    assert crossed["head_motion"]["lip_opening"] == 0
-    assert not set(crossed[EMOTION_CHOICES[0]]) & set(EMOTION_CHOICES)
+    leaks = leakage(generate, features, face)
+    assert set(leaks) == set(RANGES)
+    assert leaks["gaze_yaw"]["gaze_pitch"] < 10
+    assert leaks["head_motion"]["lip_opening"] == 0
+    assert not set(leaks[EMOTION_CHOICES[0]]) & set(EMOTION_CHOICES)
 
 
 # --- report ---
 
 
-def row(kind: str, **figures: float) -> dict:
+def row(kind: str, **figures: float) -> dict[str, Any]:
     counts = {"frames": 750, "blinks": 0, "usual_blinks": 0, "not_filmed": 1}
-    return {"take": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
+    return {"recording": "t", "group": "g", "kind": kind, **counts, **dict.fromkeys(SCORED, 1.0), **figures}
 
 
 def test_summary_pools_cases_and_minutes() -> None:
@@ -356,9 +358,9 @@ def test_summary_sets_motion_beside_all_real_clips_and_their_lively_half() -> No
     rows = [row("generated"), row("real"), row("real", **lively), row("generated") | {"group": "voices"}]
     groups = summarise_motion(rows)
     assert groups["g"]["real"]["smile_std"] == 2
-    assert groups["g"]["real"]["takes"] == 2
+    assert groups["g"]["real"]["recordings"] == 2
     assert groups["g"]["lively"]["smile_std"] == 3
-    assert groups["g"]["lively"]["takes"] == 1
+    assert groups["g"]["lively"]["recordings"] == 1
     for group in ("g", "voices"):  # voices have no real clips: they are set beside all there are
         assert groups[group]["generated"]["liveness"] == pytest.approx(1 / 2)
         assert groups[group]["generated"]["liveness_lively"] == pytest.approx(1 / 3)
@@ -371,13 +373,13 @@ def test_lips_follow_their_own_voice_and_no_other(pipeline: Pipeline, face: Face
     listen = Listener(pipeline.speech, judge, open_encoder(judge.config.encoder))
     takes = [listen(name, "g", read_audio(ASSETS / name), None, face) for name in ("speech.wav", "speech2.wav")]
     generate = Generator(pipeline.motion_model, pipeline.face.basis)
-    rows = measure_take(generate, takes[0], takes[1], 50)
+    rows = measure_recording(generate, takes[0], takes[1], 50)
     figures = {row["kind"]: row for row in rows}
     assert figures["generated"]["confidence"] > figures["shuffled"]["confidence"] + 0.1
     assert figures["still"]["head_speed"] == 0
     assert figures["still"]["confidence"] == 0
     assert all("loudness_distance" not in row for row in rows)  # nothing told speech from pauses
-    rows = measure_take(generate, takes[0], takes[1], 50, voice=VoiceActivity(resolve("voice_activity")))
+    rows = measure_recording(generate, takes[0], takes[1], 50, voice=VoiceActivity(resolve("voice_activity")))
     heard = {row["kind"]: row for row in rows}
     assert heard["generated"]["loudness_distance"] < heard["still"]["loudness_distance"]
     assert heard["generated"]["lip_dynamics"] > 10 * heard["still"]["lip_dynamics"]
@@ -396,8 +398,8 @@ def test_the_whole_run_on_the_bundled_speech(pipeline: Pipeline, tmp_path: Path)
     assert result["controls"]["gaze"]["slope_yaw"] == pytest.approx(1, abs=0.05)
     assert steps[-1][0] == steps[-1][1]
     text = motion_table(result)
-    assert "sync judge, confidence" in text
-    assert "-- voices: 1 takes" in text
+    assert "lip-sync, confidence" in text
+    assert "-- voices: 1 recordings" in text
 
 
 def test_nothing_to_measure_is_said(pipeline: Pipeline, tmp_path: Path, face: Face) -> None:
@@ -405,7 +407,7 @@ def test_nothing_to_measure_is_said(pipeline: Pipeline, tmp_path: Path, face: Fa
         measure_motion(pipeline, [], [], tmp_path, 0)
     with pytest.raises(InputError, match="nowhere is not a folder"):
         measure_motion(pipeline, [], [tmp_path / "nowhere"], tmp_path, 1)
-    take = Take(
+    take = Recording(
         "a",
         "g",
         np.zeros(60 * SAMPLES_PER_FRAME, np.float32),
@@ -414,6 +416,6 @@ def test_nothing_to_measure_is_said(pipeline: Pipeline, tmp_path: Path, face: Fa
         None,
         face,
     )
-    rows = measure_take(Generator(pipeline.motion_model, pipeline.face.basis), take, take, 50)
+    rows = measure_recording(Generator(pipeline.motion_model, pipeline.face.basis), take, take, 50)
     assert [r["kind"] for r in rows] == ["generated", "shuffled", "still"]
     assert all("lve" not in r for r in rows)

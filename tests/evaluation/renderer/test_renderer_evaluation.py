@@ -1,8 +1,9 @@
-"""What the renderer is judged by: figures with known answers, which frames are judged, and one real clip measured."""
+"""How the renderer is measured: figures with known answers, which frames are chosen, and one real clip measured."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 import torch
 
 from vasa_core.assets import CHECKPOINTS
+from vasa_core.data.clips import Clip
 from vasa_core.errors import InputError
 from vasa_core.evaluation.renderer.figures import (
     aligned,
     difference,
-    distances,
     eye_boxes,
     flicker,
     inside,
@@ -22,6 +23,7 @@ from vasa_core.evaluation.renderer.figures import (
     lips_mask,
     lips_sharpness_ratio,
     mouth_box,
+    perceptual,
     sharpness_ratio,
     shrunk,
     shrunk_points,
@@ -32,13 +34,13 @@ from vasa_core.evaluation.renderer.measure import (
     RUN,
     SHUT,
     WIDEST,
-    distinct_first,
-    judged_frames,
     liveliest_run,
     measure_renderer,
+    measured_frames,
     widest_open,
 )
 from vasa_core.evaluation.renderer.report import reduction, render_table, summarise_clips
+from vasa_core.evaluation.setup import distinct_first
 from vasa_core.face.topology import EYES, LIPS_INNER
 from vasa_core.io.image import read_image
 from vasa_core.io.video import VideoWriter
@@ -116,18 +118,18 @@ def test_distances_see_pictures_in_minus_one_to_one() -> None:
     def largest(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return (a - b).abs().max()
 
-    assert distances(largest, [black, white], white) == [2, 0]
+    assert [perceptual(largest, picture, white) for picture in (black, white)] == [2, 0]
 
 
-def test_judged_frames_hold_the_widest_mouth_and_the_most_closed_eyes_but_never_the_portrait() -> None:
+def test_measured_frames_hold_the_widest_mouth_and_the_most_closed_eyes_but_never_the_portrait() -> None:
     rng = np.random.default_rng(1)
     gap, opening = rng.random(120), rng.random(120)
     gap[0], gap[57], opening[33] = 9, 2, -1
-    kept = judged_frames(gap, opening)
+    kept = measured_frames(gap, opening)
     assert len(kept) == len(set(kept.tolist())) == EVEN + WIDEST + SHUT
     assert {57, 33} <= set(kept.tolist())
     assert 0 not in kept
-    assert judged_frames(gap[:30], opening[:30]).tolist() == list(range(1, 30))
+    assert measured_frames(gap[:30], opening[:30]).tolist() == list(range(1, 30))
 
 
 def test_the_liveliest_run_is_where_the_mouth_moves() -> None:
@@ -147,12 +149,12 @@ def test_the_widest_third_is_of_the_frames_whose_lips_are_open() -> None:
 
 
 def test_every_identity_comes_before_any_comes_again() -> None:
-    a, b, c = (("ann", Path("1")), ("ann", Path("2")), ("bob", Path("3")))
-    assert distinct_first([a, b, c]) == [a, c, b]
+    a, b, c = (("ann", 1), ("ann", 2), ("bob", 3))
+    assert distinct_first([a, b, c], lambda item: item[0]) == [a, c, b]
 
 
 def test_summary_says_how_much_of_the_warps_error_is_gone() -> None:
-    def clip(warp: float, render: float, distances: list[float]) -> dict:
+    def clip(warp: float, render: float, distances: list[float]) -> dict[str, Any]:
         return {
             "frames": 10,
             "worse_psnr": 1,
@@ -189,7 +191,7 @@ def test_a_real_clip_is_measured_and_shown(tmp_path: Path, portrait: Path) -> No
         for k in range(RUN):
             shift = np.array([[1, 0, 0.4 * k], [0, 1, 0]])  # px
             writer.write(cv2.warpAffine(photo, shift, (320, 320), borderMode=cv2.BORDER_REPLICATE))
-    result = measure_renderer(CHECKPOINTS, [("ann", clip)], tmp_path / "out")
+    result = measure_renderer(CHECKPOINTS, [Clip(clip, "ann", "val")], tmp_path / "out")
     found = result["summary"]
     assert found["psnr"]["render"] > 20
     assert found["face_found"]["render"] == 1
@@ -197,7 +199,9 @@ def test_a_real_clip_is_measured_and_shown(tmp_path: Path, portrait: Path) -> No
     assert found["mouth_flicker"]["render"] < 2
     assert found["mouth_l1"]["render"] < 0.1
     assert "perceptual distance: its model file is not installed" in result["not_measured"]
-    judged = measure_renderer(CHECKPOINTS, [("ann", clip)], tmp_path / "out", distance=mean_difference)["summary"]
+    judged = measure_renderer(CHECKPOINTS, [Clip(clip, "ann", "val")], tmp_path / "out", distance=mean_difference)[
+        "summary"
+    ]
     for name in ("lips_l1", "lips_distance", "lips_sharpness"):
         assert judged[f"wide_{name}"]["warp"] > 0
         assert judged[name]["render"] > 0

@@ -12,26 +12,28 @@ import pytest
 import torch
 
 from vasa_core.assets import CHECKPOINTS, resolve
+from vasa_core.data.frames import FaceFrames
 from vasa_core.errors import InputError
+from vasa_core.evaluation.metrics.controls import correlation
+from vasa_core.evaluation.metrics.geometry import landmark_distance
+from vasa_core.evaluation.setup import distinct_first
+from vasa_core.evaluation.video.tracks import open_tracker
 from vasa_core.evaluation.volume.figures import (
     Faces,
-    correlation,
     cosine,
     gain,
     joined,
-    landmark_distance,
     nearest_rest,
     pick_pairs,
     read_faces,
     spread_frames,
     swap_scores,
 )
-from vasa_core.evaluation.volume.measure import distinct_first, measure_volume, strangers
+from vasa_core.evaluation.volume.measure import measure_volume, strangers
 from vasa_core.evaluation.volume.rendering import (
-    Drawer,
     FaceReader,
-    HeldOutFace,
-    MeshDrawer,
+    MeshRenderer,
+    Renderer,
     enlarged,
     mixed,
     prepare_subject,
@@ -189,7 +191,7 @@ def test_a_mixed_motion_has_pose_and_dynamics_of_its_pair() -> None:
 
 
 @pytest.fixture(scope="module")
-def filmed(portrait: Path) -> list[HeldOutFace]:
+def filmed(portrait: Path) -> list[FaceFrames]:
     """The bundled portrait and its mirror image as two people, three frames each, squeezed to be different."""
     photo = cv2.resize(read_image(portrait), (512, 512), interpolation=cv2.INTER_AREA)
     matte, faces = PersonMatte(resolve("person_mask")), []
@@ -205,9 +207,14 @@ def filmed(portrait: Path) -> list[HeldOutFace]:
                 mattes.append(cv2.resize(matte(frame, found[0]), (128, 128), interpolation=cv2.INTER_AREA))
                 points.append(found[0] / 4)
             landmarks = np.stack(points)
+            still = np.zeros((478, 3), np.float32), np.zeros((3, 478, 3), np.float32)
             _, motion = bundled_mesh().encode_landmarks(landmarks, (128, 128))
             pose, dynamics = motion.pose.astype(np.float32), motion.dynamics.astype(np.float32)
-            faces.append(HeldOutFace(identity, np.stack(frames), np.stack(mattes), landmarks, pose, dynamics))
+            faces.append(
+                FaceFrames(
+                    identity, "val", np.stack(frames), np.stack(mattes), landmarks, pose, dynamics, dynamics, *still
+                )
+            )
     return faces
 
 
@@ -215,18 +222,17 @@ def bundled_mesh() -> MeshFaceModel:
     return MeshFaceModel.load(CHECKPOINTS)
 
 
-def test_people_come_in_turn_and_strangers_are_somebody_else(filmed: list[HeldOutFace]) -> None:
+def test_people_come_in_turn_and_strangers_are_somebody_else(filmed: list[FaceFrames]) -> None:
     a, b = filmed
     again = replace(a, pose=a.pose + 1)
-    assert distinct_first([a, again, b]) == [a, b, again]
+    assert distinct_first([a, again, b], lambda face: face.speaker) == [a, b, again]
     torch.manual_seed(0)
-    drawer = Drawer(VolumeNetworks(PRESETS["tiny-128"]))
-    task = resolve("face_landmarker")
-    with Landmarker(task) as landmarker:
-        reader = FaceReader(landmarker, canonical_mesh(task)[0])
-        subjects = [prepare_subject(face, 2, drawer, reader) for face in filmed]
+    renderer = Renderer(VolumeNetworks(PRESETS["tiny-128"]))
+    with open_tracker() as tracker:
+        reader = FaceReader(tracker)
+        subjects = [prepare_subject(face, 2, renderer, reader) for face in filmed]
         with pytest.raises(InputError, match="no face"):
-            prepare_subject(replace(a, mattes=np.zeros_like(a.mattes)), 2, drawer, reader)
+            prepare_subject(replace(a, mattes=np.zeros_like(a.mattes)), 2, renderer, reader)
     assert strangers(subjects, 0) == subjects[::-1]
     assert strangers(subjects[:1], 0) == [None]
     first = subjects[0]
@@ -237,14 +243,14 @@ def test_people_come_in_turn_and_strangers_are_somebody_else(filmed: list[HeldOu
     corner = first.pictures[0][:4, :4][first.mattes[0][:4, :4] == 0]
     assert np.all(np.abs(corner.astype(int) - 128) <= 1)
     assert enlarged(first.pictures[0]).shape == (512, 512, 3)
-    mesh = MeshDrawer(bundled_mesh())
+    mesh = MeshRenderer(bundled_mesh())
     portrait = mesh.appear(first)
-    again, swapped = mesh.draw_mixed(portrait, first, first, [(1, 1), (1, 2)])
-    np.testing.assert_array_equal(again, mesh.draw(portrait, first, [1])[0])
+    again, swapped = mesh.render_mixed(portrait, first, first, [(1, 1), (1, 2)])
+    np.testing.assert_array_equal(again, mesh.render(portrait, first, [1])[0])
     assert (swapped != again).any()
 
 
-def test_a_measurement_end_to_end(filmed: list[HeldOutFace], tmp_path: Path) -> None:
+def test_a_measurement_end_to_end(filmed: list[FaceFrames], tmp_path: Path) -> None:
     torch.manual_seed(0)
     networks = VolumeNetworks(PRESETS["tiny-128"])
     result = measure_volume(networks, bundled_mesh(), filmed, tmp_path, progress=lambda done, total: None)

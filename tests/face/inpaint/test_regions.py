@@ -11,6 +11,7 @@ from vasa_core.face.inpaint.regions import (
     EYE_RIGHT,
     MOUTH,
     REGIONS,
+    Region,
     driving_channels,
     openings_mask,
     patch_affine,
@@ -21,15 +22,17 @@ from vasa_core.face.inpaint.regions import (
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES
 from vasa_core.types import TrackedImage
 
+Face = tuple[np.ndarray, np.ndarray]  # a photo and its landmarks
+
 
 @pytest.fixture(scope="module")
-def face(tracked: TrackedImage) -> tuple[np.ndarray, np.ndarray]:
+def face(tracked: TrackedImage) -> Face:
     """The example portrait's crop and its landmarks."""
     return tracked.image, tracked.landmarks.astype(np.float64)
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_patch_is_upright_square_around_its_region(face: tuple, region) -> None:
+def test_patch_is_upright_square_around_its_region(face: Face, region: Region) -> None:
     _, landmarks = face
     moved = transform(landmarks, patch_affine(landmarks, region))
     assert moved[list(region.centre), :2].mean(0) == pytest.approx([(region.patch - 1) / 2] * 2)
@@ -40,7 +43,7 @@ def test_patch_is_upright_square_around_its_region(face: tuple, region) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_patch_follows_a_turned_and_scaled_face(face: tuple, region) -> None:
+def test_patch_follows_a_turned_and_scaled_face(face: Face, region: Region) -> None:
     _, landmarks = face
     angle, scale = 0.4, 1.7
     rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -60,7 +63,7 @@ def test_jitter_moves_scales_and_turns() -> None:
     assert quarter[:, :2] == pytest.approx(128 / 86 * np.array([[0, 1], [-1, 0]]), abs=1e-9)
 
 
-def test_right_eye_is_seen_as_a_left_one(face: tuple) -> None:
+def test_right_eye_is_seen_as_a_left_one(face: Face) -> None:
     """The inner corner lies on the right of both eye patches."""
     _, landmarks = face
     left = transform(landmarks, patch_affine(landmarks, EYE_LEFT))
@@ -77,7 +80,7 @@ def test_mask_covers_the_polygon() -> None:
     assert area == pytest.approx(10 * 20 * 20 * np.sin(2 * np.pi / 20), rel=0.08)
 
 
-def test_openings_are_lips_and_both_eyes(face: tuple) -> None:
+def test_openings_are_lips_and_both_eyes(face: Face) -> None:
     photo, landmarks = face
     mask = openings_mask(landmarks, photo.shape[:2])
     for eye in EYES:
@@ -89,7 +92,7 @@ def test_openings_are_lips_and_both_eyes(face: tuple) -> None:
     assert mask[y, x] == 0
 
 
-def test_iris_is_drawn_only_between_the_lids(face: tuple) -> None:
+def test_iris_is_drawn_only_between_the_lids(face: Face) -> None:
     _photo, landmarks = face
     patch = EYE_LEFT.patch
     drawn = transform(landmarks, patch_affine(landmarks, EYE_LEFT))
@@ -105,7 +108,7 @@ def test_iris_is_drawn_only_between_the_lids(face: tuple) -> None:
     assert driving_channels(EYE_LEFT, warped, mask, closed, 0.0)[..., 4].astype(float).sum() < 0.3 * iris.sum()
 
 
-def test_ramps_start_at_the_bones(face: tuple) -> None:
+def test_ramps_start_at_the_bones(face: Face) -> None:
     _, landmarks = face
     patch = MOUTH.patch
     drawn = transform(landmarks, patch_affine(landmarks, MOUTH))
@@ -118,7 +121,7 @@ def test_ramps_start_at_the_bones(face: tuple) -> None:
     assert int(channels[127, 0, 7]) - int(channels[0, 0, 7]) == pytest.approx(127.5, abs=1.5)
 
 
-def test_source_is_the_photo_where_the_patch_lies(face: tuple) -> None:
+def test_source_is_the_photo_where_the_patch_lies(face: Face) -> None:
     photo, landmarks = face
     grey = np.full_like(photo, 90)
     view = source_channels(MOUTH, grey, landmarks)
@@ -129,9 +132,7 @@ def test_source_is_the_photo_where_the_patch_lies(face: tuple) -> None:
 
 
 @pytest.mark.parametrize(("photo_gap", "kept"), [(0.08, 1.0), (0.002, 0.0)])
-def test_a_closed_mouth_drawn_out_is_blanked_and_an_open_one_is_kept(
-    face: tuple, photo_gap: float, kept: float
-) -> None:
+def test_a_closed_mouth_drawn_out_is_blanked_and_an_open_one_is_kept(face: Face, photo_gap: float, kept: float) -> None:
     _, landmarks = face
     drawn = transform(landmarks, patch_affine(landmarks, MOUTH))
     drawn[list(MOUTH.opening[11:]), 1] += 12.0

@@ -28,6 +28,8 @@ from vasa_core.face.topology import (
 )
 from vasa_core.types import TrackedImage
 
+Face = tuple[np.ndarray, np.ndarray]  # a photo and its landmarks
+
 TINY = (8, 8)
 LOWER_FACE = (*(17, 84, 181, 91, 146, 314, 405, 321, 375), *(18, 200, 199, 175, 152, 148, 176, 377, 400, 83, 313))
 
@@ -38,7 +40,7 @@ def triangles() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def face(tracked: TrackedImage) -> tuple[np.ndarray, np.ndarray]:
+def face(tracked: TrackedImage) -> Face:
     """The example portrait's crop and its landmarks."""
     return tracked.image, tracked.landmarks.astype(np.float64)
 
@@ -73,7 +75,9 @@ def with_gap(landmarks: np.ndarray, gap: float) -> np.ndarray:
     return opened
 
 
-def drawn(photo: np.ndarray, own: np.ndarray, driving: np.ndarray, triangles: np.ndarray) -> tuple:
+def drawn(
+    photo: np.ndarray, own: np.ndarray, driving: np.ndarray, triangles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The photo warped to driving landmarks, and the flow that did it."""
     flow, _ = backward_flow(driving[:468], own[:468, :2], triangles, photo.shape[:2])
     return warp(photo, flow), flow
@@ -117,7 +121,7 @@ def test_photo_features_change_what_is_painted() -> None:
     assert (one - other).abs().max() > 1e-4
 
 
-def test_pixels_outside_the_patches_are_untouched(face: tuple, loud: Renderer) -> None:
+def test_pixels_outside_the_patches_are_untouched(face: Face, loud: Renderer) -> None:
     photo, landmarks = face
     source = loud.prepare(photo, landmarks)
     frame = np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)
@@ -134,7 +138,7 @@ def test_pixels_outside_the_patches_are_untouched(face: tuple, loud: Renderer) -
     assert (painted[~anywhere] == before[~anywhere]).all()
 
 
-def test_painting_is_deterministic_and_does_not_touch_the_photo(face: tuple, loud: Renderer) -> None:
+def test_painting_is_deterministic_and_does_not_touch_the_photo(face: Face, loud: Renderer) -> None:
     photo, landmarks = face
     kept, flow = photo.copy(), identity_flow(photo.shape[:2])
     source = loud.prepare(photo, landmarks)
@@ -143,7 +147,7 @@ def test_painting_is_deterministic_and_does_not_touch_the_photo(face: tuple, lou
     assert (photo == kept).all()
 
 
-def test_frames_painted_together_are_as_painted_one_by_one(face: tuple, loud: Renderer) -> None:
+def test_frames_painted_together_are_as_painted_one_by_one(face: Face, loud: Renderer) -> None:
     photo, landmarks = face
     source, flow = loud.prepare(photo, landmarks), identity_flow(photo.shape[:2])
     faces = [with_gap(landmarks, gap) for gap in (0.0, 0.05, 0.12)]
@@ -155,7 +159,7 @@ def test_frames_painted_together_are_as_painted_one_by_one(face: tuple, loud: Re
         assert np.abs(frame.frame.astype(int) - expected).max() <= 1
 
 
-def test_a_face_partly_or_wholly_outside_the_frame_is_painted_as_far_as_it_shows(face: tuple, loud: Renderer) -> None:
+def test_a_face_partly_or_wholly_outside_the_frame_is_painted_as_far_as_it_shows(face: Face, loud: Renderer) -> None:
     photo, landmarks = face
     source, flow = loud.prepare(photo, landmarks), identity_flow(photo.shape[:2])
     mouth = landmarks[list(LIPS_OUTER), :2].mean(0)
@@ -165,7 +169,7 @@ def test_a_face_partly_or_wholly_outside_the_frame_is_painted_as_far_as_it_shows
     assert (away == photo).all()
 
 
-def test_nothing_is_painted_beyond_the_face(face: tuple, loud: Renderer) -> None:
+def test_nothing_is_painted_beyond_the_face(face: Face, loud: Renderer) -> None:
     photo, landmarks = face
     source = loud.prepare(photo, landmarks)
     driving = landmarks.copy()
@@ -192,14 +196,14 @@ def test_wrong_checkpoints_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def closed_face(face: tuple, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def closed_face(face: Face, triangles: np.ndarray) -> Face:
     """The same face with its lips shut: the photo drawn at landmarks without a gap."""
     photo, landmarks = face
     closed = with_gap(landmarks, 0.0)
     return drawn(photo, landmarks, closed, triangles)[0], closed
 
 
-def test_trained_renderer_leaves_closed_lips_alone(closed_face: tuple, trained: Renderer) -> None:
+def test_trained_renderer_leaves_closed_lips_alone(closed_face: Face, trained: Renderer) -> None:
     photo, landmarks = closed_face
     source = trained.prepare(photo, landmarks)
     painted = paint(trained, photo.copy(), identity_flow(photo.shape[:2]), landmarks, source)
@@ -210,7 +214,7 @@ def test_trained_renderer_leaves_closed_lips_alone(closed_face: tuple, trained: 
 
 
 def test_trained_renderer_darkens_a_mouth_that_the_photo_shows_closed(
-    closed_face: tuple, triangles: np.ndarray, trained: Renderer
+    closed_face: Face, triangles: np.ndarray, trained: Renderer
 ) -> None:
     photo, landmarks = closed_face
     driving = with_gap(landmarks, 0.2)
@@ -224,7 +228,7 @@ def test_trained_renderer_darkens_a_mouth_that_the_photo_shows_closed(
     assert np.percentile(painted[inside].mean(-1), 10) < 0.75 * painted[lips].mean()
 
 
-def test_trained_renderer_leaves_an_undriven_photo_as_it_is(face: tuple, trained: Renderer) -> None:
+def test_trained_renderer_leaves_an_undriven_photo_as_it_is(face: Face, trained: Renderer) -> None:
     photo, landmarks = face
     painted = paint(trained, photo.copy(), identity_flow(photo.shape[:2]), landmarks, trained.prepare(photo, landmarks))
     difference = np.abs(painted.astype(int) - photo)

@@ -29,3 +29,17 @@ def test_shoulders_rise_with_the_breath_and_head_and_border_do_not(model: MeshFa
     assert np.abs(risen[border]).max() == 0
     head = skull.photo[:, 1] < ready.landmarks[NOSE, 1]
     assert np.abs(risen[head]).max() == 0
+
+
+def test_nothing_moves_on_the_photos_border(model: MeshFaceModel, ready: Portrait) -> None:
+    stable = list(STABLE)
+    similarity = fit_similarity(ready.identity.neutral[stable], ready.landmarks[None, stable])
+    top = float(ready.landmarks[FACE_OVAL[0], 1]) - 20  # cut at the hair
+    free = build_skull(ready.landmarks, similarity, layered=True)
+    skull = build_skull(ready.landmarks, similarity, layered=True, border=(-300.0, top, 900.0, 900.0))
+    assert (skull.photo[:, 1] >= top).all()
+    on_border = skull.photo[:, 1] == top
+    assert on_border.sum() > 10
+    assert (skull.weights[on_border] == 0).all()
+    far = free.photo[:, 1] > top + 0.5 * ready.photo.shape[0]
+    assert np.array_equal(skull.weights[far], free.weights[far])

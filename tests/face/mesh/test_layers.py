@@ -1,8 +1,10 @@
 """Person and plate: together they are the photo; alone, the plate is the background, and the person carries none."""
 
+import cv2
 import numpy as np
 import pytest
 
+from vasa_core.evaluation.metrics.halo import halo
 from vasa_core.face.mesh.layers import Layers, draw_person, still_scene, take_apart
 from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.face.mesh.raster import identity_flow
@@ -50,7 +52,7 @@ def test_a_horizon_goes_on_behind_a_head_that_moves_away() -> None:
     assert np.abs(plate[beside][128:160] - 120).mean() < 12
 
 
-def test_texture_is_not_repeated_along_the_outline() -> None:
+def test_a_single_line_is_not_repeated_along_the_outline() -> None:
     stripes = np.full((SIZE, SIZE, 3), 170.0)
     stripes[:, 56:62] = 90.0  # a post close to the left rim: mirrored at it, it would bend around the head
     picture, opacity = _disc(stripes)
@@ -58,6 +60,79 @@ def test_texture_is_not_repeated_along_the_outline() -> None:
     across = plate[100:140, 76:160].mean((0, 2))
     assert across.min() > 125
     assert np.abs(np.diff(across)).max() < 5
+
+
+def _ring(depth: float) -> np.ndarray:
+    """Pixels behind the disc, to that depth from its outline, px."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    distance = np.hypot(x - CENTRE[0], y - CENTRE[1])
+    return (distance < RADIUS - 1) & (distance > RADIUS - depth)
+
+
+def _tiles() -> np.ndarray:
+    tiles = np.full((SIZE, SIZE, 3), 200.0)
+    tiles[4::16] = tiles[:, 7::14] = 80.0
+    return tiles
+
+
+def test_tiles_go_on_behind_a_head_where_they_would() -> None:
+    ground = _tiles()
+    picture, opacity = _disc(ground)
+    layers = take_apart(picture, opacity, CENTRE, FACE)
+    ring = _ring(12)
+    flat = np.abs(ground[ring] - ground[ring].mean()).mean()  # of the best plain colour
+    assert np.abs(layers.plate[ring] - ground[ring]).mean() < 0.35 * flat
+    assert layers.completed > 0.9
+
+
+def test_irregular_texture_goes_on_as_strong_as_it_is() -> None:
+    noise = np.random.default_rng(5).normal(0, 1, (SIZE, SIZE, 1)).astype(np.float32)
+    ground = 128 + 80 * cv2.GaussianBlur(noise, (0, 0), 1.2)[..., None].repeat(3, 2)
+    picture, opacity = _disc(ground)
+    layers = take_apart(picture, opacity, CENTRE, FACE)
+    assert layers.plate[_ring(12)].std() > 0.75 * ground.std()
+    assert layers.completed > 0.8
+
+
+def test_moving_over_tiles_leaves_no_halo() -> None:
+    picture, opacity = _disc(_tiles())
+    layers = take_apart(picture, opacity, CENTRE, FACE)
+    before, now = opacity / 255.0, np.roll(layers.person[..., 3], 14, 1) / 255.0
+    found = halo(np.rint(_over(layers, shift=14)).astype(np.uint8), now, before, FACE)
+    assert found is not None
+    assert found.outline < 1.2
+    assert 0.7 < found.inside < 1.4
+
+
+def test_lines_that_end_at_the_outline_do_not_move_with_the_person() -> None:
+    picture, opacity = _disc(_tiles())
+    layers = take_apart(picture, opacity, CENTRE, FACE)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    assert (layers.person[..., 3] > 60)[np.hypot(x - CENTRE[0], y - CENTRE[1]) > RADIUS + 4].mean() < 0.001
+
+
+def test_texture_that_cannot_be_copied_counts_as_incomplete() -> None:
+    noise = np.random.default_rng(5).normal(128, 40, (SIZE, SIZE, 3)).clip(0, 255)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    opacity = np.where(np.maximum(np.abs(x - CENTRE[0]), np.abs(y - CENTRE[1])) < 92, 255, 0).astype(np.uint8)
+    picture = np.where(opacity[..., None] > 0, 60, noise)
+    assert take_apart(np.rint(picture).astype(np.uint8), opacity, CENTRE, FACE).completed < 0.7
+    plain, disc = _disc(np.full((SIZE, SIZE, 3), 190.0))
+    assert take_apart(plain, disc, CENTRE, FACE).completed == 1
+
+
+def test_a_picture_without_a_person_is_all_plate() -> None:
+    picture = np.rint(_tiles()).astype(np.uint8)
+    layers = take_apart(picture, np.zeros((SIZE, SIZE), np.uint8), CENTRE, FACE)
+    assert np.array_equal(layers.plate, picture)
+    assert layers.completed == 1
+
+
+def test_a_picture_is_taken_apart_the_same_each_time() -> None:
+    picture, opacity = _disc(_tiles())
+    one, other = (take_apart(picture, opacity, CENTRE, FACE) for _ in range(2))
+    assert np.array_equal(one.person, other.person)
+    assert np.array_equal(one.plate, other.plate)
 
 
 def test_a_moved_person_carries_no_halo() -> None:

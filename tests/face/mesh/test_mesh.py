@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vasa_core.assets import resolve
-from vasa_core.face.basis import GAZE, LIDS, eye_gap
+from vasa_core.face.basis import GAZE, LIDS
+from vasa_core.face.measure import eye_gap
 from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, ROLL, YAW
 from vasa_core.face.topology import EYES

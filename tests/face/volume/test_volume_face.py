@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_networks import SMALL
 
+from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
 from vasa_core.face.mesh.layers import still_scene
 from vasa_core.face.mesh.model import MeshFaceModel, load_basis
@@ -188,6 +189,11 @@ def test_bfloat16_draws_nearly_the_same(
     found = half.render(portrait.canonical, portrait.code, motion)
     assert found.dtype == torch.float32
     assert 0 < (found - exact).abs().mean() < 0.02
+
+
+def test_precision_is_that_of_the_cpu_s_kind_unless_told(networks: VolumeNetworks) -> None:
+    assert VolumeEngine(networks).precision == cpu_precision()
+    assert VolumeEngine(networks, precision=torch.float32).precision == torch.float32
 
 
 def test_the_adapter_is_kept_with_the_networks(

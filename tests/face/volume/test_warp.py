@@ -65,6 +65,7 @@ def test_fields_learn_motions_of_one_place_in_a_few_steps() -> None:
     torch.manual_seed(0)
     warp = Fields(BLENDED, 3)
     optimiser = torch.optim.Adam(warp.parameters(), 5e-3)
+    loss = torch.tensor(torch.inf)
     for _ in range(150):
         dynamics, identity = torch.randn(16, SMALL.dynamics), torch.randn(16, SMALL.identity)
         wanted = torch.zeros(16, 3, 4, 8, 8)

@@ -82,3 +82,9 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: object) -> No
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(InputError, match="is no state dict; expected 'net' with tensors"):
         load_weights(nn.Linear(2, 1), tmp_path / "other.pth", SOURCE)
+
+
+def test_weights_without_names_are_refused(tmp_path: Path) -> None:
+    torch.save({"net": {0: torch.ones(1, 2), 1: torch.ones(1)}}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match="has weights without names; expected the weights of"):
+        load_weights(nn.Linear(2, 1), tmp_path / "other.pth", SOURCE)

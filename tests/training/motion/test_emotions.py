@@ -10,7 +10,8 @@ import torch
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
-from vasa_core.face.basis import FaceBasis, lip_gaps
+from vasa_core.face.basis import FaceBasis
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
 from vasa_core.motion.model import MotionModel
 from vasa_core.options import EMOTION_CHOICES, EMOTIONS

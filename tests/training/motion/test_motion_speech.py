@@ -16,7 +16,8 @@ from vasa_core.audio import open_encoder
 from vasa_core.audio.phones import Phone
 from vasa_core.data.clips import split_by_hash
 from vasa_core.errors import InputError
-from vasa_core.face.basis import FaceBasis, lip_gaps
+from vasa_core.face.basis import FaceBasis
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
 from vasa_core.motion.denoiser import DenoiserConfig
 from vasa_core.motion.liveliness import liveliness

@@ -25,7 +25,7 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.training.engine.loop import run_training
 from vasa_core.training.losses.adversarial import Verdict, discriminator_loss, feature_matching_loss
 from vasa_core.training.losses.perceptual import Perceptual
-from vasa_core.training.renderer.data import Batch, PairBatches, _mirrored, draw_frames, make_pairs, stacked
+from vasa_core.training.renderer.data import Batch, PairBatches, draw_frames, make_pairs, mirrored_pair, stacked
 from vasa_core.training.renderer.held_out import contact_sheet, focus, scores, validation_pairs
 from vasa_core.training.renderer.losses import (
     OpeningDiscriminator,
@@ -151,7 +151,7 @@ def test_losses_of_a_perfect_result_are_zero(perceptual: Perceptual) -> None:
 @pytest.mark.parametrize("region", [MOUTH, EYE_LEFT, EYE_RIGHT])
 def test_a_face_with_its_true_patch_in_place_is_the_face(clip: FaceClip, triangles: np.ndarray, region: Region) -> None:
     (pair,) = make_pairs(clip, 0, [3], region, triangles)
-    for example in (pair, _mirrored(pair)):
+    for example in (pair, mirrored_pair(pair)):
         batch = stacked([example])
         whole = composed(batch.truth, batch.face, batch.place)
         assert (whole - batch.face).abs().mean() < 0.01  # sampled twice
@@ -374,10 +374,10 @@ def test_an_iris_that_moves_is_drawn_where_it_went(clip: FaceClip, triangles: np
 
 def test_a_mirrored_pair_is_what_a_mirrored_clip_gives(clip: FaceClip, triangles: np.ndarray) -> None:
     (pair,) = make_pairs(clip, 0, [3], MOUTH, triangles)
-    twice = _mirrored(_mirrored(pair))
+    twice = mirrored_pair(mirrored_pair(pair))
     assert (twice.channels == pair.channels).all()
     assert (twice.target == pair.target).all()
-    ramp = _mirrored(pair).channels[0, :, 6].astype(int)
+    ramp = mirrored_pair(pair).channels[0, :, 6].astype(int)
     assert np.diff(ramp).min() >= 0
     assert ramp[-1] > ramp[0]
 

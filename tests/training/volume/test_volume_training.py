@@ -14,7 +14,7 @@ from torch import nn
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.data.frames import REST_GAP, FaceFrames, canonical_rest
 from vasa_core.errors import InputError
-from vasa_core.face.basis import lip_gaps
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
 from vasa_core.face.topology import LIPS_INNER
 from vasa_core.face.volume.config import PRESETS

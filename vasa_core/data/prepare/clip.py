@@ -1,7 +1,7 @@
 """One clip in the making: frames of the source go in; video, landmarks, labels and figures come out as four files.
 
 Its sound, and with it the json that makes it whole, comes when all clips of the video are cut: whose sound it is can
-be told from a whole track better than from a clip.
+be measured over a whole track better than over a clip.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int16
 
-from vasa_core.audio.lip_sync import lip_shape
 from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.crops import ClipWriter, Crop
 from vasa_core.data.prepare.labels import Tools
@@ -25,6 +24,7 @@ from vasa_core.data.prepare.quality import expression, jump, movement, outside, 
 from vasa_core.data.prepare.source import Frame, Span
 from vasa_core.data.shards import SUFFIXES
 from vasa_core.data.tracking import filled
+from vasa_core.face.measure import lip_shape
 from vasa_core.io.video import read_frames
 from vasa_core.motion.conditions import main_gaze
 from vasa_core.options import EMOTIONS
@@ -158,7 +158,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class CutClip:
-    """A clip whose video and arrays are written. span: the frames it has. lips: as the sync judge measures them."""
+    """A clip whose video and arrays are written. span: its frames. lips: as the lip-sync scorer measures them."""
 
     plan: ClipPlan
     span: Span
@@ -168,7 +168,7 @@ class CutClip:
     def write(self, folder: Path, sound: Int16[np.ndarray, " samples"] | None, heard: Mapping[str, Any]) -> None:
         """Make the clip whole: its sound as long as its frames, 16 kHz, if it has any, and its json.
 
-        heard: what the json says of the sound.
+        heard: the fields of the json about the sound.
         """
         if sound is not None:
             with wave.open(str(clip_file(folder, self.plan.key, "wav")), "wb") as stream:

@@ -1,4 +1,4 @@
-"""What the preparation of raw videos takes and leaves: sizes, lengths and the bounds of the quality filter."""
+"""Configuration of the preparation of raw videos: sizes, lengths and the bounds of the quality filter."""
 
 from __future__ import annotations
 

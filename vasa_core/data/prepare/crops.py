@@ -15,7 +15,7 @@ from vasa_core.data.prepare.source import Frame, Part
 from vasa_core.data.prepare.tracks import Box, Sighting, intersection
 from vasa_core.io.ffmpeg import file_argument, quiet_command
 from vasa_core.io.video import SCALER
-from vasa_core.preprocess.portrait import CROP_PER_FACE, FACE_CENTRE_Y
+from vasa_core.preprocess.framing import CROP_PER_FACE, FACE_CENTRE_Y
 from vasa_core.rates import FPS
 
 _QUALITY = 14  # CRF: above it, skin loses its texture

@@ -21,7 +21,7 @@ from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import Motion
 
 _MIN_SCORE = (
-    0.65  # of the detector: rendered and drawn bodies reach 0.6, the usual talking head 0.9 and no less than 0.68
+    0.65  # of the detector: rendered and painted bodies reach 0.6, the usual talking head 0.9 and no less than 0.68
 )
 
 
@@ -62,12 +62,12 @@ class Tools:
         return open_labellers(**self.names, face=self.face)
 
     @cached_property
-    def judge(self) -> SyncJudge:
+    def scorer(self) -> SyncJudge:
         return SyncJudge.load(CHECKPOINTS / "sync_judge")
 
     @cached_property
     def speech(self) -> SpeechEncoder:
-        return open_encoder(self.judge.config.encoder)
+        return open_encoder(self.scorer.config.encoder)
 
     def check(self) -> None:
         """Raises InputError or MissingModelError, as `open_labellers` does, if the labellers cannot be had."""
@@ -80,8 +80,8 @@ class Tools:
         return ClipLabels(found.gaze, found.distance, found.emotion, motion)
 
     def expected_lips(self, sound: Float32[np.ndarray, " samples"]) -> Float[np.ndarray, "n channels"]:
-        """The lip shapes that the sync judge expects of a sound."""
-        return self.judge(features(self.speech, sound))
+        """The lip shapes that the lip-sync scorer expects of a sound."""
+        return self.scorer(features(self.speech, sound))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import multiprocessing
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -26,25 +26,18 @@ from vasa_core.data.prepare.video import RawVideo, prepare_video
 from vasa_core.data.shards import SPLITS, SUFFIXES, holds_shards, read_files, shard_files, write_shards
 from vasa_core.errors import InputError
 from vasa_core.files import write_bytes, write_text
+from vasa_core.types import Progress
 
-RAW_SUFFIXES = VIDEO_SUFFIXES | {
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".m2ts",
-    ".mts",
-    ".vob",
-    ".wmv",
-    ".asf",
-    ".flv",
-    ".3gp",
-    ".ogv",
-}
-RAW_SUFFIXES |= {".dv", ".gif", ".mp2", ".mpe", ".divx", ".f4v", ".ogm"}
+RAW_SUFFIXES = (
+    VIDEO_SUFFIXES
+    | {".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".vob", ".wmv", ".asf", ".flv"}
+    | {".3gp", ".ogv", ".dv", ".gif", ".mp2", ".mpe", ".divx", ".f4v", ".ogm"}
+)
 REPORT = "report.json"
 _WORK, _STATE, _PACKED = ".work", "state.json", "packed"
 
-Progress = Callable[[int, int], None]
+Stamp = list[str | int]
+Job = tuple[RawVideo, Path, PreparationConfig, Stamp]
 
 
 def prepare_data(
@@ -103,13 +96,13 @@ def find_videos(folder: Path, out: Path) -> list[RawVideo]:
     return result
 
 
-def _stamp(video: RawVideo, config: PreparationConfig) -> list[str | int]:
+def _stamp(video: RawVideo, config: PreparationConfig) -> Stamp:
     """Changes when the video, who is in it, or the configuration does."""
     stat = video.path.stat()
     return [video.name, stat.st_size, stat.st_mtime_ns, video.identity, video.split, config.fingerprint]
 
 
-def _run(jobs: list[tuple], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _run(jobs: list[Job], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
     if workers <= 1 or len(jobs) <= 1:
         yield from (_job(*job) for job in jobs)
         return
@@ -118,14 +111,14 @@ def _run(jobs: list[tuple], workers: int) -> Iterator[tuple[str, dict[str, Any]]
         yield from pool.map(_job, *zip(*jobs, strict=True))
 
 
-def _job(video: RawVideo, work: Path, config: PreparationConfig, stamp: list) -> tuple[str, dict[str, Any]]:
+def _job(video: RawVideo, work: Path, config: PreparationConfig, stamp: Stamp) -> tuple[str, dict[str, Any]]:
     outcome = prepare_video(video, work / video.key, config, tools(config))
     state = {"stamp": stamp, **asdict(outcome)}
     _write_json(work / video.key / _STATE, state)
     return video.key, state
 
 
-def _ready(video: RawVideo, work: Path, stamp: list) -> dict[str, Any] | None:
+def _ready(video: RawVideo, work: Path, stamp: Stamp) -> dict[str, Any] | None:
     """A video's state if it was prepared like this before and its clips are there."""
     folder = work / video.key
     state = _read_json(folder / _STATE)

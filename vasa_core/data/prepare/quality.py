@@ -1,4 +1,4 @@
-"""Figures that say whether a clip is fit for training, and the reasons why one is not."""
+"""Figures by which a clip is fit for training, and the reasons why one is not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from vasa_core.data.prepare.config import PreparationConfig
 from vasa_core.data.prepare.crops import Crop
 from vasa_core.data.prepare.source import Frame
 from vasa_core.data.prepare.tracks import Box, Sighting, intersection
-from vasa_core.face.topology import CHIN, FOREHEAD
+from vasa_core.face.measure import CENTRAL_LIP_PAIRS, distance, face_height
+from vasa_core.face.topology import EYES
 
-_LIPS, _LIDS = ((13, 14), (82, 87), (312, 317)), ((159, 145), (386, 374))  # landmarks above and below an opening
+_LIDS = [(eye.upper[3], eye.lower[3]) for eye in EYES]  # landmarks above and below the middle of an eye
 _SAME = 0.15  # grey levels of mean difference, below which a frame repeats the one before
 _INTRUDES, _NO_BYSTANDER = 0.25, 0.35  # share of another face in the crop; its height over the face's own
 MAX_JUMP = 0.35  # face heights between two frames: a cut, or another face
@@ -59,7 +60,7 @@ def repeats(frame: Frame, before: Frame) -> bool:
 def movement(landmarks: Float[np.ndarray, "n 478 3"]) -> float:
     """How far landmarks are from their mean place over time, root mean square, in face heights."""
     flat = landmarks[:, :468, :2]
-    height = np.median(np.linalg.norm(flat[:, FOREHEAD] - flat[:, CHIN], axis=-1))
+    height = np.median(face_height(flat))
     return float(np.sqrt(((flat - flat.mean(0)) ** 2).sum(-1).mean()) / max(float(height), 1.0))
 
 
@@ -70,11 +71,10 @@ def expression(landmarks: Float[np.ndarray, "n 478 3"]) -> float:
     """
 
     def gap(pairs: Sequence[tuple[int, int]]) -> Float[np.ndarray, " n"]:
-        distances = [np.linalg.norm(landmarks[:, a, :2] - landmarks[:, b, :2], axis=1) for a, b in pairs]
-        return np.mean(distances, axis=0)
+        return np.mean([distance(landmarks, pair) for pair in pairs], axis=0)
 
-    height = max(float(np.median(gap([(FOREHEAD, CHIN)]))), 1.0)
-    return float(max(gap(_LIPS).std(), gap(_LIDS).std()) / height)
+    height = max(float(np.median(face_height(landmarks))), 1.0)
+    return float(max(gap(CENTRAL_LIP_PAIRS).std(), gap(_LIDS).std()) / height)
 
 
 def jump(landmarks: Float[np.ndarray, "n 478 3"], valid: Bool[np.ndarray, " n"]) -> float:
@@ -83,7 +83,7 @@ def jump(landmarks: Float[np.ndarray, "n 478 3"], valid: Bool[np.ndarray, " n"])
     if len(frames) < 2:
         return 0.0
     points = landmarks[frames, :468, :2]
-    height = np.median(np.linalg.norm(points[:, FOREHEAD] - points[:, CHIN], axis=-1))
+    height = np.median(face_height(points))
     steps = np.linalg.norm(np.diff(points, axis=0), axis=-1).mean(1) / np.diff(frames)
     return float(steps.max() / max(float(height), 1.0))
 

@@ -27,7 +27,7 @@ class Heard:
     """A track of a video with sound. start, end: seconds of its clips. clips, with_sound: how many, and which keep it.
 
     lag: frames by which the lips come after the sound; it and the confidence are None if too short to tell. moved:
-    frames by which the sound was moved later. reasons: why clips do not keep it, the same one told once.
+    frames by which the sound was moved later. reasons: why clips do not keep it, each once.
     """
 
     track: int

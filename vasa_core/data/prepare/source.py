@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vasa_core.io.audio import TIMELINE_FILTER
+from vasa_core.io.audio import on_timeline
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
 from vasa_core.io.video import SCALER, Frame, filtered_frames
 from vasa_core.rates import FPS, SAMPLE_RATE
@@ -24,6 +24,7 @@ LOOK_EVERY = 5  # frames between two looks for faces
 _LOOK_SIDE = 960  # px, long side of the pictures that are looked at
 _CUT_SIDE = 256  # px, width of the pictures that are compared
 _CUT_SCORE = 0.2  # of ffmpeg's scene score, 0 to 1
+_MOST_SECONDS = 6 * 3600  # of sound, gaps between its packets included
 _TIMELINE = f"bwdif=deint=interlaced,fps={FPS}:start_time=0"
 
 
@@ -84,7 +85,7 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
 def write_sound(path: Path, target: Path) -> bool:
     """Write a file's sound from its time 0 as bare 16-bit samples, 16 kHz mono. Returns whether there is any."""
     command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0"]
-    command += ["-af", f"aresample={SAMPLE_RATE}:{TIMELINE_FILTER}", "-ac", "1", "-f", "s16le", "-y"]
+    command += ["-af", on_timeline(SAMPLE_RATE, "mono", _MOST_SECONDS), "-f", "s16le", "-y"]
     subprocess.run([*command, file_argument(target)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return target.is_file() and target.stat().st_size > 0
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from vasa_core.data.prepare.source import LOOK_EVERY, Frame, Span
-from vasa_core.preprocess.portrait import face_place
+from vasa_core.preprocess.framing import face_place
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Detector = Callable[[Frame], Float[np.ndarray, "faces 4"]]

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.distance import pdist
 
-from vasa_core.audio.lip_sync import lip_shape
-from vasa_core.evaluation.metrics.geometry import MOUTH, face_height
-from vasa_core.evaluation.metrics.motion import MIN_SILENCE_SECONDS, runs
+from vasa_core.evaluation.metrics.geometry import MOUTH
+from vasa_core.evaluation.metrics.motion import pauses
+from vasa_core.face.measure import LOWER_LIP, UPPER_LIP, aperture, distance, face_height
 from vasa_core.face.pose import PITCH, ROLL, YAW
-from vasa_core.face.topology import EYES, LIP_PAIRS, MOUTH_CORNERS
+from vasa_core.face.topology import EYES, MOUTH_CORNERS
 from vasa_core.rates import FPS, SAMPLE_RATE
 
 # Of the image-left and of the image-right eye, as EYES.
@@ -33,11 +33,10 @@ SCORED = (
 SORTED_BY = ("lip_dynamics", "eyebrow_dynamics", "mouth_width_std", "smile_std", "head_dynamics")
 FACE_PIXELS = 100.0  # face height that pixel figures are scaled to, so that crops compare
 THEVAL_SIDE = 256  # px that THEval resizes frames to
-MIN_SPEECH_SHARE = 0.1  # of the frames: with less, nothing is said of sync
+MIN_SPEECH_SHARE = 0.1  # of the frames: with less, sync is not measured
 
 _EYE_SPAN = (EYES[0].corners[0], EYES[1].corners[1])
-_GAPS = LIP_PAIRS[:8]  # the inner-lip pairs that THEval takes
-_UPPER, _LOWER = [upper for upper, _ in _GAPS], [lower for _, lower in _GAPS]
+_UPPER, _LOWER = UPPER_LIP[:8], LOWER_LIP[:8]  # of the inner-lip pairs that THEval takes
 _RMS_HOP = round(0.05 * SAMPLE_RATE)  # samples, window and hop
 _LEAST = 1e-6  # of figures whose logs are taken
 
@@ -77,14 +76,11 @@ def silent_lip_stability(points: Points, speech: Bool[np.ndarray, " n"]) -> floa
 
     The gap is the mean height of eight inner-lip gaps over the distance of the eyes' outer corners.
     """
-    silent = np.zeros(len(points), bool)
-    for start, end in runs(~speech):
-        silent[start:end] = end - start >= MIN_SILENCE_SECONDS * FPS
+    silent = pauses(~speech)
     if silent.sum() < 2:
         return None
     quiet = points[silent]
-    span = np.linalg.norm(quiet[:, _EYE_SPAN[0], :2] - quiet[:, _EYE_SPAN[1], :2], axis=-1)
-    gaps = np.abs(quiet[:, _UPPER, 1] - quiet[:, _LOWER, 1]).mean(1) / span
+    gaps = np.abs(quiet[:, _UPPER, 1] - quiet[:, _LOWER, 1]).mean(1) / distance(quiet, _EYE_SPAN)
     return float(np.median(np.abs(gaps - gaps.mean())))
 
 
@@ -120,19 +116,13 @@ def brow_height(shapes: Points) -> Float[np.ndarray, " n"]:
     return np.mean(heights, 0)
 
 
-def mouth_width(shapes: Points) -> Float[np.ndarray, " n"]:
-    """Distance of the mouth's corners."""
-    left, right = MOUTH_CORNERS
-    return np.linalg.norm(shapes[:, left, :2] - shapes[:, right, :2], axis=-1)
-
-
 def smile(shapes: Points) -> Float[np.ndarray, " n"]:
     """How far the mouth's corners are out and up: half the mouth's width plus their rise over the upper lip's middle.
 
     The inner upper lip's middle and not the mouth's, so that a jaw that falls does not count as a rise.
     """
     rise = shapes[:, UPPER_LIP_CENTRE, 1] - shapes[:, list(MOUTH_CORNERS), 1].mean(1)
-    return mouth_width(shapes) / 2 + rise
+    return distance(shapes, MOUTH_CORNERS) / 2 + rise
 
 
 def liveliness(
@@ -155,8 +145,8 @@ def liveliness(
         "lip_dynamics": lip_dynamics(points * unit),
         "eyebrow_dynamics": eyebrow_dynamics(points),
         "head_dynamics": head_dynamics(angles, centre * unit),
-        "opening": float(100 * np.percentile(lip_shape(shapes)[:, 0], 95)),
-        "mouth_width_std": float(share * mouth_width(shapes).std()),
+        "opening": float(100 * np.percentile(aperture(shapes), 95)),
+        "mouth_width_std": float(share * distance(shapes, MOUTH_CORNERS).std()),
         "brow_height_std": float(share * brow_height(shapes).std()),
         "smile_std": float(share * smile(shapes).std()),
         "head_yaw_std": float(spread[YAW]),
@@ -168,7 +158,7 @@ def liveliness(
 def speech_liveliness(
     points: Points, speech: Bool[np.ndarray, " n"], waveform: Float[np.ndarray, " samples"]
 ) -> dict[str, float | None]:
-    """THEval's figures beside the sound. speech: frames in which somebody speaks."""
+    """Measure THEval's figures beside the sound. speech: frames in which somebody speaks."""
     return {
         "silent_lip_stability": silent_lip_stability(points, speech),
         "loudness_distance": loudness_distance(points, speech, waveform),

@@ -1,49 +1,24 @@
-"""Figures of how a face moves in time: pose variation, blinks, seams, stillness (VASA-1, section 4.1 and beyond)."""
+"""Figures of how a face moves in time: pose variation, seams, stillness (VASA-1, section 4.1 and beyond)."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from vasa_core.face.measure import runs
 from vasa_core.rates import FPS
 
-BLINK_OPENING = 0.6  # of open eyes: below it the eyes count as shut
-MAX_BLINK_SECONDS = 0.6  # longer is closed eyes, not a blink
 SILENCE_DECIBELS = -35.0  # against the recording's loud parts
 MIN_SILENCE_SECONDS = 0.3
 CLOSED_GAP = 0.02  # of face height: below it lips count as closed
 
 
-@dataclass(frozen=True)
-class Blinks:
-    """starts: frames. seconds: length of each. longest_closed: seconds of the longest closing, blink or not."""
-
-    starts: tuple[int, ...]
-    seconds: tuple[float, ...]
-    longest_closed: float
-
-
 def delta_pose(angles: Float[np.ndarray, "n 3"]) -> float:
     """VASA-1's delta P: mean absolute difference of the pose angles of adjacent frames, in degrees."""
     return float(np.degrees(np.abs(np.diff(angles, axis=0)).mean())) if len(angles) > 1 else 0.0
-
-
-def runs(mask: Bool[np.ndarray, " n"]) -> list[tuple[int, int]]:
-    """(start, end) of each run of True, end excluded."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-
-
-def find_blinks(relative_opening: Float[np.ndarray, " n"]) -> Blinks:
-    """Blinks of a recording from its lid opening over that of open eyes."""
-    closings = runs(relative_opening < BLINK_OPENING)
-    blinks = [(start, (end - start) / FPS) for start, end in closings if end - start <= MAX_BLINK_SECONDS * FPS]
-    longest = max(((end - start) / FPS for start, end in closings), default=0.0)
-    return Blinks(tuple(b[0] for b in blinks), tuple(b[1] for b in blinks), longest)
 
 
 class Seams(NamedTuple):
@@ -86,10 +61,14 @@ def silent_frames(waveform: Float[np.ndarray, " samples"], frames: int) -> Bool[
     power = np.array([np.mean(waveform[a:b] ** 2) if b > a else 0.0 for a, b in itertools.pairwise(edges)])
     loud = np.percentile(power, 95) if frames else 0.0
     quiet = power <= max(float(loud) * 10 ** (SILENCE_DECIBELS / 10), 1e-10)
-    silent = np.zeros(frames, bool)
+    return pauses(quiet)
+
+
+def pauses(quiet: Bool[np.ndarray, " frames"]) -> Bool[np.ndarray, " frames"]:
+    """Keep the quiet frames that follow each other for MIN_SILENCE_SECONDS or more."""
+    silent = np.zeros(len(quiet), bool)
     for start, end in runs(quiet):
-        if end - start >= MIN_SILENCE_SECONDS * FPS:
-            silent[start:end] = True
+        silent[start:end] = end - start >= MIN_SILENCE_SECONDS * FPS
     return silent
 
 
@@ -111,13 +90,3 @@ def mouth_in_silence(
         "closed_share": float((gap[inside] < CLOSED_GAP).mean()),
         "silent_seconds": float(inside.sum() / FPS),
     }
-
-
-def slope(asked: Float[np.ndarray, " n"], measured: Float[np.ndarray, " n"]) -> float:
-    """Least-squares slope of measured on asked."""
-    return float(np.polyfit(asked, measured, 1)[0])
-
-
-def is_monotone(measured: Float[np.ndarray, " n"]) -> bool:
-    """Whether values rise from each to the next."""
-    return bool((np.diff(measured) > 0).all())

@@ -1,8 +1,8 @@
 """Figures of a face in motion against its sound and against the real face: lips, upper face, head, beats, seams.
 
 All of them are read from shapes in canonical space, where the head's pose is taken off, and from poses: nothing is
-drawn. LVE and FDD as CodeTalker (arXiv:2301.02379) and DiffPoseTalk (arXiv:2310.00434) have them, on landmarks and in
-% of face height; the beat score as Bailando (arXiv:2203.13055) has it.
+rendered. LVE and FDD as CodeTalker (arXiv:2301.02379) and DiffPoseTalk (arXiv:2310.00434) have them, on landmarks and
+in % of face height; the beat score as Bailando (arXiv:2203.13055) has it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from vasa_core.audio.lip_sync import MIN_FRAMES, lag_curve, lip_shape, read_sync
-from vasa_core.evaluation.metrics.geometry import MOUTH, HeadFrame, eye_opening, face_height, relative_opening
+from vasa_core.audio.lip_sync import MIN_FRAMES, lag_curve, read_sync
+from vasa_core.evaluation.metrics.geometry import MOUTH
 from vasa_core.evaluation.metrics.liveliness import brow_height, liveliness
-from vasa_core.evaluation.metrics.motion import delta_pose, find_blinks, seam_changes
+from vasa_core.evaluation.metrics.motion import delta_pose, seam_changes
+from vasa_core.face.measure import aperture, eye_opening, face_height, find_blinks, lip_shape, relative_opening
 from vasa_core.face.pose import from_pose
 from vasa_core.face.topology import EYES
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, exact_div
@@ -54,11 +55,6 @@ class Moves:
 
     def __len__(self) -> int:
         return len(self.pose)
-
-
-def aperture(shapes: Float[np.ndarray, "n 478 3"]) -> Float[np.ndarray, " n"]:
-    """Gap between the inner lips, share of face height."""
-    return lip_shape(shapes)[:, 0]
 
 
 def lip_vertex_error(moves: Moves, real: Moves, centred: bool = False) -> float:
@@ -103,8 +99,7 @@ def against_real(moves: Moves, real: Moves) -> dict[str, Any]:
 def by_itself(moves: Moves, window: int) -> dict[str, Any]:
     """Figures of motion alone. window: frames from one generated window to the next."""
     scale = float(face_height(moves.shapes).mean())
-    lids = eye_opening(HeadFrame(moves.shapes, moves.pose[:, :3], np.ones(len(moves)), np.zeros((len(moves), 2))))
-    blinks = find_blinks(relative_opening(lids))
+    blinks = find_blinks(relative_opening(eye_opening(moves.shapes)))
     usual = [USUAL_BLINK[0] <= seconds <= USUAL_BLINK[1] for seconds in blinks.seconds]
     shapes = moves.shapes[..., :2].reshape(len(moves), -1)
     return {
@@ -135,14 +130,12 @@ def with_sound(
     waveform: Float[np.ndarray, " samples"],
     other: Float[np.ndarray, " other"],
 ) -> dict[str, Any]:
-    """Figures of motion beside its sound. expected: the sync judge's lip shapes for it. other: someone else's sound."""
+    """Measure motion beside its sound. expected: lip shapes of the lip-sync scorer. other: someone else's sound."""
     beats = head_beats(moves.pose)
-    figures: dict[str, Any] = {
-        "beat_alignment": beat_alignment(beats, onsets(waveform)),
-        "beat_alignment_other": beat_alignment(beats, onsets(np.resize(other, len(waveform)))),
-        "stress_alignment": stress_alignment(moves, waveform),
-        "stress_alignment_other": stress_alignment(moves, np.resize(other, len(waveform))),
-    }
+    figures: dict[str, Any] = {}
+    for suffix, sound in (("", waveform), ("_other", np.resize(other, len(waveform)))):
+        figures[f"beat_alignment{suffix}"] = beat_alignment(beats, onsets(sound))
+        figures[f"stress_alignment{suffix}"] = stress_alignment(moves, sound)
     if len(moves) >= MIN_FRAMES:
         reading = read_sync(expected[: len(moves)], lip_shape(moves.shapes))
         figures["confidence"] = reading.confidence

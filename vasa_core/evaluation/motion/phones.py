@@ -1,7 +1,7 @@
 """Phones with their times, and what lips do at them: closed at /p b m/, open at open vowels.
 
 Times come from forced alignment of a transcript (pocketsphinx) or from a synthetic voice's own durations (hibari).
-Both are optional packages; where one is missing, that is said and the rest is measured.
+Both are optional packages; where one is missing, it is listed as not measured.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class PhoneCounts:
 def lips_at_phones(aperture: Float[np.ndarray, " n"], phones: Sequence[Phone]) -> PhoneCounts:
     """Whether the lips close at each /p b m/ (least aperture of its widened span) and open at each open vowel (most).
 
-    An utterance's first phone is left out where it is long: its start was then not told from the silence before it.
+    An utterance's first phone is left out where it is long: its start was then not separated from the
+    silence before it.
     """
     wide = float(np.percentile(aperture, 95))
     spoken = [phone for phone in phones if phone.name != SILENCE]
@@ -81,7 +82,7 @@ def lips_at_phones(aperture: Float[np.ndarray, " n"], phones: Sequence[Phone]) -
 
 
 class Synthesiser:
-    """Synthetic speech with the times of its phones: hibari's voice, whose graph is asked for its durations too."""
+    """Synthetic speech with the times of its phones: hibari's voice, whose graph gives its durations too."""
 
     def __init__(self) -> None:
         """Raises MissingModelError where hibari-tts or onnx is not installed."""

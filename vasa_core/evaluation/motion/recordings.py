@@ -1,26 +1,30 @@
-"""Takes: voices to be spoken, with what judges them: sound, speech features, phones, the real face if any."""
+"""Recordings: voices to be spoken, with what scores them: sound, speech features, phones, the real face if any."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, features
 from vasa_core.audio.alignment import Aligner
-from vasa_core.audio.lip_sync import MIN_FRAMES, TRUSTED_CONFIDENCE, TRUSTED_LAG, SyncJudge, lip_shape, read_sync
+from vasa_core.audio.lip_sync import MIN_FRAMES, TRUSTED_CONFIDENCE, TRUSTED_LAG, SyncJudge, read_sync
 from vasa_core.audio.phones import Phone
+from vasa_core.data.clips import Clip
 from vasa_core.data.recordings import spoken_words, transcripts
 from vasa_core.data.sync import common_lags
+from vasa_core.data.tracking import TrackedClip
 from vasa_core.errors import InputError
 from vasa_core.evaluation.motion.figures import Moves
-from vasa_core.face.basis import FaceBasis, eye_gap
+from vasa_core.evaluation.setup import spread
+from vasa_core.face.basis import FaceBasis
 from vasa_core.face.limits import limited
+from vasa_core.face.measure import eye_gap, lip_shape
 from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.model import MotionModel
@@ -30,25 +34,8 @@ from vasa_core.options import GenerationOptions
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
 
-Item = TypeVar("Item")
-
 MAX_SECONDS = 12.0  # longer clips and voices are cut
 AWAKE = 0.85  # of the usual eye gap: the first frame with open eyes is the portrait
-
-
-@dataclass(frozen=True)
-class RealClip:
-    """A tracked clip of a talking face. group: where it belongs in the report. person: whose clips it belongs to.
-
-    generated: by some generator, not filmed.
-    """
-
-    path: Path
-    group: str
-    person: str
-    landmarks: Float[np.ndarray, "n 478 3"]
-    size: tuple[int, int]
-    generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +58,8 @@ class Face:
 
 
 @dataclass(frozen=True)
-class Take:
-    """One voice. features: of the motion model. expected: the judge's lip shapes. phones: None if not known.
+class Recording:
+    """One voice. features: of the motion model. expected: the lip-sync scorer's lip shapes. phones: None if not known.
 
     real: the face that was filmed; fitted: its motion as the face model can show it. Both None without video.
     generated: what stands for `real` was made by some generator.
@@ -107,7 +94,7 @@ class Generator:
         options: GenerationOptions | None = None,
         style: Style | None = None,
     ) -> Motion:
-        """own: the portrait's motion. The head's distance is as asked for."""
+        """own: the portrait's motion. The head's distance is as set in `options`."""
         options = options or GenerationOptions()
         made = whole_motion(self.model, features, own.pose[0], options, style)
         # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
@@ -117,10 +104,10 @@ class Generator:
 
 
 class Listener:
-    """Makes takes: hears a voice with the encoders of the motion model and of the sync judge."""
+    """Makes recordings of sound: reads it with the encoders of the motion model and of the lip-sync scorer."""
 
-    def __init__(self, encoder: SpeechEncoder, judge: SyncJudge, judge_encoder: SpeechEncoder) -> None:
-        self._encoder, self._judge, self._judge_encoder = encoder, judge, judge_encoder
+    def __init__(self, encoder: SpeechEncoder, scorer: SyncJudge, scorer_encoder: SpeechEncoder) -> None:
+        self._encoder, self._scorer, self._scorer_encoder = encoder, scorer, scorer_encoder
 
     def __call__(
         self,
@@ -129,12 +116,12 @@ class Listener:
         waveform: Float32[np.ndarray, " samples"],
         phones: tuple[Phone, ...] | None,
         face: Face,
-    ) -> Take:
-        """A take without video."""
-        heard = features(self._encoder, waveform)
-        same = self._encoder.name == self._judge_encoder.name
-        judged = heard if same else features(self._judge_encoder, waveform)
-        return Take(name, group, waveform, heard, self._judge(judged), phones, face)
+    ) -> Recording:
+        """Make a recording without video."""
+        own = features(self._encoder, waveform)
+        same = self._encoder.name == self._scorer_encoder.name
+        expected = self._scorer(own if same else features(self._scorer_encoder, waveform))
+        return Recording(name, group, waveform, own, expected, phones, face)
 
 
 def voices(
@@ -145,73 +132,72 @@ def voices(
     face: Face,
     missing: list[str],
     step: Callable[[], None],
-) -> list[Take]:
-    """Takes of at most `most` recordings of each folder, spread over it.
+) -> list[Recording]:
+    """Read at most `most` recordings of each folder, spread over it.
 
-    Where a folder names its speakers, of those that no training hears. Recordings that cannot be aligned with their
+    Where a folder names its speakers, only held-out ones are read. Recordings that cannot be aligned with their
     transcripts are left out and counted in `missing`.
     """
-    takes = []
+    found = []
     for folder in folders:
-        said = transcripts(folder)
-        found = [recording for recording in said if recording.speaker and recording.held_out] or said
-        if not found:
+        spoken = transcripts(folder)
+        held_out = [recording for recording in spoken if recording.speaker and recording.held_out] or spoken
+        if not held_out:
             missing.append(f"{folder.name}: no transcripts.csv or metadata.csv that names its audio files")
         lost = 0
-        for recording in spread(found, most):
+        for recording in spread(held_out, most):
             waveform = read_audio(recording.path)
             phones = align(waveform, recording.text) if align else None
             step()
             if (align and phones is None) or len(waveform) > MAX_SECONDS * FPS * SAMPLES_PER_FRAME:
                 lost += 1
                 continue
-            takes.append(listen(recording.path.name, folder.name, waveform, phones, face))
+            found.append(listen(recording.path.name, folder.name, waveform, phones, face))
         if lost:
             missing.append(f"{folder.name}: {lost} recordings (words not in the dictionary, or over {MAX_SECONDS:g} s)")
-    return takes
+    return found
 
 
 def filmed(
-    clips: Sequence[RealClip],
+    clips: Sequence[tuple[str, TrackedClip]],
     face_model: FaceModel[Any],
     align: Aligner | None,
     listen: Listener,
     missing: list[str],
     step: Callable[[], None],
-) -> list[Take]:
-    """Takes of clips whose sound can be trusted, which is moved to where the lips are in step with it.
+) -> list[Recording]:
+    """Read clips whose sound can be trusted, which is moved to where the lips are in step with it.
 
-    Trusted: the sync judge finds the lips in step, at most TRUSTED_LAG frames off. Phones are known where words are.
+    Trusted: the lip-sync scorer finds the lips in step, at most TRUSTED_LAG frames off. Phones are known where words
+    are. clips: each with its group in the report.
     """
-    heard: list[tuple[RealClip, Take, int]] = []
-    untrusted: dict[str, int] = defaultdict(int)
-    silent: dict[str, int] = defaultdict(int)
-    for clip in clips:
+    found: list[tuple[Clip, Recording, int]] = []
+    silent, untrusted = Counter[str](), Counter[str]()
+    for group, tracked in clips:
         step()
-        frames = min(len(clip.landmarks), round(MAX_SECONDS * FPS))
+        clip, frames = tracked.clip, min(len(tracked.landmarks), round(MAX_SECONDS * FPS))
         try:
             waveform = read_audio(clip.path)[: frames * SAMPLES_PER_FRAME]
         except InputError:  # it has no sound track
-            silent[clip.group] += 1
+            silent[group] += 1
             continue
-        take = listen(clip.path.name, clip.group, waveform, None, Face.usual(face_model.basis))
-        frames = min(frames, len(take.features))
-        real, fitted, face = real_moves(face_model, clip.landmarks[:frames], clip.size)
-        reading = read_sync(take.expected[:frames], lip_shape(real.shapes)) if frames >= MIN_FRAMES else None
+        heard = listen(clip.path.name, group, waveform, None, Face.usual(face_model.basis))
+        frames = min(frames, len(heard.features))
+        real, fitted, face = real_moves(face_model, tracked.landmarks[:frames], tracked.size)
+        reading = read_sync(heard.expected[:frames], lip_shape(real.shapes)) if frames >= MIN_FRAMES else None
         if reading is None or reading.confidence < TRUSTED_CONFIDENCE or abs(reading.lag) > TRUSTED_LAG:
-            untrusted[clip.group] += 1
+            untrusted[group] += 1
             continue
-        heard.append((clip, replace(take, face=face, real=real, fitted=fitted, generated=clip.generated), reading.lag))
+        heard = replace(heard, face=face, real=real, fitted=fitted, generated=clip.generated)
+        found.append((clip, heard, reading.lag))
     missing += [f"{group}: {count} clips without sound" for group, count in silent.items()]
     missing += [f"{group}: {count} clips whose sound the lips do not follow" for group, count in untrusted.items()]
-    common = common_lags((clip.person, lag) for clip, _, lag in heard)
-    takes = []
-    for clip, take, lag in heard:
-        take = moved_sound(take, common.get(clip.person, lag))
-        words = spoken_words(clip.path)
-        phones = align(take.waveform, words) if align and words else None
-        takes.append(replace(take, phones=phones))
-    return takes
+    common = common_lags((clip.person, lag) for clip, _, lag in found)
+    recordings = []
+    for clip, heard, lag in found:
+        moved, words = moved_sound(heard, common.get(clip.person, lag)), spoken_words(clip.path)
+        recordings.append(replace(moved, phones=align(moved.waveform, words) if align and words else None))
+    return recordings
 
 
 def real_moves(
@@ -228,20 +214,13 @@ def real_moves(
     return Moves(shapes, pose), face.moved(basis, motion), face
 
 
-def moved_sound(take: Take, lag: int) -> Take:
-    """The take with its sound moved later by `lag` frames, so that lips that came that late are in step with it."""
-    n = len(take.features)
+def moved_sound(recording: Recording, lag: int) -> Recording:
+    """Move the sound later by `lag` frames, so that lips that came that late are in step with it."""
+    n = len(recording.features)
     index = np.clip(np.arange(n) - lag, 0, n - 1)
-    waveform = np.roll(take.waveform, lag * SAMPLES_PER_FRAME)
+    waveform = np.roll(recording.waveform, lag * SAMPLES_PER_FRAME)
     if lag > 0:
         waveform[: lag * SAMPLES_PER_FRAME] = 0
     elif lag < 0:
         waveform[lag * SAMPLES_PER_FRAME :] = 0
-    return replace(take, waveform=waveform, features=take.features[index], expected=take.expected[index])
-
-
-def spread(items: Sequence[Item], most: int) -> list[Item]:
-    """At most `most` of the items, evenly spread over them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / max(most - 1, 1))] for i in range(most)]
+    return replace(recording, waveform=waveform, features=recording.features[index], expected=recording.expected[index])

@@ -1,4 +1,4 @@
-"""The figures of motion over all takes, as numbers and as one table that a person can read."""
+"""The figures of motion over all recordings, as numbers and as one table that a person can read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from vasa_core.evaluation.metrics.liveliness import SCORED, lively_half, liveness_score
 from vasa_core.evaluation.metrics.motion import Seams
+from vasa_core.evaluation.report import Table
 from vasa_core.rates import FPS
 
 KINDS = ("generated", "real", "lively", "fitted", "shuffled", "still")  # lively: the livelier half of the real clips
@@ -20,8 +21,8 @@ ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("opened_share", "lips open at open vowels", "% of cases", "near real"),
     ("both_shares", "mean of the two", "%", "still or at random: 50"),
     ("depth", "vowels wider than /p b m/", "of 95th perc.", "near real"),
-    ("confidence", "sync judge, confidence", "", "near real"),
-    ("sync_lag", "sync judge, lag", "frames", "0"),
+    ("confidence", "lip-sync, confidence", "", "near real"),
+    ("sync_lag", "lip-sync, lag", "frames", "0"),
     ("lve", "lip vertex error", "% face height", "under shuffled"),
     ("lve_centred", "the same, means taken off", "% face height", "under shuffled, still"),
     ("opening_difference", "mouth opening difference", "% face height", "under shuffled"),
@@ -64,7 +65,7 @@ _COUNTS = {"not_filmed", "frames", "blinks", "usual_blinks", "closed", "closures
 
 
 def summarise_motion(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
-    """{group: {kind: {figure: value}}}: means over takes, medians of lags, shares and seams of all cases together.
+    """{group: {kind: {figure: value}}}: means over recordings, medians of lags, shares and seams of all cases together.
 
     The liveness score is taken to the group's own real clips; where it has none, to those of all groups.
     """
@@ -87,7 +88,7 @@ def summarise_motion(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict
 
 
 def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:
-    figures: dict[str, float | int] = {"takes": len(rows)}
+    figures: dict[str, float | int] = {"recordings": len(rows)}
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row[name] for row in rows if isinstance(row.get(name), int | float)]
         seams = [row[name] for row in rows if isinstance(row.get(name), Seams)]
@@ -111,38 +112,17 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float | int]:
 
 
 def motion_table(result: dict[str, Any]) -> str:
-    """The result of `measure_motion` as text."""
-    lines = [_row("", "", *TITLES, "wanted")]
+    """Show the result of `measure_motion` as text."""
+    table = Table(TITLES)
     for group, kinds in result["groups"].items():
         made = kinds["generated"]
         cases = f", {made['closures']:.0f} /p b m/, {made['openings']:.0f} vowels" if "closures" in made else ""
         others = f" ({made['not_filmed']:.0f} of them other generators' videos)" if made.get("not_filmed") else ""
-        lines.append(f"-- {group}: {made['takes']:.0f} takes{others}, {made['frames'] / FPS / 60:.1f} min{cases}")
+        minutes = made["frames"] / FPS / 60
+        table.heading(f"{group}: {made['recordings']:.0f} recordings{others}, {minutes:.1f} min{cases}")
         for name, title, unit, wanted in ROWS:
-            values = [kinds.get(kind, {}).get(name) for kind in KINDS]
-            if any(value is not None for value in values):
-                lines.append(_row(title, unit, *map(_number, values), wanted))
-    lines.append(f"liveness score: mean nearness to real of {', '.join(SCORED)}".replace("_", " "))
-    for title, key in (("Controls", "controls"), ("Seeds", "seeds"), ("Emotions", "emotions")):
-        if result[key]:
-            lines.append(f"-- {title}")
-        for name, figures in result[key].items():
-            shown = ", ".join(f"{figure.replace('_', ' ')} {_number(value)}" for figure, value in figures.items())
-            lines.append(f"{name.replace('_', ' ')}: {shown}")
-    lines += [f"not measured: {line}" for line in result["not_measured"]]
-    return "\n".join(lines)
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + " ".join(_number(entry) for entry in value) + "]"
-    if value is None:
-        return "-"
-    if abs(value) < 1e-6:
-        return "0"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _row(name: str, unit: str, *cells: str) -> str:
-    *values, wanted = cells
-    return f"{name:29}{unit:15}" + "".join(f"{value:>12}" for value in values) + f"   {wanted}"
+            table.row(title, unit, [kinds.get(kind, {}).get(name) for kind in KINDS], wanted)
+    table.lines.append(f"liveness score: mean nearness to real of {', '.join(SCORED)}".replace("_", " "))
+    for name in ("controls", "seeds", "styles", "emotions"):
+        table.listing(name.capitalize(), result[name])
+    return table.text(result["not_measured"])

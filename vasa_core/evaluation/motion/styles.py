@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from vasa_core.evaluation.motion.figures import Moves, by_itself
-from vasa_core.evaluation.motion.recordings import Face, Generator, Take
-from vasa_core.face.basis import EXPRESSION, FaceBasis, eye_gap
+from vasa_core.evaluation.motion.recordings import Face, Generator, Recording
+from vasa_core.face.basis import EXPRESSION, FaceBasis
+from vasa_core.face.measure import eye_gap
 from vasa_core.motion.style import Style
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline.style import style_of
@@ -24,11 +25,13 @@ STYLE_SEEDS = 2
 _LEAST = 1e-6  # of figures whose logs are taken
 
 
-def measure_styles(generate: Generator, people: Sequence[Take], voices: Sequence[Take]) -> dict[str, dict[str, float]]:
+def measure_styles(
+    generate: Generator, people: Sequence[Recording], voices: Sequence[Recording]
+) -> dict[str, dict[str, float]]:
     """For each figure: correlation, over people, of the log of theirs with that of what is made in their style.
 
     Beside it, the share of people whose own figure is nearer to that of their style than to that of no style. resting:
-    the share whose mean expression is. people: takes with a real face. voices: what speaks, on the usual face.
+    the share whose mean expression is. people: recordings with a real face. voices: what speaks, on the usual face.
     """
     basis, face = generate.basis, Face.usual(generate.basis)
 
@@ -43,12 +46,12 @@ def measure_styles(generate: Generator, people: Sequence[Take], voices: Sequence
 
     usual = spoken(None)
     samples, styled, rests = [], [], []
-    for take in people:
-        if take.real is None:
+    for person in people:
+        if person.real is None:
             continue
-        motion = _own_motion(basis, take.real)
+        motion = _own_motion(basis, person.real)
         made, rest = spoken(style_of(motion, basis, generate.model)), motion.dynamics[:, EXPRESSION].mean(0)
-        samples.append(_logs(take.real))
+        samples.append(_logs(person.real))
         styled.append(made["figures"])
         rests.append(np.linalg.norm(made["rest"] - rest) < np.linalg.norm(usual["rest"] - rest))
     if len(samples) < 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from vasa_core.evaluation.metrics.picture import sharpness
 from vasa_core.evaluation.video.tracks import Box
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES, LIPS_INNER, LIPS_OUTER
+from vasa_core.face.measure import distance, face_width
+from vasa_core.face.topology import EYES, LIPS_INNER, LIPS_OUTER
 
 SIDE = 256  # px, of the pictures that are compared
 MOUTH_SIDE = 104.0  # px of them
@@ -20,7 +21,7 @@ TIGHT_SIDE = 0.62  # face widths
 EYE_SIDE = 1.6  # eye widths
 LIPS_SIDE, MIN_LIPS_SIDE = 1.2, 32.0  # inner lips' widths; px
 ALIGNED_SMOOTH = 2.0  # px: a flow free to differ more from pixel to pixel would draw the truth out of anything
-MIN_LIPS = 12  # px: a smaller opening shows nothing to judge
+MIN_LIPS = 12  # px: in a smaller opening nothing is measured
 
 Image = UInt8[np.ndarray, "height width 3"]
 Landmarks = Float[np.ndarray, "478 3"]
@@ -29,7 +30,7 @@ Distance = Callable[[Float[Tensor, "b 3 h w"], Float[Tensor, "b 3 h w"]], Float[
 
 
 def shrunk(frame: Image) -> UInt8[np.ndarray, "256 256 3"]:
-    """The frame at the size that is judged."""
+    """Shrink a frame to the size at which it is measured."""
     return cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
@@ -57,8 +58,7 @@ def mouth_box(points: Landmarks, within: Box) -> Box | None:
 
 def tight_box(points: Landmarks, within: Box) -> Box | None:
     """Square of TIGHT_SIDE face widths around the outer lips."""
-    width = float(np.linalg.norm(points[CHEEK_RIGHT] - points[CHEEK_LEFT]))
-    return square(points[list(LIPS_OUTER), :2].mean(0), TIGHT_SIDE * width, within)
+    return square(points[list(LIPS_OUTER), :2].mean(0), TIGHT_SIDE * float(face_width(points)), within)
 
 
 def lips_box(points: Landmarks, within: Box) -> Box | None:
@@ -72,9 +72,8 @@ def eye_boxes(points: Landmarks, within: Box) -> list[Box]:
     """Squares of EYE_SIDE eye widths around the eyes, those that `within` shows."""
     boxes = []
     for eye in EYES:
-        corners = points[list(eye.corners)]
-        width = float(np.linalg.norm(corners[0] - corners[1]))
-        boxes.append(square(corners[:, :2].mean(0), EYE_SIDE * width, within))
+        width = float(distance(points, eye.corners, 3))
+        boxes.append(square(points[list(eye.corners), :2].mean(0), EYE_SIDE * width, within))
     return [box for box in boxes if box]
 
 
@@ -98,14 +97,11 @@ def lips_mask(points: Landmarks, size: tuple[int, int]) -> Bool[np.ndarray, "hei
     return mask > 0 if opening >= MIN_LIPS else None
 
 
-def distances(distance: Distance, images: Sequence[Image], truth: Image) -> list[float]:
-    """Perceptual distance of each picture to the truth."""
-
-    def tensor(image: Image) -> Float[Tensor, "1 3 h w"]:
-        return torch.from_numpy(image / np.float32(127.5) - 1).permute(2, 0, 1)[None]
-
+def perceptual(distance: Distance, image: Image, truth: Image) -> float:
+    """Measure the perceptual distance of a picture to the truth."""
+    pair = (torch.from_numpy(picture / np.float32(127.5) - 1).permute(2, 0, 1)[None] for picture in (image, truth))
     with torch.inference_mode():
-        return [float(distance(tensor(image), tensor(truth))) for image in images]
+        return float(distance(*pair))
 
 
 def sharpness_ratio(image: Image, truth: Image, box: Box) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from vasa_core.evaluation.report import Table
+
 # Figure, title, unit, what is wanted: "low" of an error, "one" of a ratio, "high" of decibels.
 ROWS: tuple[tuple[str, str, str, str], ...] = (
     ("mouth_l1", "mouth box L1", "-1..1", "low"),
@@ -44,7 +46,7 @@ def summarise_clips(clips: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]
     """Mean over clips of every figure; identity's median and 95th percentile over all frames of all clips.
 
     aligned: of the warp moved onto the truth, which tells how much of an error is registration.
-    wide_*: of the widest third of a clip's judged frames whose lips are open.
+    wide_*: of the widest third of a clip's measured frames whose lips are open.
 
     reduction: how much of the warp's error the render removes, %: of the error, of a ratio's distance to 1, of the
     squared error behind decibels. better: clips on which the render is the better one.
@@ -90,23 +92,14 @@ def reduction(warp: Sequence[float], render: Sequence[float]) -> float | None:
 
 
 def render_table(result: dict[str, Any]) -> str:
-    """The result of `measure_renderer` as text."""
+    """Show the result of `measure_renderer` as text: means over clips."""
     summary = result["summary"]
-    lines = [
-        f"{'mean over clips':24}{'':15}{'warp':>9}{'render':>9}{'aligned':>9}{'truth':>9}{'less, %':>9}{'better':>9}"
-    ]
+    table = Table(("warp", "render", "aligned", "truth", "less, %", "better"), "")
     for name, title, unit, _ in ROWS:
-        if name in summary:
-            entry = summary[name]
-            cells = "".join(_cell(entry.get(key)) for key in ("warp", "render", "aligned", "truth"))
-            less = f"{entry['reduction']:.1f}" if entry.get("reduction") is not None else "-"
-            better = f"{entry['better']}/{entry['clips']}" if "better" in entry else "-"
-            lines.append(f"{title:24}{unit:15}{cells}{less:>9}{better:>9}")
+        entry = summary.get(name, {})
+        better = f"{entry['better']}/{entry['clips']}" if "better" in entry else None
+        kinds = [entry.get(key) for key in ("warp", "render", "aligned", "truth", "reduction")]
+        table.row(title, unit, [*kinds, better])
     worse = summary["worse_psnr"]
-    lines.append(f"PSNR lower than the warp's on {worse['render']} of {worse['frames']} frames")
-    lines += [f"not measured: {line}" for line in result["not_measured"]]
-    return "\n".join(lines)
-
-
-def _cell(value: float | None) -> str:
-    return f"{'-' if value is None else f'{value:.4g}':>9}"
+    table.lines.append(f"PSNR lower than the warp's on {worse['render']} of {worse['frames']} frames")
+    return table.text(result["not_measured"])

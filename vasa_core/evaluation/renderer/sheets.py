@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from vasa_core.face.measure import face_width
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES, LIPS_OUTER
 
 CELL = 256  # px of a whole frame
@@ -44,7 +45,7 @@ def frames_row(portrait: Image, shots: Sequence[Shot]) -> Image:
 
 def mouths_row(shots: Sequence[Shot]) -> Image:
     """Truth, warp and render of each shot's mouth, enlarged."""
-    return _row([_zoomed(shot, list(LIPS_OUTER), MOUTH_WIDTH, (MOUTH_CELL, MOUTH_CELL)) for shot in shots])
+    return _row([_zoomed(shot, LIPS_OUTER, MOUTH_WIDTH, (MOUTH_CELL, MOUTH_CELL)) for shot in shots])
 
 
 def wide_mouths_sheet(mouths: Sequence[tuple[str, Image]]) -> Image:
@@ -58,8 +59,8 @@ def wide_mouths_sheet(mouths: Sequence[tuple[str, Image]]) -> Image:
 
 
 def wide_mouth(shot: Shot) -> Image:
-    """Truth, warp and render of a mouth beside each other, so large that teeth can be told apart."""
-    return np.concatenate(_zoomed(shot, list(LIPS_OUTER), WIDE_WIDTH, (WIDE_CELL, WIDE_CELL)), 1)
+    """Truth, warp and render of a mouth beside each other, so large that single teeth can be seen."""
+    return np.concatenate(_zoomed(shot, LIPS_OUTER, WIDE_WIDTH, (WIDE_CELL, WIDE_CELL)), 1)
 
 
 def eyes_row(shots: Sequence[Shot]) -> Image:
@@ -80,16 +81,25 @@ def sheet(rows: Sequence[Image], titles: Sequence[str]) -> Image:
     return np.concatenate(parts)
 
 
-def _zoomed(shot: Shot, points: list[int], width: float, cell: tuple[int, int]) -> list[Image]:
-    """Each of a shot's pictures about the same points. width: face widths shown. cell: width, height in px."""
-    centre = shot.landmarks[points, :2].mean(0)
-    across = shot.landmarks[CHEEK_RIGHT, :2] - shot.landmarks[CHEEK_LEFT, :2]
-    face = float(np.linalg.norm(shot.landmarks[CHEEK_RIGHT] - shot.landmarks[CHEEK_LEFT]))
-    scale = cell[0] / (width * face)
+def upright(
+    picture: Image,
+    landmarks: Float[np.ndarray, "478 3"],
+    points: Sequence[int],
+    width: float,
+    cell: tuple[int, int],
+    flags: int = cv2.INTER_CUBIC,
+) -> Image:
+    """Cut a picture about some points, the face upright. width: face widths shown. cell: width, height in px."""
+    across = landmarks[CHEEK_RIGHT, :2] - landmarks[CHEEK_LEFT, :2]
+    scale = cell[0] / (width * float(face_width(landmarks)))
     cosine, sine = scale * across / max(float(np.linalg.norm(across)), 1e-6)
     turn = np.array([[cosine, sine], [-sine, cosine]])
-    matrix = np.concatenate([turn, ((np.array(cell) - 1) / 2 - turn @ centre)[:, None]], 1)
-    return [cv2.warpAffine(picture, matrix, cell, flags=cv2.INTER_CUBIC) for picture in shot.pictures]
+    shift = (np.array(cell) - 1) / 2 - turn @ landmarks[list(points), :2].mean(0)
+    return cv2.warpAffine(picture, np.column_stack([turn, shift]), cell, flags=flags)
+
+
+def _zoomed(shot: Shot, points: Sequence[int], width: float, cell: tuple[int, int]) -> list[Image]:
+    return [upright(picture, shot.landmarks, points, width, cell) for picture in shot.pictures]
 
 
 def _row(groups: Sequence[Sequence[Image]]) -> Image:

@@ -1,7 +1,7 @@
 """Gaze by the pictures themselves: each iris is found as the dark disc in the opening of its eye.
 
-The landmarker reads only about a third of how far drawn eyes go up and down, and moves the whole face a little with
-them. So nothing here is tracked: where the head and the eyes' openings were drawn is known. The eyeball's radius
+The landmarker reads only about a third of how far rendered eyes go up and down, and moves the whole face a little with
+them. So nothing here is tracked: where the head and the eyes' openings were rendered is known. The eyeball's radius
 follows from the iris's, as in `geometry`.
 """
 
@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
-from vasa_core.evaluation.metrics.geometry import EYEBALL_OF_IRIS, MAX_SINE, REST_IRIS_HEIGHT
+from vasa_core.evaluation.metrics.geometry import EYEBALL_OF_IRIS, gaze_of_offset
+from vasa_core.face.measure import distance
 from vasa_core.face.mesh.irises import opening_mask
 from vasa_core.face.pose import PITCH, YAW, from_pose
 from vasa_core.face.topology import EYES, Eye
@@ -38,7 +39,7 @@ def iris_gaze(
 ) -> Float[np.ndarray, " 2"] | None:
     """(yaw, pitch) of the gaze in the camera, radians, as `geometry.gaze_in_camera` has it; None if no iris is seen.
 
-    landmarks: where the face was drawn, px. pose: the head's. radius: of the irises, face widths.
+    landmarks: where the face was rendered, px. pose: the head's. radius: of the irises, face widths.
     """
     rotation, scale = (value[0] for value in from_pose(pose[None], (frame.shape[0], frame.shape[1]))[:2])
     offsets = []
@@ -49,9 +50,7 @@ def iris_gaze(
             offsets.append(np.linalg.solve(rotation[:2, :2], (found - middle) / scale))
     if not offsets:
         return None
-    offset = np.mean(offsets, 0) - [0.0, REST_IRIS_HEIGHT]
-    sine = offset * [1, -1] / (EYEBALL_OF_IRIS * 2 * radius)
-    return np.arcsin(np.clip(sine, -MAX_SINE, MAX_SINE)) + pose[[YAW, PITCH]]
+    return gaze_of_offset(np.mean(offsets, 0), EYEBALL_OF_IRIS * 2 * radius) + pose[[YAW, PITCH]]
 
 
 def iris_centre(
@@ -64,7 +63,7 @@ def iris_centre(
 
     Only what lies in the eye's opening counts, so that a disc half under a lid is found by the half that is seen.
     """
-    width = float(np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]))
+    width = float(distance(landmarks, eye.corners))
     corner = landmarks[list(eye.corners), :2].mean(0) - np.ceil(REACH * width)
     side = int(2 * np.ceil(REACH * width) * UP)
     matrix = np.array([[1 / UP, 0, corner[0]], [0, 1 / UP, corner[1]]])
@@ -90,9 +89,9 @@ def _contrast(
     """How much darker the disc around each place is than the ring about it, of what is seen of both; -1: too little."""
     reach = int(np.ceil(RING[1] * radius))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    distance = np.hypot(x, y) / radius
-    disc = (distance < DISC).astype(np.float32)
-    ring = ((distance > RING[0]) & (distance < RING[1])).astype(np.float32)
+    away = np.hypot(x, y) / radius
+    disc = (away < DISC).astype(np.float32)
+    ring = ((away > RING[0]) & (away < RING[1])).astype(np.float32)
 
     def total(values: Float32[np.ndarray, "side side"], kernel: Float32[np.ndarray, "k k"]) -> np.ndarray:
         return cv2.filter2D(values, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)

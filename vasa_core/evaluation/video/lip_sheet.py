@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,14 +13,16 @@ from vasa_core.assets import CHECKPOINTS
 from vasa_core.audio import features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.errors import InputError
-from vasa_core.evaluation.metrics.geometry import MOUTH, inner_gap
+from vasa_core.evaluation.metrics.geometry import MOUTH
+from vasa_core.evaluation.renderer.sheets import upright
 from vasa_core.evaluation.video.tracks import Figures, Frame, Sound, describe_speech, tracked
-from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT
+from vasa_core.face.measure import lip_gap_of_height
 from vasa_core.io.audio import read_audio
 from vasa_core.io.image import write_png
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
+from vasa_core.types import Progress
 
 MOST_SECONDS = 12.0  # of the speech that are shown
 EVERY = 2  # frames from one picture of the lips to the next: 80 ms
@@ -31,7 +33,6 @@ WIDEST = 0.08  # face heights: the gap that reaches the top of its curve
 PAPER, INK, LIPS, GRID = 255, (60, 60, 60), (215, 70, 20), (215, 215, 215)  # RGB
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
-Progress = Callable[[int, int], None]  # frames drawn, frames in all
 
 
 def make_lip_sheet(
@@ -42,7 +43,7 @@ def make_lip_sheet(
     options: GenerationOptions,
     progress: Progress | None = None,
 ) -> Figures:
-    """Render the portrait speaking, track the frames, write the sheet as PNG; what `describe_speech` says of them.
+    """Render the portrait speaking, track the frames, write the sheet as PNG; return the figures of `describe_speech`.
 
     At most MOST_SECONDS of the speech are used. Raises InputError for a portrait or speech that cannot be used, and
     where no face is found in the rendered frames.
@@ -52,23 +53,20 @@ def make_lip_sheet(
     track = tracked(lambda: iter(frames))
     if track is None:
         raise InputError(f"{portrait} as rendered shows no face; expected a portrait whose face can be followed.")
-    judge = SyncJudge.load(CHECKPOINTS / "sync_judge")
-    figures = describe_speech(track, Sound(waveform, features(open_encoder(judge.config.encoder), waveform)), judge)
+    scorer = SyncJudge.load(CHECKPOINTS / "sync_judge")
+    figures = describe_speech(track, Sound(waveform, features(open_encoder(scorer.config.encoder), waveform)), scorer)
     title = f"{speech.name}: lips' gap in face heights (top {WIDEST})"
     if "confidence" in figures:
         title += f"; lag {figures['lag']} frames, confidence {figures['confidence']:.2f}"
     mouths = [mouth(frame, points) for frame, points in zip(frames, track.landmarks, strict=True)]
-    write_png(out, lip_sheet(waveform, inner_gap(track.landmarks), mouths, title))
+    write_png(out, lip_sheet(waveform, lip_gap_of_height(track.landmarks), mouths, title))
     return figures
 
 
 def mouth(frame: Frame, landmarks: Float[np.ndarray, "478 3"]) -> Picture:
-    """The mouth, upright, CELL px wide and high. landmarks: px of the frame."""
-    across = landmarks[CHEEK_RIGHT, :2] - landmarks[CHEEK_LEFT, :2]
-    cosine, sine = CELL / WIDTH * across / max(float(across @ across), 1e-6)
-    turn = np.array([[cosine, sine], [-sine, cosine]])
-    shift = (CELL - 1) / 2 - turn @ landmarks[list(MOUTH), :2].mean(0)
-    return cv2.warpAffine(frame, np.column_stack([turn, shift]), (CELL, CELL), flags=cv2.INTER_AREA)
+    """Cut out the mouth, upright, CELL px wide and high. landmarks: px of the frame."""
+    flat = landmarks * [1, 1, 0]  # face widths as the picture shows them
+    return upright(frame, flat, MOUTH, WIDTH, (CELL, CELL), cv2.INTER_AREA)
 
 
 def lip_sheet(

@@ -19,38 +19,38 @@ from vasa_core.assets import ASSETS, CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, features, open_encoder
 from vasa_core.audio.lip_sync import SyncJudge
 from vasa_core.audio.voice_activity import VoiceActivity
-from vasa_core.errors import InputError, MissingModelError
+from vasa_core.data.clips import Clip
+from vasa_core.errors import InputError
 from vasa_core.evaluation.metrics.identity import Descriptor, optional_descriptor
 from vasa_core.evaluation.metrics.liveliness import lively_half
-from vasa_core.evaluation.report import score_liveness, summarise, write_report
+from vasa_core.evaluation.report import write_report
+from vasa_core.evaluation.setup import Steps, check_count, optional
 from vasa_core.evaluation.video.controls import sweep_controls
-from vasa_core.evaluation.video.rendering import sweep_drawing
+from vasa_core.evaluation.video.rendering import sweep_rendering
+from vasa_core.evaluation.video.report import score_liveness, summarise
+from vasa_core.evaluation.video.sweep import Sweep
 from vasa_core.evaluation.video.tracks import (
     Box,
-    Footage,
+    Figures,
+    RealVideo,
     Sound,
     Track,
     Tracker,
-    cropped,
     describe,
     describe_speech,
+    open_tracker,
+    real_video,
     video,
-    visible_box,
 )
 from vasa_core.evaluation.video.truth import compare
-from vasa_core.face.topology import canonical_mesh
-from vasa_core.io.audio import read_audio
+from vasa_core.io.audio import has_sound, read_audio
 from vasa_core.io.video import VideoWriter, read_frames
-from vasa_core.options import PORTRAIT_SIZE, GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
-from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.rates import FPS
+from vasa_core.types import Progress
 
-JUDGE = CHECKPOINTS / "sync_judge"
 CLIP_SECONDS = 8  # longer clips are cut
 PART_NAMES = ("real", "lively", "reenacted", "generated")  # lively: the livelier half of the real clips
-
-Progress = Callable[[int, int], None]  # videos measured, videos in all
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,22 @@ class Bench:
 
     pipeline: Pipeline
     tracker: Tracker
-    judge: SyncJudge
+    scorer: SyncJudge
     encoder: SpeechEncoder
     descriptor: Descriptor | None
     voice: VoiceActivity | None
     out: Path
+
+    def describe(self, path: Path, sound: Sound | None, visible: Box | None = None) -> tuple[Track | None, Figures]:
+        """Track and describe a rendered video. visible: the part of the picture in which background counts."""
+        track = self.tracker(video(path))
+        if track is None:
+            return None, {"face_found": 0.0}
+        return track, describe(video(path), track, self.window, visible) | self.speech(track, sound)
+
+    def speech(self, track: Track, sound: Sound | None) -> Figures:
+        """Describe a track beside its sound."""
+        return describe_speech(track, sound, self.scorer, self.voice) if sound else {}
 
     @property
     def window(self) -> int:
@@ -72,147 +83,83 @@ class Bench:
 
 
 def evaluate(
-    pipeline: Pipeline, data: Sequence[Path], out: Path, clips: int = 4, progress: Progress | None = None
+    pipeline: Pipeline, clips: Sequence[Clip], out: Path, most: int = 4, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Measure the pipeline; videos and `evaluation.json` are written to the folder `out`, the figures returned.
 
-    data: real clips of talking faces, held out from training; empty: only the bundled portrait and speech are used,
-    and what needs a truth is listed as not measured. clips: at most so many of them. progress: videos done, in all.
+    clips: real clips of talking faces, held out from training, of which at most `most` are taken; without any, only the
+    bundled portrait and speech are used, and what needs a truth is listed as not measured. progress: videos done.
     Raises InputError for a clip that cannot be read or a folder that cannot be written.
     """
-    if clips < 0:
-        raise InputError(f"clips is {clips}; expected 0 or more.")
+    check_count(most, 0)
     out.mkdir(parents=True, exist_ok=True)
-    chosen = list(data)[:clips]
-    done, total = 0, 3 * len(chosen) + 3
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, total)
-
+    chosen = list(clips)[:: max(1, len(clips) // max(1, most))][:most]
+    step = Steps(progress, 3 * len(chosen) + 3)
     missing: list[str] = [] if chosen else ["reenactment and real video: needs clips (--data FOLDER)"]
-    task = resolve("face_landmarker")
-    with Landmarker(task) as landmarker:
-        judge = SyncJudge.load(JUDGE)
-        bench = Bench(
-            pipeline,
-            Tracker(landmarker, canonical_mesh(task)[0]),
-            judge,
-            open_encoder(judge.config.encoder),
-            optional_descriptor(missing),
-            _optional_voice(missing),
-            out,
+    with open_tracker() as tracker:
+        scorer = SyncJudge.load(CHECKPOINTS / "sync_judge")
+        encoder, descriptor = open_encoder(scorer.config.encoder), optional_descriptor(missing)
+        voice = optional(
+            lambda: VoiceActivity(resolve("voice_activity")), missing, "lips in pauses, opening against loudness"
         )
-        videos = [figures for clip in chosen for figures in _measure_clip(bench, clip, missing, step)]
+        bench = Bench(pipeline, tracker, scorer, encoder, descriptor, voice, out)
+        videos = [figures for clip in chosen for figures in _measure_clip(bench, clip.path, missing, step)]
         example = pipeline.prepare(ASSETS / "portrait.jpg")
         for speech in sorted(ASSETS.glob("*.wav"))[:2]:
             videos.append(_measure_generated(bench, example, speech, "asset"))
             step()
-        controls = sweep_controls(pipeline, bench.tracker, ASSETS / "portrait.jpg", ASSETS / "speech.wav", out)
-        drawing = sweep_drawing(pipeline, bench.tracker, example)
+        controls = sweep_controls(Sweep(pipeline, tracker, example, ASSETS / "speech.wav", out, missing))
+        rendering = sweep_rendering(pipeline, tracker, example)
         step()
     lively = [video | {"part": "lively"} for video in lively_half([v for v in videos if v["part"] == "real"])]
     summary = summarise(videos + lively, PART_NAMES)
     score_liveness(summary)
-    result = {
-        "summary": summary,
-        "controls": controls,
-        "drawing": drawing,
-        "not_measured": missing,
-        "videos": videos,
-    }
-    write_report(out / "evaluation.json", result)
-    return result
-
-
-def _optional_voice(missing: list[str]) -> VoiceActivity | None:
-    """What tells speech from pauses; None where its model is not there, which is then said in `missing`."""
-    try:
-        return VoiceActivity(resolve("voice_activity"))
-    except MissingModelError as error:
-        missing.append(f"lips in pauses, opening against loudness: {error}")
-        return None
-
-
-@dataclass(frozen=True)
-class Truth:
-    """A real clip, cut out as its first frame's portrait is, with its track and sound."""
-
-    prepared: Prepared
-    footage: Footage
-    track: Track
-    visible: Box
-    sound: Sound | None
+    result = {"summary": summary, "controls": controls, "rendering": rendering, "not_measured": missing}
+    return write_report(out / "evaluation.json", result | {"videos": videos})
 
 
 def _measure_clip(bench: Bench, clip: Path, missing: list[str], step: Callable[[], None]) -> list[dict[str, Any]]:
-    """Figures of the real clip, of its reenactment and, if it has sound, of its first frame speaking that sound."""
+    """Measure the real clip, its reenactment and, if it has sound, its first frame speaking that sound."""
     with tempfile.TemporaryDirectory() as folder:
         driving = shortened(clip, Path(folder) / f"{clip.stem}.mp4")
         try:
-            truth = _truth(bench, driving)
+            truth = real_video(driving, bench.pipeline.prepare, bench.tracker)
         except InputError as error:
             missing.append(f"{clip.name}: {error}")
             for _ in range(3):
                 step()
             return []
-        real = describe(truth.footage, truth.track, bench.window, truth.visible) | _speech(
-            bench, truth.track, truth.sound
-        )
+        sound = read_sound(driving, bench.encoder)
+        real = describe(truth.frames, truth.track, bench.window, truth.visible) | bench.speech(truth.track, sound)
         step()
-        reenacted = _measure_reenacted(bench, truth, driving)
-        if "background_motion" in reenacted:
-            reenacted["background_ratio"] = _ratio(reenacted["background_motion"], real["background_motion"])
+        reenacted = _measure_reenacted(bench, truth, driving, sound)
+        if reenacted.get("background_motion") is not None and real["background_motion"]:
+            reenacted["background_ratio"] = reenacted["background_motion"] / real["background_motion"]
         step()
         videos = [{"part": "real", "clip": clip.name, **real}, {"part": "reenacted", "clip": clip.name, **reenacted}]
-        if truth.sound:
+        if sound:
             videos.append(_measure_generated(bench, truth.prepared, driving, clip.stem))
         step()
     return videos
 
 
-def _truth(bench: Bench, clip: Path) -> Truth:
-    """Raises InputError if the clip has no usable face in its first frame, or none that can be followed."""
-    photo = next(read_frames(clip))
-    prepared = bench.pipeline.prepare(photo)
-    footage = cropped(clip, prepared.crop.matrix, PORTRAIT_SIZE)
-    track = bench.tracker(footage)
-    if track is None:
-        raise InputError("No face could be followed; expected a clip of one face.")
-    visible = visible_box(prepared.crop.matrix, photo.shape[:2], PORTRAIT_SIZE)
-    return Truth(prepared, footage, track, visible, read_sound(clip, bench.encoder))
-
-
-def _measure_reenacted(bench: Bench, truth: Truth, driving: Path) -> dict[str, Any]:
+def _measure_reenacted(bench: Bench, truth: RealVideo, driving: Path, sound: Sound | None) -> dict[str, Any]:
     target = bench.out / f"{driving.stem}.reenacted.mp4"
     bench.pipeline.reenact(truth.prepared, driving, target)
-    footage = video(target)
-    track = bench.tracker(footage)
+    track, figures = bench.describe(target, sound, truth.visible)
     if track is None:
-        return {"face_found": 0.0}
-    figures = describe(footage, track, bench.window, truth.visible) | _speech(bench, track, truth.sound)
-    return figures | compare(footage, track, truth.footage, truth.track, truth.visible, bench.descriptor)
-
-
-def _speech(bench: Bench, track: Track, sound: Sound | None) -> dict[str, Any]:
-    return describe_speech(track, sound, bench.judge, bench.voice) if sound else {}
+        return figures
+    return figures | compare(video(target), track, truth.frames, truth.track, truth.visible, bench.descriptor)
 
 
 def _measure_generated(bench: Bench, prepared: Prepared, speech: Path, name: str) -> dict[str, Any]:
     target = bench.out / f"{name}.{speech.stem}.generated.mp4"
-    bench.pipeline.generate(prepared, speech, target, GenerationOptions())
-    figures: dict[str, Any] = {"part": "generated", "clip": target.name}
-    footage = video(target)
-    track = bench.tracker(footage)
-    if track is None:
-        return figures | {"face_found": 0.0}
-    return figures | describe(footage, track, bench.window) | _speech(bench, track, read_sound(speech, bench.encoder))
+    bench.pipeline.generate(prepared, speech, target)
+    return {"part": "generated", "clip": target.name} | bench.describe(target, read_sound(speech, bench.encoder))[1]
 
 
 def read_sound(path: Path, encoder: SpeechEncoder) -> Sound | None:
-    """The sound of a file; None if it has none."""
+    """Read the sound of a file; None if it has none."""
     try:
         waveform = read_audio(path)
     except InputError:
@@ -221,22 +168,12 @@ def read_sound(path: Path, encoder: SpeechEncoder) -> Sound | None:
 
 
 def shortened(clip: Path, target: Path, seconds: float = CLIP_SECONDS) -> Path:
-    """The clip itself, or its first seconds written to `target` where it is longer."""
+    """Give the clip itself, or its first seconds written to `target` where it is longer."""
     limit = round(seconds * FPS)
     if sum(1 for _ in islice(read_frames(clip), limit + 1)) <= limit:
         return clip
-    height, width = next(read_frames(clip)).shape[:2]
-    even = (height // 2 * 2, width // 2 * 2)
-    try:
-        read_audio(clip)
-        sound = clip
-    except InputError:
-        sound = None
-    with VideoWriter(target, even, sound) as writer:
+    height, width = (side // 2 * 2 for side in next(read_frames(clip)).shape[:2])
+    with VideoWriter(target, (height, width), clip if has_sound(clip) else None) as writer:
         for frame in islice(read_frames(clip), limit):
-            writer.write(frame[: even[0], : even[1]])
+            writer.write(frame[:height, :width])
     return target
-
-
-def _ratio(value: float | None, reference: float | None) -> float | None:
-    return value / reference if value is not None and reference else None

@@ -10,21 +10,14 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.assets import resolve
-from vasa_core.errors import MissingModelError
-from vasa_core.evaluation.metrics.geometry import (
-    BLINK_FREE,
-    MOUTH,
-    REST,
-    eye_opening,
-    gaze_in_camera,
-    inner_gap,
-    relative_opening,
-)
+from vasa_core.evaluation.metrics.geometry import BLINK_FREE, MOUTH, REST, gaze_in_camera
 from vasa_core.evaluation.metrics.motion import delta_pose
+from vasa_core.evaluation.setup import optional
 from vasa_core.evaluation.video.irises import iris_gaze, iris_radius
 from vasa_core.evaluation.video.tracks import Tracker, video
 from vasa_core.face.basis import LIDS
 from vasa_core.face.limits import limited
+from vasa_core.face.measure import eye_opening, lip_gap_of_height, relative_opening
 from vasa_core.io.audio import read_audio
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import GenerationOptions
@@ -60,20 +53,17 @@ class Reading:
     lips_wide: float
     shape: Float[np.ndarray, "points 2"]
 
-    @property
-    def iris_gaze(self) -> Float[np.ndarray, " 2"]:
-        """Median (yaw, pitch) of the irises, degrees; NaN where none was found."""
-        return np.median(self.irises, 0) if len(self.irises) else np.full(2, np.nan)
-
 
 class Sweep:
     """Renders the same portrait and speech under different options and reads each video back."""
 
-    def __init__(self, pipeline: Pipeline, tracker: Tracker, prepared: Prepared, speech: Path, folder: Path) -> None:
-        """folder: where the rendered videos stay."""
+    def __init__(
+        self, pipeline: Pipeline, tracker: Tracker, prepared: Prepared, speech: Path, folder: Path, missing: list[str]
+    ) -> None:
+        """folder: where the rendered videos stay. missing: gets a line if emotions cannot be read."""
         self._pipeline, self._tracker, self._prepared, self._folder = pipeline, tracker, prepared, folder
         self._waveform = read_audio(speech)[: round(SECONDS * SAMPLE_RATE)]
-        self._emotion = open_emotion()
+        self._emotion = open_emotion(missing)
         self._radius = iris_radius(prepared.portrait.rest)
         self._zero = self._irises_of_photo()
 
@@ -89,7 +79,7 @@ class Sweep:
         track = self._tracker(video(path))
         if track is None:
             return None
-        opened = relative_opening(eye_opening(track.head)) > BLINK_FREE
+        opened = relative_opening(eye_opening(track.head.shapes)) > BLINK_FREE
         gaze = np.degrees(np.median(gaze_in_camera(track.head)[opened if opened.any() else slice(None)], 0))
         head = np.degrees(track.head.angles)
         emotion = []
@@ -97,10 +87,10 @@ class Sweep:
             for index, frame in enumerate(video(path)()):
                 if index % READ_EVERY == 0:
                     emotion.append(self._emotion(frame, track.landmarks[index]))
-        lips = inner_gap(track.landmarks)
+        lips = lip_gap_of_height(track.landmarks)
         return Reading(
             (float(gaze[0]), float(gaze[1])),
-            self._irises(path, limited(motion, portrait.motion), options.distance),
+            self._irises(path, limited(motion, portrait.motion, portrait.freedom), options.distance),
             (float(head[:, 0].mean()), float(head[:, 1].mean()), float(head[:, 2].mean())),
             float(np.median(track.head.scale)) / track.size[1],
             delta_pose(track.head.angles),
@@ -120,23 +110,20 @@ class Sweep:
         found = iris_gaze(portrait.photo, points, motion.pose[0], self._radius)
         return np.zeros(2) if found is None else found - (gaze_read(motion) - EyeContact.of(motion).gaze)
 
-    def _irises(self, path: Path, drawn: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
+    def _irises(self, path: Path, rendered: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""
         portrait = self._prepared.portrait
         middle = np.array([*portrait.centre, 0.0])
-        points = (self._pipeline.face.landmarks(portrait, drawn) - middle) / distance + middle
-        poses = drawn.pose + np.array([0, 0, 0, 0, 0, np.log(distance)])
+        points = (self._pipeline.face.landmarks(portrait, rendered) - middle) / distance + middle
+        poses = rendered.pose + np.array([0, 0, 0, 0, 0, np.log(distance)])
         found = []
         for index, frame in enumerate(video(path)()):
-            if index % READ_EVERY == 0 and drawn.dynamics[index, LIDS].min() > BLINK_FREE:
+            if index % READ_EVERY == 0 and rendered.dynamics[index, LIDS].min() > BLINK_FREE:
                 gaze = iris_gaze(frame, points[index], poses[index], self._radius)
                 found += [] if gaze is None else [np.degrees(gaze - self._zero)]
         return np.array(found).reshape(-1, 2)
 
 
-def open_emotion() -> EmotionClassifier | None:
-    """The emotion classifier; None where it is not installed."""
-    try:
-        return EmotionClassifier(resolve("emotion_classifier"))
-    except (MissingModelError, ImportError):
-        return None
+def open_emotion(missing: list[str]) -> EmotionClassifier | None:
+    """Open the emotion classifier; None, with a line in `missing`, where it is not installed."""
+    return optional(lambda: EmotionClassifier(resolve("emotion_classifier")), missing, "emotion")

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from vasa_core.evaluation.metrics.geometry import (
-    BLINK_FREE,
-    eye_opening,
-    gaze_in_camera,
-    inner_gap,
-    region_errors,
-    relative_opening,
-)
+from vasa_core.evaluation.metrics.controls import correlation, slope
+from vasa_core.evaluation.metrics.geometry import BLINK_FREE, gaze_in_camera, region_errors
 from vasa_core.evaluation.metrics.identity import Descriptor, shape_distance
-from vasa_core.evaluation.metrics.motion import slope
 from vasa_core.evaluation.metrics.picture import box_around, face_mask, psnr, sharpness, ssim
-from vasa_core.evaluation.video.tracks import Box, Figures, Footage, Track
+from vasa_core.evaluation.video.tracks import Box, Figures, Frames, Track
+from vasa_core.face.measure import eye_opening, lip_gap_of_height, relative_opening
 from vasa_core.face.topology import EYES, LIPS_OUTER
 
 DESCRIBED_EVERY = 10  # frames between two identity descriptors
 
 
 def compare(
-    rendered_footage: Footage,
+    rendered_frames: Frames,
     rendered: Track,
-    truth_footage: Footage,
+    truth_frames: Frames,
     truth: Track,
     visible: Box,
     descriptor: Descriptor | None,
 ) -> Figures:
-    """Errors of the rendered frames. Both tracks are in px of the same crop; pixels are compared where it is `visible`.
+    """Compare rendered frames with the truth, both tracked in px of the same crop; pixels where it is `visible`.
 
     `landmarks_*`: % of face height, re-tracked against the truth; `still_*`: the same if the photo had not moved.
     `shape_*`: the same after taking the head's pose off both.
@@ -42,7 +36,7 @@ def compare(
         **{f"shape_{k}": v for k, v in _shape_errors(rendered, truth, n).items()},
     }
     gaze = np.degrees(gaze_in_camera(rendered.head)[:n] - gaze_in_camera(truth.head)[:n])
-    openings = [relative_opening(eye_opening(track.head))[:n] for track in (rendered, truth)]
+    openings = [relative_opening(eye_opening(track.head.shapes))[:n] for track in (rendered, truth)]
     opened = (openings[0] > BLINK_FREE) & (openings[1] > BLINK_FREE)
     if opened.any():
         figures["gaze_error"] = float(np.linalg.norm(gaze[opened], axis=1).mean())
@@ -50,12 +44,11 @@ def compare(
     figures["distance_error"] = float(100 * np.abs(np.expm1(scale)).mean())
     angles = np.degrees(np.abs(rendered.head.angles[:n] - truth.head.angles[:n]))
     figures["pose_error"] = float(angles.mean())
-    figures["opening_correlation"] = _correlation(*openings)
-    figures["mouth_correlation"] = _correlation(inner_gap(mine), inner_gap(theirs))
-    figures["opening_gain"] = _gain(*openings)
-    figures["mouth_gain"] = _gain(inner_gap(mine), inner_gap(theirs))
+    for name, values in (("opening", openings), ("mouth", [lip_gap_of_height(points) for points in (mine, theirs)])):
+        figures[f"{name}_correlation"] = correlation(*values)
+        figures[f"{name}_gain"] = _gain(*values)
     figures["identity_shape"] = shape_distance(rendered.head, truth.head)
-    return figures | _pixels(rendered_footage, rendered, truth_footage, truth, visible, descriptor)
+    return figures | _pixels(rendered_frames, rendered, truth_frames, truth, visible, descriptor)
 
 
 def _shape_errors(rendered: Track, truth: Track, n: int) -> dict[str, float]:
@@ -64,30 +57,26 @@ def _shape_errors(rendered: Track, truth: Track, n: int) -> dict[str, float]:
     return region_errors(rendered.head.shapes[:n] * scale, truth.head.shapes[:n] * scale)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else None
-
-
 def _gain(mine: np.ndarray, theirs: np.ndarray) -> float | None:
-    """How far it moves for each unit that the truth moves."""
+    """Measure how far the rendered face moves for each unit that the truth moves."""
     return slope(theirs, mine) if theirs.std() > 0 else None
 
 
 def _pixels(
-    rendered_footage: Footage,
+    rendered_frames: Frames,
     rendered: Track,
-    truth_footage: Footage,
+    truth_frames: Frames,
     truth: Track,
     visible: Box,
     descriptor: Descriptor | None,
 ) -> Figures:
-    """PSNR, SSIM and sharpness against the truth, frame by frame; `first_*` is the reconstruction of the photo."""
+    """Average PSNR, SSIM and sharpness against the truth over frames; `first_*` is the photo rebuilt."""
     rows: list[dict[str, float]] = []
     distances: list[float] = []
     eyes = [point for eye in EYES for point in eye.contour]
     source_descriptor = None
     x0, y0, x1, y1 = visible
-    frames = zip(rendered_footage(), truth_footage(), rendered.landmarks, truth.landmarks, strict=False)
+    frames = zip(rendered_frames(), truth_frames(), rendered.landmarks, truth.landmarks, strict=False)
     for index, (mine, theirs, mine_points, points) in enumerate(frames):
         size = theirs.shape[:2]
         row = {

@@ -1,4 +1,4 @@
-"""Figures of the volume face model that need no network: which frames and pairs to draw, and how drawn faces score."""
+"""Figures of the volume face model that need no network: which frames to render, and how rendered faces score."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vasa_core.evaluation.metrics.geometry import EYE_POINTS, MOUTH, face_height, head_frame, inner_gap
+from vasa_core.evaluation.metrics.controls import correlation
+from vasa_core.evaluation.metrics.geometry import EYE_POINTS, MOUTH, head_frame, landmark_distance
 from vasa_core.face.basis import EXPRESSION, GAZE, LIDS
-from vasa_core.face.topology import EYES
+from vasa_core.face.measure import eye_gap, face_height, lip_gap_of_height
 
 MOVED = 2.0  # % of face height: mean landmark distance from the source above which a frame counts as moved
 POSE_DIFFERENCE = 4.0  # degrees: what the landmarker surely tells apart ...
 OPENING_DIFFERENCE = 2.5  # ... and % of face height, of lips and of lids
 _REST_ANGLE, _REST_GAZE, _REST_LID = 0.2, 0.2, 0.3  # radians, radians, of open eyes: as far from rest as one deviation
-_MIDDLE = slice(2, 5)  # of an eye's seven lid pairs
 
 Landmarks = Float[np.ndarray, "n 478 3"]
 Values = Float[np.ndarray, " n"]
@@ -53,12 +53,8 @@ def read_faces(landmarks: Landmarks, canonical: Float[np.ndarray, "468 3"]) -> F
     if found.any():
         seen = landmarks[found]
         angles[found] = np.degrees(head_frame(seen, canonical).angles[:, :2])
-        lips[found] = 100 * inner_gap(seen)
-        gaps = [
-            np.linalg.norm(seen[:, list(eye.upper[_MIDDLE]), :2] - seen[:, list(eye.lower[_MIDDLE]), :2], axis=-1)
-            for eye in EYES
-        ]
-        eyes[found] = 100 * np.mean(gaps, (0, 2)) / face_height(seen)
+        lips[found] = 100 * lip_gap_of_height(seen)
+        eyes[found] = 100 * eye_gap(seen, 2).mean(1) / face_height(seen)
     return Faces(landmarks.astype(np.float64), angles, lips, eyes)
 
 
@@ -77,13 +73,6 @@ def nearest_rest(pose: Float[np.ndarray, "n 6"], dynamics: Float[np.ndarray, "n 
         dynamics[:, EXPRESSION],
     ]
     return int(np.linalg.norm(np.concatenate(away, 1), axis=1).argmin())
-
-
-def landmark_distance(landmarks: Landmarks, truth: Landmarks, points: Sequence[int] | None = None) -> Values:
-    """Mean distance of landmarks (those of `points`, or all) in the picture plane, % of the truth's face height."""
-    chosen = slice(None) if points is None else list(points)
-    away = np.linalg.norm(landmarks[:, chosen, :2] - truth[:, chosen, :2], axis=-1).mean(-1)
-    return 100 * away / face_height(truth)
 
 
 def landmark_errors(landmarks: Landmarks, truth: Landmarks) -> dict[str, Values]:
@@ -130,33 +119,25 @@ def pick_pairs(posed: Faces, moving: Faces, most: int, opening: str = "lips") ->
     return pairs
 
 
-def swap_scores(drawn: Faces, posed: Faces, moving: Faces) -> dict[str, float | int | None]:
-    """Whether faces drawn with the head pose of one frame and the dynamics of another have each from where it is.
+def swap_scores(rendered: Faces, posed: Faces, moving: Faces) -> dict[str, float | int | None]:
+    """Whether faces rendered with the head pose of one frame and the dynamics of another have each from where it is.
 
-    `*_kept`: share of pairs, among those that differ by more than the landmarker's noise, whose drawn head pose is
+    `*_kept`: share of pairs, among those that differ by more than the landmarker's noise, whose rendered head pose is
     nearer to `posed` than to `moving`, and opening nearer to `moving` than to `posed`; a lost face counts as neither.
     `*_leaks`: correlation over all pairs with the frame that should have no say, beside `*_follows` with the other's.
     """
-    scores: dict[str, float | int | None] = {"pairs": len(drawn), "found": float(drawn.found.mean())}
+    scores: dict[str, float | int | None] = {"pairs": len(rendered), "found": float(rendered.found.mean())}
     turned = np.linalg.norm(posed.angles - moving.angles, axis=1) > POSE_DIFFERENCE
-    right, wrong = (np.linalg.norm(drawn.angles - faces.angles, axis=1) for faces in (posed, moving))
+    right, wrong = (np.linalg.norm(rendered.angles - faces.angles, axis=1) for faces in (posed, moving))
     scores |= _kept("pose", right < wrong, turned)
     for name in ("lips", "eyes"):
-        mine, a, b = (getattr(faces, name) for faces in (drawn, posed, moving))
+        mine, a, b = (getattr(faces, name) for faces in (rendered, posed, moving))
         scores |= _kept(name, np.abs(mine - b) < np.abs(mine - a), np.abs(a - b) > OPENING_DIFFERENCE)
         scores |= {f"{name}_follows": correlation(mine, b), f"{name}_leaks": correlation(mine, a)}
     for index, name in enumerate(("pitch", "yaw")):
-        mine, a, b = (faces.angles[:, index] for faces in (drawn, posed, moving))
+        mine, a, b = (faces.angles[:, index] for faces in (rendered, posed, moving))
         scores |= {f"{name}_follows": correlation(mine, a), f"{name}_leaks": correlation(mine, b)}
     return scores
-
-
-def correlation(a: Values, b: Values) -> float | None:
-    """Correlation of what both have values of; None if there are fewer than three, or one does not vary."""
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 3 or a[both].std() == 0 or b[both].std() == 0:
-        return None
-    return float(np.corrcoef(a[both], b[both])[0, 1])
 
 
 def cosine(a: Float[np.ndarray, " d"], b: Float[np.ndarray, " d"]) -> float:

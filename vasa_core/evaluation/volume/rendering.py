@@ -1,4 +1,4 @@
-"""Held-out people as both face models draw them: the volume model at its own size, the mesh at 512 px and shrunk."""
+"""Held-out people as both face models render them: the volume model at its own size, the mesh at 512 px and shrunk."""
 
 from __future__ import annotations
 
@@ -12,35 +12,21 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from vasa_core.data.frames import FaceFrames, load_face_frames
 from vasa_core.errors import InputError
-from vasa_core.evaluation.volume.figures import Faces, landmark_distance, nearest_rest, read_faces, spread_frames
+from vasa_core.evaluation.metrics.geometry import landmark_distance
+from vasa_core.evaluation.video.tracks import Tracker
+from vasa_core.evaluation.volume.figures import Faces, nearest_rest, read_faces, spread_frames
 from vasa_core.face.mesh.model import MeshFaceModel, Portrait
 from vasa_core.face.mesh.photo import Identity
-from vasa_core.face.volume.model import laid_over_grey
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume
 from vasa_core.options import PORTRAIT_SIZE
-from vasa_core.preprocess.landmarker import Landmarker
 from vasa_core.types import Motion, TrackedImage
 
 BATCH = 4
+MOST_FRAMES, MOST_CLIPS = 64, 12  # of a clip, of a person
 
 Pictures = UInt8[np.ndarray, "n size size 3"]
-
-
-@dataclass(frozen=True)
-class HeldOutFace:
-    """Frames of one clip of somebody no model was trained on.
-
-    identity: who it is. mattes: opacity of the person, 0..255. landmarks: px of `frames`. pose, dynamics: the mesh face
-    model's motion of these frames.
-    """
-
-    identity: str
-    frames: UInt8[np.ndarray, "n size size 3"]
-    mattes: UInt8[np.ndarray, "n size size"]
-    landmarks: Float[np.ndarray, "n 478 3"]
-    pose: Float[np.ndarray, "n 6"]
-    dynamics: Float[np.ndarray, "n dynamics"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +60,8 @@ class Subject:
         return len(self.pictures)
 
 
-class Drawer:
-    """Draws with the volume face model, without gradients."""
+class Renderer:
+    """Renders with the volume face model, without gradients."""
 
     def __init__(self, networks: VolumeNetworks) -> None:
         self._networks = networks.eval()
@@ -101,14 +87,14 @@ class Drawer:
         return torch.cat([self._networks.dynamics(_images(part), own) for part, own in parts])
 
     @torch.inference_mode()
-    def draw(self, appearance: Appearance, motion: MotionCode) -> Pictures:
+    def render(self, appearance: Appearance, motion: MotionCode) -> Pictures:
         """The person in each motion, over mid-grey."""
         frames = []
         for pose, dynamics in zip(motion.pose.split(BATCH), motion.dynamics.split(BATCH), strict=True):
             count = len(pose)
             volume = appearance.canonical.expand(count, -1, -1, -1, -1)
-            drawn = self._networks.render(volume, appearance.identity.expand(count, -1), MotionCode(pose, dynamics))
-            person = (drawn[:, :3] * drawn[:, 3:]).permute(0, 2, 3, 1)
+            rendered = self._networks.render(volume, appearance.identity.expand(count, -1), MotionCode(pose, dynamics))
+            person = (rendered[:, :3] * rendered[:, 3:]).permute(0, 2, 3, 1)
             frames.append((person * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).numpy())
         return np.concatenate(frames)
 
@@ -116,9 +102,8 @@ class Drawer:
 class FaceReader:
     """Sees faces in pictures, which it first enlarges to 512 px."""
 
-    def __init__(self, landmarker: Landmarker, canonical: Float[np.ndarray, "468 3"]) -> None:
-        """canonical: the landmarker's own canonical face."""
-        self._landmarker, self._canonical = landmarker, canonical
+    def __init__(self, tracker: Tracker) -> None:
+        self._landmarker, self._canonical = tracker.landmarker, tracker.canonical
 
     def __call__(self, pictures: Pictures) -> Faces:
         """What it sees; landmarks in px of the enlarged pictures."""
@@ -131,8 +116,8 @@ class FaceReader:
         return read_faces(in_enlarged(subject.landmarks, subject.pictures.shape[1]), self._canonical)
 
 
-class MeshDrawer:
-    """Draws with the mesh face model from the same pictures."""
+class MeshRenderer:
+    """Renders with the mesh face model from the same pictures."""
 
     def __init__(self, face: MeshFaceModel) -> None:
         self._face = face
@@ -143,7 +128,7 @@ class MeshDrawer:
         picture = TrackedImage(enlarged(subject.pictures[0]), points.astype(np.float32), np.eye(4, dtype=np.float32))
         return self._face.encode_portrait(picture, matte=enlarged(subject.mattes[0]))
 
-    def draw(
+    def render(
         self, portrait: Portrait, driving: Subject, frames: Sequence[int], identity: Identity | None = None
     ) -> Pictures:
         """The portrait in the motion of some frames, at their size. identity: the driving person's, or read of them."""
@@ -151,7 +136,7 @@ class MeshDrawer:
         shown = motion[np.array(frames)]
         return self._decoded(portrait, shown, driving.pictures.shape[1])
 
-    def draw_mixed(
+    def render_mixed(
         self, portrait: Portrait, posed: Subject, moving: Subject, pairs: Sequence[tuple[int, int]]
     ) -> Pictures:
         """The portrait with the pose of frame a of `posed` and the dynamics of frame b of `moving`, for each (a, b)."""
@@ -164,41 +149,50 @@ class MeshDrawer:
         return self._face.encode_landmarks(points, (PORTRAIT_SIZE, PORTRAIT_SIZE), identity)[1]
 
     def _decoded(self, portrait: Portrait, motion: Motion, side: int) -> Pictures:
-        drawn = self._face.decode(portrait, motion)
-        return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in drawn])
+        rendered = self._face.decode(portrait, motion)
+        return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in rendered])
 
 
 def load_models(volume: Path, checkpoints: Path) -> tuple[VolumeNetworks, MeshFaceModel]:
-    """Both face models, from their checkpoint folders. Raises InputError if one is missing or bad."""
+    """Load both face models from their checkpoint folders. Raises InputError if one is missing or bad."""
     return load_volume(volume), MeshFaceModel.load(checkpoints)
 
 
-def prepare_subject(face: HeldOutFace, most: int, drawer: Drawer, reader: FaceReader) -> Subject:
-    """A clip made ready, with at most `most` driving frames.
+def held_out_faces(folders: list[Path], networks: VolumeNetworks, mesh: MeshFaceModel, cache: Path) -> list[FaceFrames]:
+    """Cut the frames of people that no model was trained on. Raises InputError if the folders have none."""
+    kept = load_face_frames(folders, mesh, cache, networks.config.image, MOST_FRAMES, MOST_CLIPS)
+    trained = {clip.speaker for clip in kept if clip.split == "train"}
+    faces = [clip for clip in kept if clip.split != "train" and clip.speaker not in trained]
+    if not faces:
+        raise InputError("the folders hold no clip of a held-out person; expected some with another split than train.")
+    return faces
+
+
+def prepare_subject(face: FaceFrames, most: int, renderer: Renderer, reader: FaceReader) -> Subject:
+    """Make a clip ready, with at most `most` driving frames.
 
     Raises InputError if it has fewer than two frames, or the landmarker sees no face in its source.
     """
-    if len(face.frames) < 2:
-        raise InputError(f"{face.identity}: {len(face.frames)} frame; expected at least 2.")
+    if len(face) < 2:
+        raise InputError(f"{face.speaker}: {len(face)} frame; expected at least 2.")
     source = nearest_rest(face.pose, face.dynamics)
-    moved = landmark_distance(face.landmarks, np.repeat(face.landmarks[source][None], len(face.landmarks), 0))
+    moved = landmark_distance(face.landmarks, np.repeat(face.landmarks[source][None], len(face), 0))
     kept = np.concatenate([[source], spread_frames(moved, source, most)])
-    pictures = np.stack([laid_over_grey(face.frames[i], face.mattes[i]) for i in kept])
+    pictures = np.stack([face.person(int(index)) for index in kept])
     real = reader(pictures)
     if not real.found[0]:
-        raise InputError(f"{face.identity}: no face is seen in the source; expected a face.")
-    read = drawer.read(pictures)
+        raise InputError(f"{face.speaker}: no face is seen in the source; expected a face.")
     pose = torch.from_numpy(face.pose[kept].astype(np.float32))
-    labels = MotionCode(pose, drawer.dynamics(pictures, pose))
+    labels = MotionCode(pose, renderer.dynamics(pictures, pose))
     return Subject(
-        identity=face.identity,
+        identity=face.speaker,
         pictures=pictures,
         mattes=face.mattes[kept],
         landmarks=face.landmarks[kept],
         moved=moved[kept],
         labels=labels,
-        read=read,
-        appearance=drawer.appear(pictures[0], chosen(labels, [0])),
+        read=renderer.read(pictures),
+        appearance=renderer.appear(pictures[0], chosen(labels, [0])),
         real=real,
     )
 

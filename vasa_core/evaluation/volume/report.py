@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from vasa_core.evaluation.report import Table, listed, shown
 from vasa_core.evaluation.volume.figures import MOVED, OPENING_DIFFERENCE, POSE_DIFFERENCE, Faces, gain, joined
 
 Values = dict[str, Float[np.ndarray, " _n"]]
@@ -74,41 +75,31 @@ def summarise_noise(pairs: Sequence[tuple[Faces, Faces]]) -> dict[str, float]:
 
 
 def volume_table(result: dict[str, Any]) -> str:
-    """The result of `measure_volume` as text."""
+    """Show the result of `measure_volume` as text."""
     reenactment = result["reenactment"]
-    lines = [f"{result['people']} people at {result['size']} px"]
-    for part, title in (("all", "all frames"), ("moved", f"moved > {MOVED:g} % of face height")):
-        figures = reenactment[part]
-        lines.append(f"-- Own motion, {title} ({_count(reenactment, part)})")
-        lines.append(f"{'':24}{'':15}" + "".join(f"{title:>10}" for title in KINDS.values()))
+    moved = reenactment["gain_when_moved"]["render"]["frames"]
+    table = Table(list(KINDS.values()), f"{result['people']} people at {result['size']} px")
+    for part, title, frames in (
+        ("all", "all frames", reenactment["frames"]),
+        ("moved", f"moved > {MOVED:g} % of face height", moved),
+    ):
+        table.heading(f"Own motion, {title} ({frames})")
         for name, title, unit in ROWS:
-            if any(name in figures[kind] for kind in KINDS):
-                cells = "".join(_cell(figures[kind].get(name)) for kind in KINDS)
-                lines.append(f"{title:24}{unit:15}{cells}")
+            table.row(title, unit, [reenactment[part][kind].get(name) for kind in KINDS])
     for kind, entry in reenactment["gain_when_moved"].items():
         better = f"{entry['better']}/{entry['frames']} frames better"
-        lines.append(f"{KINDS[kind]}: {_number(entry['gain'])} dB over copying when moved, {better}")
-    lines.append(
-        f"-- Pose of one frame, dynamics of another; differing by > {POSE_DIFFERENCE:g} deg and "
+        table.lines.append(f"{KINDS[kind]}: {shown(entry['gain'])} dB over copying when moved, {better}")
+    table.heading(
+        f"Pose of one frame, dynamics of another; differing by > {POSE_DIFFERENCE:g} deg and "
         f"> {OPENING_DIFFERENCE:g} % of face height"
     )
     for part, title in (("swap_same_person", "same person"), ("swap_two_people", "two people")):
-        lines += _swap_lines(title, result[part], result[f"mesh_{part}"])
-    consistency = result["consistency"]
-    if consistency["pairs"]:
-        lines.append(
-            f"drawn from either frame ({consistency['pairs']} pairs): landmarks {_number(consistency['landmarks'])} % "
-            f"of face height (the frames {_number(consistency['frames_landmarks'])}), L1 {_number(consistency['l1'])} "
-            f"(the frames {_number(consistency['frames_l1'])})"
-        )
-    lines.append("-- Identity: descriptor against the source's, median")
-    for name, entry in result["identity"].items():
-        shown = f"distance {_number(entry['distance'])}, cosine {_number(entry['cosine'])}"
-        lines.append(f"{name.replace('_', ' '):24}{shown} ({entry['pictures']} pictures)")
-    noise = ", ".join(f"{name} {_number(value)}" for name, value in result["noise"].items())
-    lines.append(f"landmarker at this size against at the clips' own, 95th percentile: {noise}")
-    lines += [f"not measured: {line}" for line in result["not_measured"]]
-    return "\n".join(lines)
+        table.lines += _swap_lines(title, result[part], result[f"mesh_{part}"])
+    table.lines.append(f"rendered from either frame: {listed(result['consistency'])}")
+    table.listing("Identity: descriptor against the source's, median", result["identity"])
+    noise = listed(result["noise"])
+    table.lines.append(f"landmarker at this size against at the clips' own, 95th percentile: {noise}")
+    return table.text(result["not_measured"])
 
 
 def _means(figures: Values, counts: np.ndarray) -> dict[str, float]:
@@ -120,26 +111,14 @@ def _means(figures: Values, counts: np.ndarray) -> dict[str, float]:
     return means
 
 
-def _count(reenactment: dict[str, Any], part: str) -> int:
-    return reenactment["frames"] if part == "all" else reenactment["gain_when_moved"]["render"]["frames"]
-
-
 def _swap_lines(title: str, scores: dict[str, Any], mesh: dict[str, Any]) -> list[str]:
     if not scores:
         return [f"{title}: no pair of frames differs enough"]
-    lines = [f"{title} ({scores['pairs']} pairs, face found in {_number(scores['found'])})"]
+    lines = [f"{title} ({scores['pairs']} pairs, face found in {shown(scores['found'])})"]
     for name in ("pose", "lips", "eyes"):
-        share, by_mesh = _number(scores[f"{name}_kept"]), _number(mesh[f"{name}_kept"])
+        share, by_mesh = shown(scores[f"{name}_kept"]), shown(mesh[f"{name}_kept"])
         lines.append(f"  {name:8}as its own frame in {share} of {scores[f'{name}_pairs']}, by the mesh in {by_mesh}")
     for name in ("yaw", "pitch", "lips", "eyes"):
-        follows, leaks = _number(scores[f"{name}_follows"]), _number(scores[f"{name}_leaks"])
+        follows, leaks = shown(scores[f"{name}_follows"]), shown(scores[f"{name}_leaks"])
         lines.append(f"  {name:8}correlation with its own frame {follows}, with the other {leaks}")
     return lines
-
-
-def _cell(value: float | None) -> str:
-    return f"{_number(value):>10}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
 from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
 from vasa_core.onnx import open_session
@@ -17,7 +18,7 @@ from vasa_core.rates import exact_div
 
 ONNX_FILE = "driving.onnx"  # beside the weights that it was exported from
 WEIGHTS_KEY = "weights_sha256"  # of its metadata: which weights those were
-AMX_WIDTH = 32  # first width of a network from which bfloat16 pays on a CPU with AMX
+HALVED_WIDTH = 32  # first width of a network from which bfloat16 pays on a CPU that is fast in it
 
 Channels = UInt8[np.ndarray, "b patch patch c"]
 Change = Float[np.ndarray, "b patch patch 3"]
@@ -105,17 +106,17 @@ def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:
     return source if frames == 1 else tuple(features.repeat(frames, 1, 1, 1) for features in source)
 
 
-def open_engine(network: PatchNetwork, folder: Path | None, weights_sha256: str, amx: bool | None = None) -> Engine:
-    """The engine for this kind of CPU, by what was measured to be fastest, so that a seed gives one video.
+def open_engine(
+    network: PatchNetwork, folder: Path | None, weights_sha256: str, instructions: str | None = None
+) -> Engine:
+    """The engine for a CPU with these instructions (see `cpu_precision`), by what was measured to be fastest.
 
-    bfloat16 in torch for networks of AMX_WIDTH and more where the CPU multiplies tiles of it (AMX), else onnxruntime;
-    torch in float32 where `folder`, of the checkpoint, holds no export. amx: whether the CPU does; None finds out.
-    Raises InputError for an export of other weights.
+    bfloat16 in torch for networks of HALVED_WIDTH and more where the CPU is fast in it, else onnxruntime; torch in
+    float32 where `folder`, of the checkpoint, holds no export. Raises InputError for an export of other weights.
     """
-    if amx is None:
-        amx = torch.cpu._is_amx_tile_supported()
-    if amx and network.config.widths[0] >= AMX_WIDTH:
-        return TorchEngine(network, precision=torch.bfloat16)
+    precision = cpu_precision(instructions)
+    if precision != torch.float32 and network.config.widths[0] >= HALVED_WIDTH:
+        return TorchEngine(network, precision=precision)
     if folder and (folder / ONNX_FILE).is_file():
         return OnnxEngine(network, folder / ONNX_FILE, weights_sha256)
     return TorchEngine(network)

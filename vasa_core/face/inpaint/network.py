@@ -19,7 +19,7 @@ WARPED = slice(0, 3)  # the photo warped to the driving face
 OPENING = slice(3, 4)  # the driving inner lips, or the opening between the lids
 SHAPE = slice(4, 5)  # the driving outer lips, or the iris as far as the lids show it
 PHOTO_OPENING = slice(5, 6)  # the photo's own openings, warped along: were those pixels teeth or skin?
-RAMPS = slice(6, 9)  # distances to points that sit on the bone: where upper teeth, lower teeth and brow are
+# 6 to 8: distances to points that sit on the bone: where upper teeth, lower teeth and brow are.
 CHANNELS = 9
 SOURCE_CHANNELS = 4  # the photo's own patch, unwarped, and its opening
 
@@ -73,7 +73,7 @@ class SourceEncoder(nn.Module):
         y = F.pixel_unshuffle(photo, 4).contiguous(memory_format=torch.channels_last)  # (b, 64, patch/4, patch/4)
         y = self.blocks[0](F.leaky_relu(self.stem(y), SLOPE))
         found = [y]
-        for down, block in zip(self.down, self.blocks[1:], strict=True):  # pyright: ignore[reportArgumentType]
+        for down, block in zip(self.down, self.blocks[1:], strict=True):
             y = block(F.leaky_relu(down(y), SLOPE))  # half the side
             found.append(y)
         return (*found, self.style(y.mean((2, 3), keepdim=True)))

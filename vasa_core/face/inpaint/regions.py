@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS
+from vasa_core.face.measure import lip_gap_of_width
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -78,7 +79,7 @@ def polygon_mask(points: Float[np.ndarray, "n 2"], size: tuple[int, int]) -> Mas
     """255 inside a polygon (px), antialiased."""
     mask = np.zeros(size, np.uint8)
     corners = np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    return cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)  # pyright: ignore
+    return cv2.fillPoly(mask, [corners], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
 
 
 def openings_mask(landmarks: Landmarks, size: tuple[int, int]) -> Mask:
@@ -96,7 +97,7 @@ def driving_channels(
     region: Region, warped: Image, photo_opening: Mask, landmarks: Landmarks, photo_gap: float
 ) -> UInt8[np.ndarray, "patch patch 9"]:
     """The network's driving input. warped: the warped photo in the patch. photo_opening: the photo's openings, warped
-    along. landmarks: the driving face, px of the patch. photo_gap: the photo's `lip_gap`.
+    along. landmarks: the driving face, px of the patch. photo_gap: the photo's `lip_gap_of_width`.
 
     A line between closed lips drawn out to fill an open mouth shows nothing of use: there the photo is blanked, the
     more the farther it is stretched.
@@ -108,7 +109,7 @@ def driving_channels(
     if region.iris:
         channels[..., :3], channels[..., 5] = warped, photo_opening
     else:
-        stretch = lip_gap(landmarks) / max(photo_gap, 1e-6)
+        stretch = float(lip_gap_of_width(landmarks)) / max(photo_gap, 1e-6)
         usable = float(np.clip((STRETCH[1] - stretch) / (STRETCH[1] - STRETCH[0]), 0, 1))
         seen = photo_opening * np.float32(usable)
         blank = well_inside(channels[..., 3]) * (1 - seen / 255)
@@ -121,12 +122,6 @@ def driving_channels(
     channels[..., 7] = levels[:, None, 1]
     channels[..., 8] = levels[:, None, 2]
     return channels
-
-
-def lip_gap(landmarks: Landmarks) -> float:
-    """Inner-lip gap in face widths."""
-    gap, across = landmarks[13, :2] - landmarks[14, :2], landmarks[CHEEK_RIGHT] - landmarks[CHEEK_LEFT]
-    return float(np.linalg.norm(gap) / np.linalg.norm(across))
 
 
 def well_inside(mask: Mask) -> Float[np.ndarray, "height width"]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from vasa_core.checkpoint import WEIGHTS, config_from, file_sha256, load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
@@ -33,16 +33,18 @@ from vasa_core.face.inpaint.regions import (
     cut,
     driving_channels,
     face_mask,
-    lip_gap,
     openings_mask,
     patch_affine,
     source_channels,
     transform,
     well_inside,
 )
+from vasa_core.face.inpaint.tone import Grain, Tone, grain_of, one_tone
+from vasa_core.face.measure import lip_gap_of_width
 from vasa_core.face.mesh.raster import sample
 
 FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
+OWN_GRAIN = 24.0  # grey levels of change; where the photo is changed less, some of its own grain is left
 SHRINKING = 0.8  # frame px per patch px; below it what is painted is smoothed before it is shrunk
 
 
@@ -58,12 +60,16 @@ class Warped(NamedTuple):
 @dataclass(frozen=True)
 class RenderSource:
     """What the renderer needs of a photo. openings: mask of its inner lips and between its lids. gap: between its lips,
-    in face widths. mouth, eyes: its patches as the networks encode them (both eyes in one batch)."""
+    in face widths. mouth, eyes: its patches as the networks encode them (both eyes in one batch). painted: the regions
+    that may be painted. tone, grain: see `one_tone` and `grain_of`."""
 
     openings: Mask
     gap: float
     mouth: SourceFeatures
     eyes: SourceFeatures
+    painted: tuple[Region, ...] = REGIONS
+    tone: Tone | None = None
+    grain: Grain | None = None
 
 
 def feather(patch: int) -> Float[np.ndarray, "patch patch 1"]:
@@ -104,14 +110,17 @@ class Renderer:
                 engines.append(open_engine(network, folder, file_sha256(folder / WEIGHTS)))
         return cls(*engines)
 
-    def prepare(self, photo: Image, landmarks: Landmarks) -> RenderSource:
-        """Once a portrait. landmarks: px of `photo`."""
+    def prepare(self, photo: Image, landmarks: Landmarks, painted: tuple[Region, ...] = REGIONS) -> RenderSource:
+        """Once a portrait. landmarks: px of `photo`. painted: the regions that it shows, which may be painted."""
         views = [source_channels(region, photo, landmarks) for region in REGIONS]
         return RenderSource(
             openings_mask(landmarks, photo.shape[:2]),
-            lip_gap(landmarks),
+            float(lip_gap_of_width(landmarks)),
             self.mouth.encode(np.stack(views[:1])),
             self.eyes.encode(np.stack(views[1:])),
+            painted,
+            one_tone(np.concatenate([view[..., :3].reshape(-1, 1, 3) for view in views])),
+            grain_of(photo, landmarks),
         )
 
     def paint(self, warped: Sequence[Warped], source: RenderSource) -> None:
@@ -125,7 +134,8 @@ class Renderer:
         pairs = eyes.reshape(len(shown), 2, *eyes.shape[1:])
         for (frame, _, _), views, mouth, pair in zip(warped, shown, mouths, pairs, strict=True):
             for view, change in zip(views, (mouth, *pair), strict=True):
-                _add(frame, view, change)
+                if view.region in source.painted:
+                    _add(frame, view, change, source)
 
     def _look(
         self, region: Region, frame: Image, flow: np.ndarray, landmarks: Landmarks, source: RenderSource
@@ -179,8 +189,8 @@ def _soft(face: Mask) -> Float[np.ndarray, "patch patch 1"]:
     return cv2.GaussianBlur(inside, (5, 5), 0)[..., None].astype(np.float32) / 255
 
 
-def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"]) -> None:
-    """Add a change (grey levels) to a frame at the frame's own resolution, in place.
+def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], source: RenderSource) -> None:
+    """Add a change (grey levels) to a frame at the frame's own resolution, in the photo's tone and grain, in place.
 
     Inside the mouth the frame first gives way to the patch: there it shows a thin line of the photo drawn out to
     stripes, of which the patch has only the softened ones that the network knew of.
@@ -208,4 +218,18 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"]) 
     if layers.shape[2] > 3 and layers[..., 3].any():
         base = cv2.warpAffine(view.warped, inverse, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         result += added[..., 3:] * (base.astype(np.float32) - region)
-    region[:] = np.clip(np.rint(result), 0, 255).astype(np.uint8)
+    if source.grain is not None:
+        changed = np.abs(result - region).max(-1, keepdims=True) / OWN_GRAIN  # (h, w, 1)
+        result += np.minimum(changed, 1) * _tiled(source.grain, size)
+    painted = np.clip(np.rint(result), 0, 255).astype(np.uint8)
+    if source.tone is not None:
+        toned = source.tone[np.asarray(cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY), np.uint8)]
+        painted = np.where((painted != region).any(-1, keepdims=True), toned, region)
+    region[:] = painted
+
+
+def _tiled(tile: Grain, size: tuple[int, int]) -> Float32[np.ndarray, "height width 1"]:
+    """The tile again and again. size: (width, height), px."""
+    width, height = size
+    side = len(tile)
+    return np.tile(tile, (-(-height // side), -(-width // side), 1))[:height, :width]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from vasa_core.face.pose import LOG_DISTANCE, ROLL, project, unproject
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, FACE_OVAL, FOREHEAD, STABLE
-from vasa_core.types import Motion
+from vasa_core.types import Border, Motion
 
 RADII = (1.18, 1.42, 1.7, 2.1, 2.7)  # of the face oval
 HEAD_DEPTH = 0.55  # face widths behind the eyes: where a head is widest, and its outline lies
@@ -18,6 +18,7 @@ BACK = (0.45, 0.85, 1.0, 1.0, 1.0)  # how far each ring has gone back from the f
 ROUND = (0.25, 0.7, 1.0, 1.0, 1.0)  # how far each ring keeps its width in a turn, as the outline of a ball does
 NECK = (0.03, -0.34)  # face heights above the chin: from the first, all of the rigid motion; at the second, none
 SHOULDER = (0.5, 0.8)  # face widths beside the chin: from there on, shoulders and collars reach higher, by so much each
+BORDER_REACH = 0.3  # face heights from the photo's border on which what lies there moves less
 # A picture in one piece has to bend between head and background: rigid weight of each ring above the face (hair) ...
 WHOLE_UP = (1.0, 0.95, 0.5, 0.0, 0.0)
 WHOLE_SIDE = (1.0, 0.8, 0.3, 0.0, 0.0)
@@ -76,16 +77,34 @@ def build_skull(
     landmarks: Float[np.ndarray, "points 3"],
     similarity: tuple[Float[np.ndarray, "1 3 3"], Float[np.ndarray, " 1"], Float[np.ndarray, "1 3"]],
     layered: bool,
+    border: Border | None = None,
 ) -> Skull:
-    """The rings of a photographed face. similarity: canonical space -> photo px. layered: see `layer_weights`."""
+    """The rings of a photographed face. similarity: canonical space -> photo px. layered: see `layer_weights`.
+
+    border: where the whole photo ends, px. There everything stays where it is.
+    """
     photo = ring_vertices(landmarks)
     axis = photo.copy()
     axis[:, :2] = landmarks[list(FACE_OVAL), :2].mean(0)
     weights = layer_weights(landmarks, photo) if layered else whole_weights(landmarks)
     trunk = 1 - weights if layered else np.zeros(len(weights))
     trunk[-len(FACE_OVAL) :] = 0
+    if border is not None:
+        share = inside_share(landmarks, photo, border)
+        weights, trunk = weights * share, trunk * share
+        photo[:, :2] = np.clip(photo[:, :2], border[:2], border[2:])
     rings, axis = (unproject(points[None], *similarity)[0] for points in (photo, axis))
     return Skull(photo, rings, axis, weights, trunk)
+
+
+def inside_share(
+    landmarks: Float[np.ndarray, "points 3"], points: Float[np.ndarray, "n 3"], border: Border
+) -> Float[np.ndarray, " n"]:
+    """Of points' motion, 0..1: none on the photo's border and beyond it, all of it BORDER_REACH within."""
+    height = np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2])
+    room = np.minimum(points[:, :2] - border[:2], np.array(border[2:]) - points[:, :2]).min(1)
+    share = np.clip(room / (BORDER_REACH * height), 0, 1)
+    return share**2 * (3 - 2 * share)
 
 
 def layer_weights(

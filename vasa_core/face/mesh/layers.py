@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from vasa_core.face.mesh.raster import Box, identity_flow, sample, warp
+from vasa_core.face.mesh.shifts import Ground
+from vasa_core.face.mesh.texture import continued
 
 AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
 GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
@@ -26,6 +28,18 @@ SOLID = 250  # opacity from which a pixel shows nothing but the person
 OWN_COLOUR = (0.15, 0.5)  # opacity: below the first a pixel's colour is its neighbours', above the second its own
 STRAY = (1.0, 3.0)  # what differs so much from the background belongs to the person: single hairs. In units of ...
 QUIET, LOUD = 3.0, 4.0  # ... grey levels of a plain background; how much a background's texture adds
+TEXTURED = (
+    4.0,
+    7.0,
+)  # strength of texture, grey levels: below the first, what is behind is smooth
+HOLE = 0.01  # of the face's height: so near the person the background is not compared with its continuation
+STEP = (6.0, 0.75)  # grey levels, and of the texture's strength: so much brighter or darker a continuation fits
+RIM = 0.05  # of the face's height: so deep the matte may have taken a piece of the background for the person
+FORESEEN, FOREIGN = (12.0, 24.0), (24.0, 48.0)  # grey levels: to what is expected behind, and to the person's colour
+CONTINUED = (
+    0.2,
+    0.27,
+)  # of the face's height: so far behind the outline texture goes on; farther, all is smooth
 _SPECK, _KNOWN = 20, 90  # opacity that may be the old background's, and from which a colour is surely the person's
 _FRINGE = 9  # px, side of the squares around what is seen of a cut-out person in which there are colours, for codecs
 LEAST = 3  # of 255: opacity below which there is nothing of the person
@@ -40,12 +54,16 @@ Field = Float32[np.ndarray, "height width 1"]
 class Layers:
     """A picture taken apart. person: colour without the background's share, and opacity. plate: what is behind.
 
+    completed: 0..1, how much of the outline the plate goes on behind without showing where the person was: 1 for plain
+    backgrounds and for texture that is continued, less the more texture just ends. Where it is low, the head had better
+    not be moved sideways, up or down far from where it is in the picture: such motion may be scaled by it.
     backdrop: what is shown instead of the plate, of the frames' size, and stands still. cut_out: the person's opacity
     where it is the frames', too; the person itself is then opaque.
     """
 
     person: UInt8[np.ndarray, "height width 4"]
     plate: Image
+    completed: float = 1.0
     backdrop: UInt8[np.ndarray, "frame_height frame_width 3"] | None = None
     cut_out: Mask | None = None
 
@@ -57,24 +75,26 @@ def take_apart(picture: Image, matte: Mask, centre: Float[np.ndarray, " 2"], fac
     Wherever nothing of the person is, the plate is the picture itself; so it is far from the head, where nothing
     moves. A matte of 255 everywhere is a picture in one piece: there is no plate to be seen.
     """
-    person, plate = np.dstack([picture, matte]), picture.copy()
+    person, plate, completed = np.dstack([picture, matte]), picture.copy(), 1.0
     left, top, right, bottom = AROUND_FACE
     low = np.floor(centre - face_height * np.array([left, top])).astype(int).clip(0)
     high = np.ceil(centre + face_height * np.array([right, bottom])).astype(int)
     part = (slice(low[1], high[1]), slice(low[0], high[0]))
     grown = cv2.dilate(matte[part], _disc(GROWN * face_height)) > 0
     if not grown.all():
-        person[part], plate[part] = _separated(picture[part], matte[part], grown, face_height)
-    return Layers(person, plate)
+        person[part], plate[part], completed = _separated(picture[part], matte[part], grown, face_height)
+    return Layers(person, plate, completed)
 
 
 def _separated(
     picture: Image, matte: Mask, grown: Bool[np.ndarray, "height width"], face_height: float
-) -> tuple[UInt8[np.ndarray, "height width 4"], Image]:
-    """Person and plate. grown: where the background is not trusted."""
+) -> tuple[UInt8[np.ndarray, "height width 4"], Image, float]:
+    """Person, plate, and how well that is completed (see `Layers`). grown: where the background is not trusted."""
     pixels, opacity = picture.astype(np.float32), matte.astype(np.float32)[..., None] / 255
     filled, texture = _completed(pixels, grown, face_height)
-    inner = _spread(pixels, matte >= SOLID)
+    behind = _continued(pixels, matte > 0, ~grown, face_height)
+    opacity *= 1 - behind.share * _background_in(pixels, matte, behind.colours, face_height)
+    inner = _spread(pixels, opacity[..., 0] >= SOLID / 255)
     close = cv2.dilate(matte, _disc(CLOSE * face_height))[..., None] > 0
     usual = np.maximum(QUIET, LOUD * texture - (LOUD - 1) * QUIET)
     strange = pixels - filled
@@ -83,6 +103,8 @@ def _separated(
     trusted = (~close & (stray == 0))[..., 0]
     quiet = np.minimum(1, 2 * QUIET / np.maximum(texture, QUIET))
     filled += quiet * _spread(strange * grown[..., None], trusted)  # meets the picture's colours
+    filled += behind.share * (behind.colours - filled)
+    stray += behind.share * (np.where(close, behind.unforeseen, np.minimum(stray, behind.unforeseen)) - stray)
     plate = np.where(opacity > 0, filled, pixels + stray * (filled - pixels))
     foreign = pixels - opacity * inner - (1 - opacity) * plate  # what neither the person nor the plate explains
     kept = np.maximum(stray, _ramp(opacity, OWN_COLOUR))
@@ -92,7 +114,8 @@ def _separated(
     whole = np.ceil(255 * np.maximum(opacity, least.max(-1, keepdims=True)).clip(0, 1))
     colour = np.where(whole < LEAST, inner, plate + difference * 255 / np.maximum(whole, 1))
     whole[whole < LEAST] = 0
-    return _levels(np.concatenate([colour, whole], -1)), _levels(np.where(whole > 0, plate, pixels))
+    layers = _levels(np.concatenate([colour, whole], -1)), _levels(np.where(whole > 0, plate, pixels))
+    return *layers, behind.completed
 
 
 @dataclass(frozen=True)
@@ -163,7 +186,7 @@ def _over(person: np.ndarray, plate: np.ndarray, left: int, top: int, frame: np.
 def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:
     """The background without what is `grown`, and how strong its texture is, grey levels.
 
-    Its colours and its outlines run on in it; texture does not: repeated, it shows the shape it was repeated along.
+    Its colours and its outlines run on in it, smoothly; for its texture see `_continued`.
     """
     sigma = SMOOTH * face_height
     known = ~grown
@@ -175,6 +198,64 @@ def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_he
     filled = _spread(smooth, known)
     bridged, share = _bridged(smooth, grown, face_height)
     return filled + share * (bridged - filled), np.sqrt(np.maximum(local, wide))
+
+
+def _all_over(pixels: Colours, known: Bool[np.ndarray, "height width"], face_height: float) -> Field:
+    """How strong texture is that is everywhere around, grey levels; single lines and hairs hardly count."""
+    weight = known.astype(np.float32)[..., None]
+    sigma, around = SMOOTH * face_height, AROUND * face_height
+    smooth = _blurred(pixels * weight, sigma) / np.maximum(_blurred(weight, sigma), 1e-6)
+    root = np.sqrt(np.abs(pixels - smooth).max(-1, keepdims=True)) * weight
+    return (_blurred(root, around) / np.maximum(_blurred(weight, around), 1e-6)) ** 2
+
+
+@dataclass(frozen=True)
+class _Behind:
+    """The background's texture continued just behind the person's outline and a little around it.
+
+    share: how far `colours` count: 0 where the background has no texture, or none that can be continued, and farther
+    behind the person than a head that moves uncovers. unforeseen: 1 where around the person something lies that the
+    continuation, where it agrees with the picture, does not foresee: hair that the matte missed. completed: see Layers.
+    """
+
+    colours: Colours
+    share: Field
+    unforeseen: Field
+    completed: float
+
+
+def _continued(
+    pixels: Colours, person: Bool[np.ndarray, "height width"], source: Bool[np.ndarray, "height width"], height: float
+) -> _Behind:
+    """source: what may be copied. height: of the face."""
+    hole = cv2.dilate(person.astype(np.uint8), _disc(HOLE * height)) > 0
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)[..., None] / np.float32(height)
+    outline = (depth > 0) & (depth < CLOSE)
+    strength = _all_over(pixels, source, height)
+    share = _ramp(strength, TEXTURED) * (1 - _ramp(depth, CONTINUED))
+    found = continued(Ground(pixels, hole, hole & (share[..., 0] > 0), source), GROWN * height, height)
+    if found is None:
+        missing = float(share[outline].mean()) if outline.any() else 0.0
+        return _Behind(pixels, np.zeros_like(share), np.zeros_like(share), 1 - missing)
+    error = np.abs(pixels - found.colours).max(-1, keepdims=True)
+    close = cv2.dilate(person.astype(np.uint8), _disc(CLOSE * height)) > 0
+    judged = (found.done & ~close)[..., None].astype(np.float32)
+    around = AROUND / 2 * height
+    usual = np.sqrt(_blurred(error**2 * judged, around) / np.maximum(_blurred(judged, around), 1e-6))
+    unforeseen = _ramp(error / np.maximum(QUIET, LOUD * usual), STRAY)
+    fit = 1 - _ramp(found.step / (STEP[0] + STEP[1] * strength), (1.0, 2.0))
+    counts = share * fit * found.done[..., None]
+    return _Behind(found.colours, counts, unforeseen, 1 - float((share - counts)[outline].mean()))
+
+
+def _background_in(pixels: Colours, matte: Mask, behind: Colours, face_height: float) -> Field:
+    """1 where the person's rim shows what is expected behind it and not the person's colour: lines that end there."""
+    deep = cv2.distanceTransform((matte > 0).astype(np.uint8), cv2.DIST_L2, 5) > RIM * face_height
+    if not deep.any():
+        return np.zeros((*matte.shape, 1), np.float32)
+    apart = [np.abs(pixels - other).max(-1) for other in (behind, _spread(pixels, deep))]
+    alike = (1 - _ramp(apart[0], FORESEEN)) * _ramp(apart[1], FOREIGN) * ~deep
+    return cv2.medianBlur(alike, 3)[..., None]
 
 
 def _hairlike(strange: Colours, person: Colours) -> Field:

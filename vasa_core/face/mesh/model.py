@@ -7,7 +7,7 @@ person with it and lays them over the background, then draws the irises and pain
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
-from vasa_core.face.basis import GAZE, FaceBasis, eye_gap
+from vasa_core.face.basis import EXPRESSION, GAZE, LIDS, FaceBasis, toward_gaps
+from vasa_core.face.inpaint.regions import REGIONS
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
+from vasa_core.face.measure import eye_gap, lip_gaps
+from vasa_core.face.mesh.far_side import MeshSource, clear_point, mesh_source
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import cut_out, draw_person, still_scene
@@ -27,7 +30,7 @@ from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.mesh.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
-from vasa_core.types import Motion, TrackedImage
+from vasa_core.types import Border, Motion, TrackedImage
 
 BATCHES = {"cuda": 8, "cpu": 1}  # frames painted in one pass
 _ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
@@ -57,13 +60,16 @@ def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
 class Portrait(LiftedPhoto):
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    moving: the mesh's vertices around which the person can move.
+    moving: the mesh's vertices around which the person can move. hidden: what is not painted, "mouth"
+    or "eyes". source: where its pixels are from.
     """
 
     skull: Skull
+    source: MeshSource
     moving: Int[np.ndarray, " moving"]
     irises: Irises
     render: RenderSource
+    hidden: tuple[str, ...] = ()
 
 
 class MeshFaceModel(LandmarkEncoder):
@@ -90,29 +96,39 @@ class MeshFaceModel(LandmarkEncoder):
         tracked: TrackedImage,
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
+        border: Border | None = None,
+        hidden: tuple[str, ...] = (),
     ) -> Portrait:
         """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side.
 
         matte: opacity of the person in the canvas, 0 to 255; without one, or if all of it is 255, person and
-        background are one piece, and the background bends with the head.
+        background are one piece, and the background bends with the head. border: where the whole photo ends, px of
+        the crop: there it stays, so that nothing beyond it comes into view. hidden: "mouth", "eyes": what the photo
+        does not show; it is not painted, and hidden eyes do not move.
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
-        lifted = self.lift(tracked, canvas, matte)
+        lifted = self.lift(tracked, canvas, matte, border)
         photo, landmarks, margin = lifted.photo, lifted.landmarks, lifted.margin
         stable = list(STABLE)
         similarity = fit_similarity(lifted.identity.neutral[stable], landmarks[None, stable])
-        skull = build_skull(landmarks, similarity, layered=not matte.all())
+        skull = build_skull(landmarks, similarity, not matte.all(), border)
+        yaw = float(lifted.motion.pose[0, YAW])
+        clear = clear_point(lifted.layers.person[..., 3], margin)
         return Portrait(
             **vars(lifted),
             skull=skull,
+            source=mesh_source(landmarks, skull.photo, self.triangles, self.basis.mirror_index, yaw, clear),
             moving=self._moving(
                 np.concatenate([landmarks[:N_FACE], skull.photo]) + [margin, margin, 0],
                 skull.weights + skull.trunk,
                 lifted.layers.person[..., 3],
             ),
             irises=lift_irises(photo, landmarks),
-            render=self.renderer.prepare(photo, landmarks),
+            render=self.renderer.prepare(
+                photo, landmarks, tuple(region for region in REGIONS if region.network not in hidden)
+            ),
+            hidden=hidden,
         )
 
     def decode(
@@ -124,7 +140,11 @@ class MeshFaceModel(LandmarkEncoder):
         leaves the warped photo as it is, without eyes and mouth painted. Motion beyond what the photo can show is
         limited smoothly (see `face.limits`).
         """
-        motion = limited(motion, portrait.motion)
+        motion = limited(motion, portrait.motion, portrait.freedom)
+        if "eyes" in portrait.hidden:
+            motion = _with_still_eyes(motion, portrait.motion)
+        if "mouth" in portrait.hidden:
+            motion = self._with_kept_line(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
         still = motion.dynamics.copy()
         still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
@@ -132,18 +152,17 @@ class MeshFaceModel(LandmarkEncoder):
         size = portrait.photo.shape[:2]
         rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
-        source = np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo])
-        rest = _zoomed(source, portrait.centre, zoom)
+        rest = _zoomed(np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo]), portrait.centre, zoom)
 
         def warped(index: int) -> Warped:
             face, still_face, skull = (
                 _zoomed(values[index], portrait.centre, zoom) for values in (points, unturned, rings)
             )
-            vertices = np.concatenate([face[:N_FACE], skull])
+            vertices, triangles = portrait.source.drawn(face, skull)
             box = _box_around(np.concatenate([vertices[portrait.moving], rest[portrait.moving]]), size)
-            flow = self._flow(vertices, source[:, :2], scene.flow, box)
+            flow = self._flow(vertices, portrait.source.points, triangles, scene.flow, box)
             found = Warped(draw_person(portrait.layers, scene, flow, box), flow, face)
-            if paint:
+            if paint and "eyes" not in portrait.hidden:
                 _move_irises(found, portrait, still_face, motion.pose[index], zoom)
             return found
 
@@ -154,17 +173,26 @@ class MeshFaceModel(LandmarkEncoder):
             for frame, flow, _ in frames:
                 yield frame if portrait.layers.cut_out is None else cut_out(portrait.layers, frame, flow)
 
+    def _with_kept_line(self, motion: Motion, own: Motion) -> Motion:
+        """The motion with lips nowhere nearer to each other than in the photo, whose line between them is all there is
+        of the mouth."""
+        dynamics = motion.dynamics.copy()
+        change = (dynamics - own.dynamics)[:, EXPRESSION] @ lip_gaps(self.basis.dynamics)  # (n, pairs)
+        dynamics[:, EXPRESSION] += (np.maximum(change, 0) - change) @ toward_gaps(self.basis.dynamics)
+        return replace(motion, dynamics=dynamics)
+
     def _flow(
         self,
         vertices: Float[np.ndarray, "vertices 3"],
         source: Float[np.ndarray, "vertices 2"],
+        triangles: Int[np.ndarray, "triangles 3"],
         behind: Float[np.ndarray, "h w 2"],
         box: Box,
     ) -> Float[np.ndarray, "h w 2"]:
         if self.device.type == "cpu":
-            return backward_flow(vertices, source, self.triangles, behind.shape[:2], behind, box)[0]
+            return backward_flow(vertices, source, triangles, behind.shape[:2], behind, box)[0]
         moved, still, corners, flow = (
-            torch.tensor(v, device=self.device) for v in (vertices, source, self.triangles, behind)
+            torch.tensor(v, device=self.device) for v in (vertices, source, triangles, behind)
         )
         return backward_flow_torch(moved, still, corners, behind.shape[:2], flow)[0].cpu().numpy()
 
@@ -198,6 +226,14 @@ def _move_irises(
     squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
     opening = eye_gap(warped.landmarks) / eye_gap(portrait.landmarks) / scale
     draw_eyes(warped.frame, warped.flow, portrait.irises, warped.landmarks, unturned, opening, tuple(scale * squeeze))
+
+
+def _with_still_eyes(motion: Motion, own: Motion) -> Motion:
+    """The motion with the photo's own gaze and lids."""
+    dynamics = motion.dynamics.copy()
+    for part in (GAZE, LIDS):
+        dynamics[:, part] = own.dynamics[:, part]
+    return replace(motion, dynamics=dynamics)
 
 
 def _box_around(points: Float[np.ndarray, "n 3"], size: tuple[int, int]) -> Box:

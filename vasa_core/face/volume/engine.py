@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vasa_core.cpu import cpu_precision
 from vasa_core.face.volume.blocks import StandardConv2d, StandardConv3d, standardised
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks
 
-WORTH_HALVING = 0.87  # bfloat16 is used on a CPU where it takes less than this share of float32's time
-TIMING_ROUNDS = 3
 BATCHES = {"cuda": 8, "cpu": 1}  # frames in one pass
 
 Render = Float[Tensor, "b 4 s s"]
@@ -43,12 +41,12 @@ class VolumeEngine:
         precision: torch.dtype | None = None,
         compiled: bool = False,
     ) -> None:
-        """precision: None for float16 on a GPU and the faster of float32 and bfloat16 on the CPU, as measured."""
+        """precision: None for float16 on a GPU and `cpu_precision` on the CPU."""
         self.config = networks.config
         self.device = torch.device(device)
         self.batch = BATCHES.get(self.device.type, 1)
         self._exact = fixed(networks).to(self.device)
-        self.precision = precision or self._fastest()
+        self.precision = precision or (cpu_precision() if self.device.type == "cpu" else torch.float16)
         self._networks = _halved(self._exact, self.precision)
         self._render = torch.compile(self._networks.render) if compiled else self._networks.render
 
@@ -75,25 +73,6 @@ class VolumeEngine:
 
     def _autocast(self, precision: torch.dtype) -> torch.autocast:
         return torch.autocast(self.device.type, precision, enabled=precision != torch.float32)
-
-    def _fastest(self) -> torch.dtype:
-        if self.device.type != "cpu":
-            return torch.float16
-        best = {kind: self._processor_time(kind) for kind in (torch.float32, torch.bfloat16)}
-        return torch.bfloat16 if best[torch.bfloat16] < WORTH_HALVING * best[torch.float32] else torch.float32
-
-    def _processor_time(self, precision: torch.dtype) -> float:
-        """Seconds of processor time of the best of a few frames."""
-        config, networks = self.config, _halved(self._exact, precision)
-        volume = torch.zeros(1, config.canonical_channels, config.depth, config.side, config.side)
-        motion = MotionCode(torch.zeros(1, 6), torch.zeros(1, config.dynamics))
-        seconds = []
-        with torch.inference_mode(), self._autocast(precision):
-            for _ in range(TIMING_ROUNDS):
-                start = time.process_time()
-                networks.render(volume, torch.zeros(1, config.identity), motion)
-                seconds.append(time.process_time() - start)
-        return min(seconds)
 
 
 def _plain(layer: StandardConv2d | StandardConv3d) -> nn.Conv2d | nn.Conv3d:

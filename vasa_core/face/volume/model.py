@@ -26,7 +26,7 @@ from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.volume.adapter import DynamicsAdapter
 from vasa_core.face.volume.engine import VolumeEngine
 from vasa_core.face.volume.networks import MotionCode, load_volume_model
-from vasa_core.types import Motion, TrackedImage
+from vasa_core.types import Border, Motion, TrackedImage
 
 FOLDER = "volume"  # of the checkpoints
 GREY = 127.5  # behind the person in the networks' pictures
@@ -77,15 +77,18 @@ class VolumeFaceModel(LandmarkEncoder):
         tracked: TrackedImage,
         canvas: UInt8[np.ndarray, "canvas_height canvas_width 3"] | None = None,
         matte: UInt8[np.ndarray, "canvas_height canvas_width"] | None = None,
+        border: Border | None = None,
+        hidden: tuple[str, ...] = (),
     ) -> VolumePortrait:
         """Make a photo ready to be animated. canvas: the same photo with more around it, the same on every side.
 
         matte: opacity of the person in the canvas, 0 to 255. Without one there is no plate: the photo itself lies
-        behind what the networks draw.
+        behind what the networks draw. border: where the whole photo ends, px of the crop.
+        hidden: of no use here, since nothing is painted.
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
-        lifted = self.lift(tracked, canvas, matte)
+        lifted = self.lift(tracked, canvas, matte, border)
         inside = slice(lifted.margin, lifted.margin + tracked.image.shape[0])
         picture = person_over_grey(tracked.image, matte[inside, inside], self.engine.config.image)
         pose = torch.from_numpy(lifted.motion.pose).float()
@@ -111,7 +114,7 @@ class VolumeFaceModel(LandmarkEncoder):
         zoom: size of the whole picture about the face, 1 / distance; the pose moves the person alone. paint: there is
         nothing to leave unpainted here. Motion beyond what a photo can show is limited smoothly (see `face.limits`).
         """
-        codes = self.motion_code(portrait, limited(motion, portrait.motion))
+        codes = self.motion_code(portrait, limited(motion, portrait.motion, portrait.freedom))
         size = portrait.photo.shape[:2]
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         for start in range(0, len(motion), self.engine.batch):

@@ -166,7 +166,7 @@ class VolumeNetworks(nn.Module):
 
     def _run(self, part: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(part, *inputs, use_reentrant=False)  # pyright: ignore[reportReturnType]
+            return checkpoint(part, *inputs, use_reentrant=False)
         return part(*inputs)
 
 

@@ -63,7 +63,7 @@ class HSEmotion:
             side = self._session.get_inputs()[0].shape[-1]
             self._side = side if isinstance(side, int) else _SIDE_B2 if "_b2" in model.stem else _SIDE
             count = self._scores(np.zeros((self._side, self._side, 3), np.uint8)).size
-        except (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.Fail) as error:
+        except (InputError, errors.InvalidArgument, errors.Fail) as error:
             raise InputError(f"{model} is no ONNX network of face pictures; expected {SOURCE.name}.") from error
         if count not in (len(HSEMOTIONS), len(HSEMOTIONS) + _AFTER_CLASSES):
             raise InputError(f"{model} gives {count} scores; expected the 8 or 10 of {SOURCE.name}.")

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from vasa_core.errors import InputError, MissingModelError
 
+_DAMAGED = (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -60,13 +62,15 @@ def _read(path: Path, source: Source) -> dict[str, Tensor]:
             content = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path} cannot be read as bare tensors; expected the weights of {source.name}.") from error
     if source.inside is not None and isinstance(content, dict) and source.inside in content:
         content = content[source.inside]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         entry = f"{source.inside!r} with tensors" if source.inside else "nothing but tensors"
         raise InputError(f"{path} is no state dict; expected {entry}, as in {source.name}.")
+    if not all(isinstance(name, str) for name in content):
+        raise InputError(f"{path} has weights without names; expected the weights of {source.name}.")
     if content and all(name.startswith(source.prefix) for name in content):
         content = {name.removeprefix(source.prefix): tensor for name, tensor in content.items()}
     return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +12,8 @@ from jaxtyping import Float
 from vasa_core.assets import resolve
 from vasa_core.data.clips import few_per_person, find_clips
 from vasa_core.data.tracking import TrackedClip, track_clips
-from vasa_core.face.basis import FaceBasis, eye_gap, iris_offset, lip_gaps, lip_opening, move_lips
+from vasa_core.face.basis import FaceBasis, iris_offset, move_lips
+from vasa_core.face.measure import eye_gap, face_height, lip_gap, lip_gaps, most_closed
 from vasa_core.face.mesh.model import save_basis
 from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
@@ -43,7 +45,7 @@ class _AlignedClip:
     yaw: Float[np.ndarray, " n"]  # of the head, rad
 
 
-def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingConfig | None = None) -> dict:
+def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingConfig | None = None) -> dict[str, Any]:
     """Fit the basis to the train clips of `data` and write it to `out`; returns its scores on the val clips."""
     config = config or BasisTrainingConfig()
     clips = [clip for folder in data for clip in track_clips(find_clips(folder), cache)]
@@ -99,8 +101,7 @@ def _align_clip(clip: TrackedClip, mean: Float[np.ndarray, "478 3"], most: int) 
     gap = eye_gap(shapes)
     open_gap = np.percentile(gap, 60, axis=0)
     awake = (gap > 0.8 * open_gap).all(1)
-    order = np.argsort(np.where(awake, lip_opening(shapes), np.inf))
-    neutral = shapes[order[: max(3, len(shapes) // 6)]].mean(0)
+    neutral = shapes[most_closed(np.where(awake, lip_gap(shapes, 3), np.inf))].mean(0)
     return _AlignedClip(clip.clip.person, shapes, neutral, open_gap, rotation_angles(similarity[0])[:, 1])
 
 
@@ -237,7 +238,7 @@ def reconstruction_scores(basis: FaceBasis, clips: list[TrackedClip]) -> dict[st
         open_gap = np.percentile(eye_gap(shapes), 60, axis=0)
         z = basis.encode(shapes, neutral, open_gap)
         rebuilt = basis.decode(z, shapes[0], z[0])
-        height = np.linalg.norm(neutral[10] - neutral[152])
+        height = face_height(neutral, 3)
         error = np.linalg.norm((rebuilt - shapes)[..., :2], axis=-1) / height
         errors.append(error.mean())
         lips.append(error[:, list(LIPS_INNER + LIPS_OUTER)].mean())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vasa_core.cpu import instruction_set
 from vasa_core.errors import MissingModelError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def computes_in_bf16(device: str) -> bool:
 
     A CPU without AVX-512 emulates bfloat16: matrix products then take about 50 times as long as in float32.
     """
-    return device != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return device != "cpu" or instruction_set() != "other"
 
 
 def accelerator_of(bf16: bool) -> Accelerator:
@@ -37,7 +38,8 @@ def accelerator_of(bf16: bool) -> Accelerator:
         raise MissingModelError(
             "accelerate is not installed; `pip install -r requirements-train.txt` gets what trainings need."
         ) from error
-    AcceleratorState._reset_state()  # the state is global, and refuses a second training of another precision
+    # The state is global, and refuses a second training of another precision.
+    AcceleratorState._reset_state()  # pyright: ignore[reportPrivateUsage]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Accelerator(
         mixed_precision="bf16" if bf16 and computes_in_bf16(device) else "no",

@@ -28,7 +28,7 @@ class Average:
         for name, value in module.named_parameters():
             values.append(self.values[name])
             present.append(value.detach())
-        torch._foreach_lerp_(values, present, 1 - decay)
+        torch._foreach_lerp_(values, present, 1 - decay)  # pyright: ignore[reportPrivateUsage] - as torch's own averages do
 
     def copy_of(self, module: Module) -> Module:
         """A copy of the module with the averaged parameters, for use."""

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vasa_core.face.measure import LOWER_LIP, UPPER_LIP
 from vasa_core.face.topology import EYES, LIP_PAIRS, LIPS_INNER, LIPS_OUTER
 
 SMOOTH_WEIGHT = 0.3
@@ -48,7 +49,7 @@ def inside_mouth(shape: Float[Tensor, "b 478 3"]) -> tuple[Float[Tensor, "b know
 
     Also how much they are so: 1 where lips are OPEN_LIPS apart or farther, in face widths, 0 outside.
     """
-    upper, lower = (shape[:, [pair[side] for pair in LIP_PAIRS]] for side in (0, 1))  # (b, pairs, 3)
+    upper, lower = shape[:, UPPER_LIP], shape[:, LOWER_LIP]  # (b, pairs, 3)
     inside = [upper + share * (lower - upper) for share in BETWEEN]
     gaps = (lower - upper)[..., 1].clamp(0, OPEN_LIPS) / OPEN_LIPS  # (b, pairs)
     outside = shape[:, [point for point in range(shape.shape[1]) if point not in LIPS_INNER]]

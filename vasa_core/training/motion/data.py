@@ -20,6 +20,7 @@ from vasa_core.data.noise import dirty
 from vasa_core.data.sync import SyncScore, sync_scores
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
+from vasa_core.face.measure import lip_gap_of_height, most_closed
 from vasa_core.files import whole_file
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.liveliness import LIVELINESS, liveliness
@@ -34,8 +35,6 @@ UNSURE_LAG = 1  # frames; how far a measured lag may be off: sound is not moved 
 CLIPS_PER_IDENTITY = 240  # of one person: what is over that is more of the same
 STILL = np.deg2rad(1.5)  # a head that turns less than this sits still on purpose: its stillness is not to be learned
 SPINNING = 0.25  # rad; a head that turns this much is a demonstration, not talk
-LIPS_UPPER, LIPS_LOWER, TOP, CHIN = 13, 14, 10, 152  # landmarks
-_REST_SHARE = 6  # a clip's rest is the mean of the sixth of its frames with the most closed lips
 _EMOTION_RIDGE = 3.0  # clips
 
 
@@ -134,7 +133,7 @@ def rested(clips: list[MotionClip]) -> list[MotionClip]:
     closed-mouth frames) is therefore replaced by its ridge regression on the emotion label over all clips: identity
     goes, an emotion's usual expression stays.
     """
-    rests = np.stack([clip.x[_closed(clip), EXPRESSION].mean(0) for clip in clips])  # (clips, E)
+    rests = np.stack([clip.x[most_closed(clip.lips), EXPRESSION].mean(0) for clip in clips])  # (clips, E)
     people = [clip.identity for clip in clips]
     weight = np.array([1 / people.count(identity) for identity in people])[:, None]  # each person counts once
     emotions = np.stack([clip.emotion for clip in clips])
@@ -153,12 +152,8 @@ def _moved(clip: MotionClip, shift: Float[np.ndarray, " e"], wanted: Float[np.nd
     if clip.mirrored is None:
         return replace(clip, x=x)
     mirrored = clip.mirrored.copy()
-    mirrored[:, EXPRESSION] += wanted - mirrored[_closed(clip), EXPRESSION].mean(0)
+    mirrored[:, EXPRESSION] += wanted - mirrored[most_closed(clip.lips), EXPRESSION].mean(0)
     return replace(clip, x=x, mirrored=mirrored)
-
-
-def _closed(clip: MotionClip) -> np.ndarray:
-    return np.argsort(clip.lips, kind="stable")[: max(3, len(clip) // _REST_SHARE)]
 
 
 def with_trusted_sound(clip: MotionClip, score: SyncScore | None) -> MotionClip:
@@ -188,10 +183,7 @@ def _motion_clip(
         reflected = mirror(motion)
         flipped = to_model(reflected, usual_pose(reflected)).astype(np.float32)
     audio, noisy = (of_length(sound, len(motion)) for sound in _sounds(clip, encoder, cache))
-    points = clip.landmarks
     distance = None if clip.distance is None else np.log(clip.distance)
-    height = np.linalg.norm(points[:, TOP] - points[:, CHIN], axis=-1)
-    gap = np.linalg.norm(points[:, LIPS_UPPER] - points[:, LIPS_LOWER], axis=-1)
     return MotionClip(
         clip.clip.path.name,
         clip.clip.person,
@@ -202,7 +194,7 @@ def _motion_clip(
         False,
         clip.valid,
         clip.emotion.astype(np.float32),
-        (gap / height).astype(np.float32),
+        lip_gap_of_height(clip.landmarks, 3).astype(np.float32),
         noisy,
         gaze=None if clip.gaze is None else np.radians(clip.gaze),
         log_distance=None if distance is None else distance - np.median(distance),

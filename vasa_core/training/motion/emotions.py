@@ -18,7 +18,8 @@ from jaxtyping import Float
 
 from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
-from vasa_core.face.basis import FaceBasis, lip_gaps
+from vasa_core.face.basis import FaceBasis
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
 from vasa_core.options import EMOTIONS
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.audio import open_encoder
-from vasa_core.face.basis import lip_gaps
+from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.rates import FPS
 from vasa_core.training.engine.accelerator import accelerator_of

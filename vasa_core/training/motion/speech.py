@@ -19,7 +19,8 @@ from vasa_core.audio.phones import Phone
 from vasa_core.checkpoint import WEIGHTS, file_sha256
 from vasa_core.data.recordings import recording_key, transcripts
 from vasa_core.errors import InputError
-from vasa_core.face.basis import EXPRESSION, FaceBasis, lip_gaps, toward_gaps
+from vasa_core.face.basis import EXPRESSION, FaceBasis, toward_gaps
+from vasa_core.face.measure import lip_gaps
 from vasa_core.files import write_arrays
 from vasa_core.io.audio import read_audio
 from vasa_core.motion.liveliness import liveliness

@@ -22,12 +22,12 @@ from vasa_core.face.inpaint.regions import (
     Region,
     cut,
     driving_channels,
-    lip_gap,
     openings_mask,
     patch_affine,
     source_channels,
     transform,
 )
+from vasa_core.face.measure import ALL_PAIRS, eye_gap, lip_gap_of_width
 from vasa_core.face.mesh.irises import draw_eyes, lift_irises
 from vasa_core.face.mesh.raster import backward_flow, sample
 from vasa_core.face.topology import EYES, N_FACE
@@ -86,7 +86,7 @@ def make_pairs(
         warped[~covered] = target[~covered]
         face = cv2.resize(clip.frames[frame], (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
         warped, target, patch, face = recolour([warped, target, source[..., :3], face])
-        channels = driving_channels(region, warped, opening * covered, drawn, lip_gap(own))
+        channels = driving_channels(region, warped, opening * covered, drawn, float(lip_gap_of_width(own)))
         shrinking = _shrinking(clip.frames.shape[1])
         pair = Pair(
             channels=channels,
@@ -97,7 +97,7 @@ def make_pairs(
             points=transform(landmarks, shrinking)[:, :2],
             place=_after(cv2.invertAffineTransform(shrinking), affine),
         )
-        pairs.append(_mirrored(pair) if mirror else pair)
+        pairs.append(mirrored_pair(pair) if mirror else pair)
     return pairs
 
 
@@ -139,23 +139,20 @@ def _move_irises(
         own = own * [-1, 1, 1]
         irises = replace(irises, discs=tuple(disc[:, ::-1] for disc in irises.discs))
     unturned, opening, scales = drawn.copy(), np.ones(2), []
+    gaps = [eye_gap(points, 2, ALL_PAIRS) for points in (drawn, own)]
     for index, eye in enumerate(EYES):
         ends, starts = drawn[list(eye.corners), :2], own[list(eye.corners), :2]
         across, before = ends[1] - ends[0], starts[1] - starts[0]
         turn = complex(*across) / complex(*before)
         offset = complex(*(own[eye.iris[0], :2] - starts.mean(0))) * turn
         unturned[eye.iris[0], :2] = ends.mean(0) + [offset.real, offset.imag]
-        gaps = [
-            np.linalg.norm(points[list(eye.upper), :2] - points[list(eye.lower), :2], axis=-1).mean()
-            for points in (drawn, own)
-        ]
-        opening[index] = gaps[0] / max(gaps[1] * abs(turn), 1e-6)
+        opening[index] = gaps[0][index] / max(gaps[1][index] * abs(turn), 1e-6)
         scales.append(abs(turn))
     scale = float(np.mean(scales))
     draw_eyes(warped, flow, irises, drawn, unturned, opening, (scale, scale))
 
 
-def _mirrored(pair: Pair) -> Pair:
+def mirrored_pair(pair: Pair) -> Pair:
     """The pair's patch as a mirror shows it; the horizontal ramp runs the other way again. The face stays as it is."""
     channels = pair.channels[:, ::-1].copy()
     channels[..., 6] = 255 - channels[..., 6]
@@ -230,7 +227,7 @@ def stacked(pairs: list[Pair]) -> Batch:
     return Batch(x, source, truth, judged, face, points, place)
 
 
-class PairBatches(IterableDataset):
+class PairBatches(IterableDataset[Batch]):
     """Endless batches, speakers balanced; batch k is the same whatever came before it.
 
     Most mouths are driven to wide ones, by the clips that have them and by these alone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ def export_driving(folder: Path) -> Path:
     )
 
 
-def _halve_weights(model) -> None:
+def _halve_weights(model: Any) -> None:
     """Store the float32 weights as float16, cast back when the file is loaded: half the size, the same numbers."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper

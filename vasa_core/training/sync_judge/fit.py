@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from vasa_core.audio import SpeechEncoder, features, open_encoder
-from vasa_core.audio.lip_sync import MIN_FRAMES, JudgeConfig, SyncJudge, SyncReading, lip_shape, read_sync, with_context
+from vasa_core.audio.lip_sync import MIN_FRAMES, JudgeConfig, SyncJudge, SyncReading, read_sync, with_context
 from vasa_core.data.clips import Clip, find_clips
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.errors import InputError
+from vasa_core.face.measure import lip_shape
 from vasa_core.io.audio import read_audio
 from vasa_core.rates import FPS
 
@@ -77,12 +78,13 @@ def fit_believed(recordings: Sequence[Recording], encoder: str) -> tuple[SyncJud
 
     Raises InputError if there are none.
     """
-    believed = list(recordings)
+    judge, believed = None, list(recordings)
     for _ in range(ROUNDS):
         if not believed:
             raise InputError("No clip has sound that agrees with its lips; expected videos of people speaking.")
         judge = fit(believed, encoder)
         believed = [r for r in recordings if _in_step(read(judge, r))]
+    assert judge is not None
     return judge, believed
 
 

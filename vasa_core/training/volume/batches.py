@@ -14,15 +14,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from vasa_core.data.crops import lid_openings, lip_gaps
 from vasa_core.data.frames import FaceFrames
 from vasa_core.errors import InputError
+from vasa_core.face.measure import lip_gap_of_width, whole_eye_opening
 from vasa_core.face.volume.model import laid_over_grey
 
 CHOICES = 5  # driving frames among which one that differs from the source's is taken:
 LIVELY_SHARE, FAR_SHARE = 0.5, 0.3  # shares of pairs: with the most other lips and lids, with the most other landmarks
 CLOSING_SHARE = 0.25  # share of pairs, of the lively ones, that close the mouth: the harder half
-LIPS_RANGE, LIDS_RANGE = 0.1, 0.2  # of `lip_gaps` and `lid_openings`, from shut to open in speech
+LIPS_RANGE, LIDS_RANGE = 0.1, 0.2  # of `lip_gap_of_width` and `whole_eye_opening`, from shut to open in speech
 # Standard deviations of how the head pose that the facial-dynamics encoder's picture is brought upright by is off:
 _AIM = np.array([0, 0, 0.04, 0.03, 0.03, 0.06], np.float32)  # angles in radians, face widths, log of the size
 
@@ -121,14 +121,14 @@ def draw_pair(clip: FaceFrames, rng: np.random.Generator) -> tuple[int, int]:
     choices = rng.integers(len(clip), size=CHOICES)
     landmarks, own = clip.landmarks[choices], clip.landmarks[[source]]
     if kind < LIVELY_SHARE:
-        lips, lids = (np.abs(reading(landmarks) - reading(own)) for reading in (lip_gaps, lid_openings))
+        lips, lids = (np.abs(reading(landmarks) - reading(own)) for reading in (lip_gap_of_width, whole_eye_opening))
         away = lips / LIPS_RANGE + lids / LIDS_RANGE
     elif kind < LIVELY_SHARE + FAR_SHARE:
         away = np.linalg.norm(landmarks[..., :2] - own[..., :2], axis=-1).mean(-1)
     else:
         away = np.zeros(CHOICES)
     driving = int(choices[away.argmax()])
-    before, after = lip_gaps(clip.landmarks[[source, driving]])
+    before, after = lip_gap_of_width(clip.landmarks[[source, driving]])
     return (driving, source) if kind < CLOSING_SHARE and before < after else (source, driving)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def export_render(folder: Path, batch: int = 1) -> Path:
 
 
 @contextmanager
-def _any_memory_format() -> Iterator[None]:
+def _any_memory_format() -> Generator[None, None, None]:
     """Let the exporter pass over changes of memory format: ONNX has none."""
     torch.onnx.register_custom_op_symbolic(_CONTIGUOUS, lambda graph, tensor, _: tensor, OPSET)
     try:
