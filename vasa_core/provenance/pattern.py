@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from math import cos, pi, sin
+from typing import no_type_check
 
 import cv2
+import numba
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -28,20 +30,18 @@ _FAINT = 0.02  # levels squared: variance that rounding leaves
 _CLIP = 2.0  # times the strength around: so much of one cell counts at most
 
 Frame = UInt8[np.ndarray, "height width 3"]
-Grey = UInt8[np.ndarray, "height width"]
 Cells = Float32[np.ndarray, "rows columns"]
 
 
 def add_pattern(frame: Frame, number: int) -> Frame:
     """A copy of an RGB frame with the pattern in it. number: of the frame in its video."""
-    cosine, sine = _fields(*frame.shape[:2])
+    height, width = frame.shape[:2]
     angle = 2 * pi * (number % _PERIOD) / _PERIOD
-    wave = cv2.addWeighted(cosine, cos(angle), sine, sin(angle), 0)
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    strength = _strength(grey)
-    lighter, darker = (cv2.multiply(strength, wave, scale=sign, dtype=cv2.CV_8U) for sign in (1, -1))
-    brightened = cv2.add(frame, cv2.cvtColor(lighter, cv2.COLOR_GRAY2RGB))
-    return cv2.subtract(brightened, cv2.cvtColor(darker, cv2.COLOR_GRAY2RGB))
+    turned = np.float32(cos(angle)), np.float32(sin(angle))
+    marked = np.empty_like(frame)
+    rows = frame.reshape(height, 3 * width), marked.reshape(height, 3 * width)
+    _add(*rows, _strength(frame), *_fields(height, width), *turned)
+    return marked
 
 
 def pattern_score(frames: Iterable[Frame], every: int) -> float:
@@ -74,11 +74,33 @@ def _detail(frame: Frame) -> Cells:
     return means - cv2.GaussianBlur(means, (0, 0), _DETAIL)
 
 
-def _strength(grey: Grey) -> Float32[np.ndarray, "height width"]:
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _add(frame, marked, strength, cosine, sine, cosine_share, sine_share):
+    """Write the frame with strength * wave on it, in whole levels, to `marked`. Frames are (height, 3 * width)."""
+    height, width = strength.shape
+    levels, changes = np.empty(width, np.int16), np.empty(3 * width, np.int16)
+    for y in range(height):
+        for x in range(width):
+            wave = cosine_share * cosine[y, x] + sine_share * sine[y, x]
+            levels[x] = np.int16(np.rint(strength[y, x] * wave))
+        for x in range(width):
+            for channel in range(3):
+                changes[3 * x + channel] = levels[x]
+        for i in range(3 * width):
+            changed = np.int16(frame[y, i]) + changes[i]
+            marked[y, i] = np.uint8(min(max(changed, np.int16(0)), np.int16(255)))
+
+
+def _strength(frame: Frame) -> Float32[np.ndarray, "height width"]:
     """Levels that the pattern may have: more where it hides in texture, but not beside a lone edge."""
-    height, width = grey.shape
-    scale = 2 * _CELLS / min(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    height, width = frame.shape[:2]
+    shorter = min(height, width)
+    step = max(1, shorter // (2 * _CELLS))  # by a whole number first, which is much faster
+    rows, columns = height // step, width // step
+    shrunk = cv2.resize(frame[: rows * step, : columns * step], (columns, rows), interpolation=cv2.INTER_AREA)
+    size = (max(1, round(width * 2 * _CELLS / shorter)), max(1, round(height * 2 * _CELLS / shorter)))
+    grey = cv2.cvtColor(shrunk, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     around = (_TEXTURE, _TEXTURE)
     variance = cv2.blur(small * small, around) - cv2.blur(small, around) ** 2
