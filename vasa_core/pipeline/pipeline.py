@@ -28,7 +28,7 @@ from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.options import AUTO, MESH, PHOTO, SPIN, VOLUME, GenerationOptions
+from vasa_core.options import AUTO, MESH, PHOTO, PORTRAIT_SIZE, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
@@ -108,21 +108,21 @@ class Pipeline:
         other._faces = self._faces
         return other
 
-    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
-        """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
+    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0, size: int = PORTRAIT_SIZE) -> Prepared:
+        """Find the face of a photo (a file, or RGB pixels) and make it ready.
 
-        Raises InputError if there is no such face.
+        framing, face, size: see `GenerationOptions`. Raises InputError if there is no such face.
         """
-        asked = GenerationOptions.of(framing=framing, face=face)
-        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
+        options = GenerationOptions.of(framing=framing, face=face, size=size)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, options)
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
         if not isinstance(portrait, Prepared):
-            return self.prepare(portrait, options.framing, options.face)
+            return self.prepare(portrait, options.framing, options.face, options.size)
         if portrait.suits(options):
             return portrait
-        return self.prepare(portrait.original, options.framing, options.face or portrait.face)
+        return self.prepare(portrait.original, options.framing, options.face or portrait.face, options.size)
 
     def animate(
         self, portrait: Photo | Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -340,7 +340,8 @@ class Pipeline:
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
-                    frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+                    kernel = cv2.INTER_AREA if frame.shape[0] > size else cv2.INTER_CUBIC
+                    frame = cv2.resize(frame, (size, size), interpolation=kernel)
                 frames.append(mark(frame))
             return frames
 
