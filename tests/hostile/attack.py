@@ -1,8 +1,7 @@
-"""Seeded hostile inputs over what the project reads: `python attack.py FIRST COUNT FOLDER` runs that many, one line each.
+"""Seeded hostile inputs over what the project reads: `python attack.py FIRST COUNT FOLDER`, a line for each.
 
-Each input is a damaged or odd picture, sound, video, playlist, checkpoint, shard, array or set of options. What may come
-of it is a result or an InputError of one sentence; anything else is printed as a failure. Memory is limited, and time
-for each.
+An input is a damaged or odd picture, sound, video, playlist, checkpoint, shard, array or set of options. What may come
+of it is a result or an InputError of one sentence; anything else is a failure. Memory is limited, and time for each.
 """
 
 from __future__ import annotations
@@ -193,7 +192,7 @@ def outcome(seed: int, folder: Path, whole: dict[str, bytes]) -> dict[str, Any]:
         sentence = str(error)
         fine = "\n" not in sentence and len(sentence) <= 400 and sentence.endswith((".", ")"))
         return about | ({"outcome": "refused"} if fine else {"outcome": "failed", "raised": sentence[:400]})
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is what this looks for
+    except BaseException as error:  # whatever it is, it is what this looks for
         return about | {"outcome": "failed", "raised": f"{type(error).__name__}: {error}"[:400]}
     finally:
         signal.alarm(0)
