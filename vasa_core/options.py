@@ -139,7 +139,13 @@ class GenerationOptions:
     guidance_liveliness: float = _scale(1.0, "liveliness")
     steps: int = _control(10, "Sampler steps a window.", *(1, 100), label="Sampler steps", step=1, expert=True)
     seed: int = _control(0, "Same seed, same video.", *(0, 2**32 - 1), label="Seed", step=1, expert=True)
-    size: int = _control(PORTRAIT_SIZE, "Side of the square video, px.", choices=(256, 512), label="Size", expert=True)
+    size: int = _control(
+        PORTRAIT_SIZE,
+        "Side of the square video, px.",
+        choices=(256, 512, 768, 1024),
+        label="Size",
+        expert=True,
+    )
     framing: str = _control(
         AUTO,
         "What is shown: face, a square about the head, inside the photo; photo, all of it; auto decides.",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from vasa_core.assets import ASSETS, resolve
 from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.audio import AudioFile, read_audio
+from vasa_core.io.image import read_image
 from vasa_core.io.video import read_frames
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
@@ -114,11 +116,13 @@ def test_mouth_stays_closed_in_silence_and_opens_in_speech(
 
 
 def test_distance_changes_the_size_of_the_face(
-    pipeline: Pipeline, prepared: Prepared, speech: np.ndarray, landmarker: Landmarker
+    pipeline: Pipeline, portrait: Path, speech: np.ndarray, landmarker: Landmarker
 ) -> None:
+    room = (200, 200, 200, 200)  # px around the photo, to be seen from farther away
+    far = pipeline.prepare(cv2.copyMakeBorder(read_image(portrait), *room, cv2.BORDER_REPLICATE))
     sizes = {
         distance: _head_size(
-            _tracked(landmarker, _frames(pipeline, prepared, speech[:8000], distance=distance, head_motion=0.0))
+            _tracked(landmarker, _frames(pipeline, far, speech[:8000], distance=distance, head_motion=0.0))
         )
         for distance in (0.8, 1.0, 1.3)
     }

@@ -16,7 +16,7 @@ from vasa_core.io.image import read_image
 from vasa_core.options import EMOTIONS, PORTRAIT_SIZE
 from vasa_core.preprocess.emotion import EmotionClassifier
 from vasa_core.preprocess.paste_back import PasteBack
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, cut_square, yaw_degrees
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, check_yaw, crop_side, cut_square, yaw_degrees
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +264,22 @@ def test_a_photo_cut_at_the_hair_is_framed_inside_itself(
     assert np.array_equal(found.surroundings(tight, 0), found.tracked.image)
     expected = _in_photo(crop) - [0, max(0, top - 8)]
     assert np.abs(_in_photo(found) - expected).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("square", "most", "side"), [(300.0, 1024, 512), (700.0, 512, 512), (700.0, 1024, 768), (3000.0, 1024, 1024)]
+)
+def test_a_crop_is_as_large_as_photo_and_video_make_use_of(square: float, most: int, side: int) -> None:
+    assert crop_side(square, most) == side
+
+
+def test_a_larger_crop_shows_more_of_the_photos_pixels(preprocess: Preprocessor, photo: np.ndarray) -> None:
+    canvas = _on_canvas(photo, 2400, 2400, 100, 300, 4.0)
+    small, large = (preprocess(canvas, side=side) for side in (512, 1024))
+    assert large.tracked.image.shape == (1024, 1024, 3)
+    assert np.abs(_in_photo(large) - _in_photo(small)).max() < 0.1
+    assert np.allclose(large.matrix[:, :2], 2 * small.matrix[:, :2])
+    halved = cv2.resize(large.tracked.image, (512, 512), interpolation=cv2.INTER_AREA)
+    assert np.abs(halved.astype(int) - small.tracked.image).mean() < 2
+    pasted = PasteBack(large, canvas)(large.tracked.image)
+    assert np.abs(pasted.astype(int) - PasteBack(small, canvas)(small.tracked.image)).mean() < 1

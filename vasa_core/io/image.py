@@ -73,7 +73,7 @@ def write_png(target: Path, image: UInt8[np.ndarray, "height width 3"]) -> None:
 @cache
 def _know_heic() -> None:
     """Teach Pillow to read HEIC, once."""
-    from pillow_heif import register_heif_opener
+    from pi_heif import register_heif_opener
 
     register_heif_opener()
 

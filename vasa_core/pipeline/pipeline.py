@@ -28,7 +28,7 @@ from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.options import AUTO, MESH, SPIN, VOLUME, GenerationOptions
+from vasa_core.options import AUTO, MESH, PORTRAIT_SIZE, SPIN, VOLUME, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
@@ -117,20 +117,21 @@ class Pipeline:
         other._faces = self._faces
         return other
 
-    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
-        """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
+    def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0, size: int = PORTRAIT_SIZE) -> Prepared:
+        """Find the face of a photo (a file, or RGB pixels) and make it ready.
 
-        Raises InputError if there is no such face.
+        framing, face, size: see `GenerationOptions`. Raises InputError if there is no such face.
         """
-        asked = GenerationOptions.of(framing=framing, face=face)
-        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
+        options = GenerationOptions.of(framing=framing, face=face, size=size)
+        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, options)
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
         if not isinstance(portrait, Prepared):
-            portrait = self.prepare(portrait, options.asked_framing, options.face)
+            portrait = self.prepare(portrait, options.asked_framing, options.face, options.size)
         elif not portrait.suits(options):
-            portrait = self.prepare(portrait.original, options.asked_framing, options.face or portrait.face)
+            face = options.face or portrait.face
+            portrait = self.prepare(portrait.original, options.asked_framing, face, options.size)
         return portrait.before(options.background)
 
     def animate(
@@ -354,7 +355,8 @@ class Pipeline:
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
-                    frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
+                    kernel = cv2.INTER_AREA if frame.shape[0] > size else cv2.INTER_CUBIC
+                    frame = cv2.resize(frame, (size, size), interpolation=kernel)
                 frames.append(mark(frame, number))
             return frames
 

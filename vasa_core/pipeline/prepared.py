@@ -16,15 +16,15 @@ from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.image import read_image
-from vasa_core.options import AUTO, FACES, FRAMINGS, MAX_IMAGE_PIXELS, MESH, PHOTO, VOLUME, GenerationOptions
+from vasa_core.options import AUTO, FACES, MAX_IMAGE_PIXELS, MESH, PHOTO, VOLUME, GenerationOptions
 from vasa_core.pipeline.background import before
 from vasa_core.preprocess.framing import USUAL
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
-from vasa_core.preprocess.portrait import FaceCrop, Preprocessor
+from vasa_core.preprocess.portrait import FaceCrop, Preprocessor, crop_side
 from vasa_core.preprocess.visibility import visible
 
-SURROUNDINGS = 144  # px of the photo kept around the crop: what a distance up to 1.5 brings into view
+SURROUNDINGS = 144 / 512  # of the crop's side, kept of the photo around it: what a distance up to 1.5 brings into view
 FINEST = 0.005  # step of distance that is worth a word
 
 Frame = UInt8[np.ndarray, "height width 3"]
@@ -53,8 +53,10 @@ class Prepared:
 
     def suits(self, options: GenerationOptions) -> bool:
         """Whether the photo was prepared as the options have it."""
-        background = self.background in (None, options.background)
-        return background and options.asked_framing in (AUTO, self.framing) and options.face in (0, self.face)
+        side = self.crop.tracked.image.shape[0]
+        as_large = side >= crop_side(self.crop.framing.side, options.size)
+        framed = options.asked_framing in (AUTO, self.framing) and options.face in (0, self.face)
+        return as_large and framed and self.background in (None, options.background)
 
     def before(self, background: str | Path | None) -> Prepared:
         """The person before that background; itself if they are. Raises InputError if that cannot be had."""
@@ -100,30 +102,29 @@ def prepare_photo(
     preprocessor: Preprocessor,
     person: PersonMatte,
     face_model: FaceModel[Any],
-    framing: str = AUTO,
-    face: int = 0,
+    options: GenerationOptions | None = None,
 ) -> Prepared:
-    """Find the face of a photo and make it ready. framing, face: see `GenerationOptions`.
+    """Find the face of a photo and make it ready. Of the options, framing, face and size count.
 
     Raises InputError if there is no usable face, or its mouth is covered.
     """
-    if framing not in FRAMINGS:
-        raise InputError(f"framing is {framing!r}; expected one of {', '.join(FRAMINGS)}.")
-    if isinstance(face_model, VolumeFaceModel) and framing != PHOTO:
-        framing = USUAL
-    crop = preprocessor(photo, framing, face)
+    options = options or GenerationOptions()
+    any_framing = options.framing == PHOTO or not isinstance(face_model, VolumeFaceModel)
+    framing = options.framing if any_framing else USUAL
+    crop = preprocessor(photo, framing, options.face, options.size)
     shows = visible(crop.tracked.image, crop.tracked.landmarks)
     if not shows.mouth:
         raise InputError("The mouth is covered; expected a photo in which it is seen.")
-    canvas = crop.surroundings(photo, SURROUNDINGS)
-    moved = np.array([SURROUNDINGS, SURROUNDINGS, 0], np.float32)
-    others = crop.others.reshape(-1, 2, 2) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + SURROUNDINGS
+    margin = round(SURROUNDINGS * crop.tracked.image.shape[0])
+    canvas = crop.surroundings(photo, margin)
+    moved = np.array([margin, margin, 0], np.float32)
+    others = crop.others.reshape(-1, 2, 2) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + margin
     matte = person(canvas, crop.tracked.landmarks + moved, others.reshape(-1, 4))
     if shows.drawn:  # flat areas bend unseen, and the person matte knows photographs
         matte = np.full_like(matte, 255)
     hidden = tuple(part for part, hides in (("eyes", not shows.eyes or shows.drawn), ("mouth", shows.drawn)) if hides)
     portrait = face_model.encode_portrait(crop.tracked, canvas, matte, crop.border, hidden)
-    return Prepared(photo, crop, portrait, face, shows.warnings)
+    return Prepared(photo, crop, portrait, options.face, shows.warnings)
 
 
 def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:

@@ -1,4 +1,4 @@
-"""A photo to the 512x512 portrait that is animated: find the face, frame it, track it, remember the way back."""
+"""A photo to the square portrait that is animated: find the face, frame it, track it, remember the way back."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from vasa_core.types import Border, TrackedImage
 ANTIALIAS = 0.4  # px of the smaller picture: blur before shrinking
 MAX_YAW = 45.0  # degrees; of a head turned farther too little of the far side is seen
 _MAX_MEASURED_YAW = 41.0  # degrees; what the landmarker reads there: it sees large turns as smaller than they are
+CROP_SIDES = (PORTRAIT_SIZE, 768, 1024)  # px
 _COARSER = 4  # than the picture: what is blurred that much anyway
 _SEARCH_PER_BOX = (2.0, 1.4, 3.0)  # sides of the landmarker's pictures / side of the detector's box
 _MOST_PADDED = 4  # times the pixels of a photo that its square may have before it is never built in full
@@ -33,7 +34,7 @@ Boxes = Float[np.ndarray, "_ 4"]  # left, top, right, bottom; px
 class FaceCrop:
     """A portrait cut from a photo.
 
-    tracked: the 512x512 crop with its landmarks. matrix: photo px -> crop px. face_height: px of the photo. size:
+    tracked: the square crop with its landmarks. matrix: photo px -> crop px. face_height: px of the photo. size:
     (height, width) of the photo, px. framing: what of the photo is shown. others: faces of other people, px of the
     photo.
     """
@@ -56,14 +57,15 @@ class FaceCrop:
         """The crop with `margin` px (of the crop) more of the photo on each side; beyond the photo its edges go on."""
         scale = float(self.matrix[0, 0])
         smooth = cv2.GaussianBlur(original, (0, 0), ANTIALIAS / scale) if scale < 1 else original
-        side = PORTRAIT_SIZE + 2 * margin
+        inner = self.tracked.image.shape[0]
+        side = inner + 2 * margin
         wider = self.matrix + np.array([[0, 0, margin], [0, 0, margin]])
         canvas = cv2.warpAffine(smooth, wider, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         ends = wider[:, :2] @ np.array([[0, original.shape[1]], [0, original.shape[0]]]) + wider[:, 2:]
         outside = (ends[0, 0], ends[1, 0], side - ends[0, 1], side - ends[1, 1])  # left, top, right, bottom
         if max(outside) > 0:
             canvas = _soften_outside(canvas, *map(float, outside))
-        canvas[margin : margin + PORTRAIT_SIZE, margin : margin + PORTRAIT_SIZE] = self.tracked.image
+        canvas[margin : margin + inner, margin : margin + inner] = self.tracked.image
         return canvas
 
 
@@ -86,10 +88,11 @@ class Preprocessor:
         """Release the native resources."""
         self._landmarker.close()
 
-    def __call__(self, image: Image, framing: str = AUTO, face: int = 0) -> FaceCrop:
+    def __call__(self, image: Image, framing: str = AUTO, face: int = 0, side: int = PORTRAIT_SIZE) -> FaceCrop:
         """The portrait of a face of a photo (RGB).
 
-        framing: see `framed`. face: 0 is the largest, from 1 on they are counted from the left.
+        framing: see `framed`. face: 0 is the largest, from 1 on they are counted from the left. side: of the crop, px,
+        at most; it is no larger than it takes to show all of the photo's pixels, but for the steps of CROP_SIDES.
         Raises InputError if there is no such face, or it is lower than MIN_FACE_PX, turned beyond MAX_YAW or cut by the
         photo's border.
         """
@@ -107,9 +110,10 @@ class Preprocessor:
             raise InputError("No face could be followed in the picture; expected a clear photo of one face.")
         check_yaw(found[1])
         tracked = TrackedImage(crop, *found)
-        if shown.square != usual:
+        side = crop_side(shown.side, side)
+        if shown.square != usual or side != PORTRAIT_SIZE:
             in_photo = _mapped_back(tracked.landmarks, matrix)
-            crop, matrix = cut_square(image, *shown.square)
+            crop, matrix = cut_square(image, *shown.square, side)
             tracked = TrackedImage(crop, _mapped(in_photo, matrix), tracked.transform)
         others = _others(boxes, face_place(landmarks))
         return FaceCrop(tracked, matrix, face_height, size, shown, others)
@@ -137,6 +141,12 @@ class Preprocessor:
         if found is None:
             raise InputError("No face was found in the picture; expected a photo of a face, not in profile.")
         return _mapped_back(found[0], matrix)
+
+
+def crop_side(square: float, most: int) -> int:
+    """Side of the crop of a square of the photo (px) for a video of `most` px: one of CROP_SIDES."""
+    wanted = min(square, most)
+    return next((side for side in CROP_SIDES if side >= wanted), CROP_SIDES[-1])
 
 
 def _chosen(boxes: Boxes, face: int) -> Boxes:
@@ -168,8 +178,10 @@ def check_yaw(transform: Float[np.ndarray, "4 4"]) -> None:
         raise InputError(f"The face is in profile; expected one turned at most {MAX_YAW:.0f} degrees to the side.")
 
 
-def cut_square(image: Image, x: float, y: float, side: float) -> tuple[Image, Float[np.ndarray, "2 3"]]:
-    """The square around (x, y), as a 512x512 picture; what lies outside the photo is its blurred continuation.
+def cut_square(
+    image: Image, x: float, y: float, side: float, size: int = PORTRAIT_SIZE
+) -> tuple[Image, Float[np.ndarray, "2 3"]]:
+    """The square around (x, y), as a picture of `size` px; what lies outside the photo is its blurred continuation.
 
     Returns the picture and the matrix photo px -> picture px.
     """
@@ -179,13 +191,13 @@ def cut_square(image: Image, x: float, y: float, side: float) -> tuple[Image, Fl
     before = (max(0, -x0), max(0, -y0))
     after = (max(0, x0 + side_px - width), max(0, y0 + side_px - height))
     inside = image[max(0, y0) : y0 + side_px, max(0, x0) : x0 + side_px]
-    scale = PORTRAIT_SIZE / side_px
+    scale = size / side_px
     if scale < 1 and side_px**2 > _MOST_PADDED * inside.shape[0] * inside.shape[1]:
-        picture = _shrunk_into(inside, scale, scale * before[0], scale * before[1])
+        picture = _shrunk_into(inside, size, scale, scale * before[0], scale * before[1])
     else:
         square = cv2.copyMakeBorder(inside, before[1], after[1], before[0], after[0], cv2.BORDER_REPLICATE)
         shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        picture = cv2.resize(square, (PORTRAIT_SIZE, PORTRAIT_SIZE), interpolation=shrinking)
+        picture = cv2.resize(square, (size, size), interpolation=shrinking)
     if any(before + after):
         picture = _soften_outside(picture, *(v * scale for v in (*before, *after)))
     # cv2.resize maps pixel centres: x' + 0.5 = (x + 0.5 - x0) * scale
@@ -193,8 +205,8 @@ def cut_square(image: Image, x: float, y: float, side: float) -> tuple[Image, Fl
     return picture, np.hstack([np.eye(2) * scale, offset])
 
 
-def _shrunk_into(inside: Image, scale: float, left: float, top: float) -> Image:
-    """A picture of PORTRAIT_SIZE with `inside`, `scale` times as large, at (left, top) px; its edges go on around it.
+def _shrunk_into(inside: Image, side: int, scale: float, left: float, top: float) -> Image:
+    """A picture of `side` px with `inside`, `scale` times as large, at (left, top) px; its edges go on around it.
 
     Memory goes with the two pictures, however far `inside` is from filling its square.
     """
@@ -204,8 +216,7 @@ def _shrunk_into(inside: Image, scale: float, left: float, top: float) -> Image:
     ratio = scale * np.array([width, height]) / size  # px of the result a px of `small`, 1 but for rounding
     offset = np.array([left, top]) + ratio / 2 - 0.5
     matrix = np.hstack([np.diag(ratio), offset[:, None]])
-    side = (PORTRAIT_SIZE, PORTRAIT_SIZE)
-    return cv2.warpAffine(small, matrix, side, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(small, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _soften_outside(picture: Image, left: float, top: float, right: float, bottom: float) -> Image:
