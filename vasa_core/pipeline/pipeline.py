@@ -331,12 +331,14 @@ class Pipeline:
         cancelled: Stopped | None = None,
     ) -> Iterator[Frame]:
         """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
-        size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
+        distance, centre = person.zoomed(options.distance)
+        size, zoom, batch = options.size, 1 / distance, self.face.batch
+        portrait = replace(person.portrait, centre=centre)
         paste = _paster(person, options)  # which zooms the whole photo itself
 
         def draw(moments: Motion) -> list[Frame]:
             frames = []
-            for frame in self.face.decode(person.portrait, moments, 1.0 if paste else zoom):
+            for frame in self.face.decode(portrait, moments, 1.0 if paste else zoom):
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:
@@ -391,5 +393,5 @@ def _paster(prepared: Prepared, options: GenerationOptions) -> PasteBack | None:
     """What puts frames back into the whole photo, if that is shown."""
     if prepared.framing != PHOTO:
         return None
-    zoom = 1 / prepared.distance(options.distance)
-    return PasteBack(prepared.crop, prepared.original, zoom, prepared.portrait.centre)
+    distance, centre = prepared.zoomed(options.distance)
+    return PasteBack(prepared.crop, prepared.original, 1 / distance, centre)
