@@ -345,13 +345,15 @@ class Pipeline:
         cancelled: Stopped | None = None,
     ) -> Iterator[Picture]:
         """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
-        size, zoom, batch = options.size, 1 / person.distance(options.distance), self.face.batch
+        distance, centre = person.zoomed(options.distance)
+        size, zoom, batch = options.size, 1 / distance, self.face.batch
+        portrait = replace(person.portrait, centre=centre)
         paste = paster(person, options)  # which zooms the whole photo itself
 
         def draw(part: tuple[int, Motion]) -> list[Picture]:
             first, moments = part
             frames = []
-            for number, frame in enumerate(self.face.decode(person.portrait, moments, 1.0 if paste else zoom), first):
+            for number, frame in enumerate(self.face.decode(portrait, moments, 1.0 if paste else zoom), first):
                 if paste:
                     frame = paste(frame)
                 elif frame.shape[0] != size:

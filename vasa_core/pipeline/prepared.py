@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from vasa_core.errors import InputError, shortened, shown
 from vasa_core.face.mesh.model import MeshFaceModel
@@ -64,18 +64,26 @@ class Prepared:
             return self
         return replace(self, portrait=before(self.portrait, background), background=background)
 
-    def distance(self, wanted: float) -> float:
-        """The distance nearest to the wanted one from which nothing beyond the photo comes into view."""
-        if wanted <= 1 or self.framing == PHOTO:
-            return min(wanted, 1.0)
-        centre, far = self.portrait.centre, np.array(self.portrait.photo.shape[1::-1]) - 0.5
-        low, high = np.array(self.crop.border[:2]), np.array(self.crop.border[2:])
-        most = np.concatenate([(centre - low) / (centre + 0.5), (high - centre) / (far - centre)]).min()
-        return float(min(wanted, max(1.0, most)))
+    def zoomed(self, distance: float) -> tuple[float, Float[np.ndarray, " 2"]]:
+        """The distance nearest to the wanted one from which nothing beyond the photo is seen, and what is zoomed about.
+
+        That point (px of the crop) is the face's middle, or as near to it as the photo's border lets it be.
+        """
+        centre = self.portrait.centre
+        if distance <= 1 or self.framing == PHOTO:
+            return min(distance, 1.0), centre
+        side, margin = self.portrait.photo.shape[0], self.portrait.margin
+        low = np.maximum(self.crop.border[:2], -0.5 - margin)
+        high = np.minimum(self.crop.border[2:], side - 0.5 + margin)
+        distance = min(distance, float((high - low).min()) / side)
+        if distance < 1 + FINEST:
+            return 1.0, centre
+        least = ((side - 0.5) * distance - high) / (distance - 1)
+        return distance, np.clip(centre, least, np.maximum(least, -(low + 0.5 * distance) / (distance - 1)))
 
     def warnings_for(self, options: GenerationOptions) -> tuple[str, ...]:
         """What there is to say about a video with these options."""
-        distance = self.distance(options.distance)
+        distance, _ = self.zoomed(options.distance)
         if distance > options.distance - FINEST:
             return self.warnings
         limit = f"distance is {options.distance:g}, but the photo ends so near the head that {distance:.2f} was taken."
@@ -159,5 +167,5 @@ def paster(person: Prepared, options: GenerationOptions) -> PasteBack | None:
     """What puts frames back into the whole photo, if that is shown."""
     if person.framing != PHOTO:
         return None
-    zoom = 1 / person.distance(options.distance)
-    return PasteBack(person.crop, person.original, zoom, person.portrait.centre)
+    distance, centre = person.zoomed(options.distance)
+    return PasteBack(person.crop, person.original, 1 / distance, centre)

@@ -113,7 +113,8 @@ class Sweep:
     def _irises(self, path: Path, rendered: Motion, distance: float) -> Float[np.ndarray, "found 2"]:
         """(yaw, pitch) in degrees of some frames with open eyes; of videos of the portrait's own size."""
         portrait = self._prepared.portrait
-        middle = np.array([*portrait.centre, 0.0])
+        distance, centre = self._prepared.zoomed(distance)
+        middle = np.array([*centre, 0.0])
         points = (self._pipeline.face.landmarks(portrait, rendered) - middle) / distance + middle
         poses = rendered.pose + np.array([0, 0, 0, 0, 0, np.log(distance)])
         found = []
