@@ -83,6 +83,15 @@ def test_showcase_writes_one_video(talking: Made, portrait: Path, short_speech: 
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
+def test_compare_writes_a_grid_and_singles(portrait: Path, short_speech: Path, tmp_path: Path) -> None:
+    vary = ("--vary", "emotion=none,anger", "--vary", "steps=1,2", "--size", "256", "--singles", tmp_path / "singles")
+    done = run("compare", portrait, short_speech, tmp_path / "out.mp4", *vary, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert len(list((tmp_path / "singles").glob("*.mp4"))) == 4
+    assert (tmp_path / "singles" / "index.html").is_file()
+
+
 def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
     done = run("encode", portrait, tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
@@ -101,6 +110,9 @@ BAD = [
     (["reenact", "{portrait}", "{folder}/o.mp4"], "the driving video is none; expected one"),
     (["reenact", "{portrait}", "{folder}/o.mp4", "--pose", "{folder}/none.mp4"], "none.mp4 does not exist"),
     (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "mood=1"], "mood is no option; expected one of"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "gaze-yaw=0,x"], "gaze_yaw is 'x'; expected"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "seed"], "'seed'; expected OPTION=VALUE,VALUE"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
     (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),

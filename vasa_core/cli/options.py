@@ -13,9 +13,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from vasa_core.errors import InputError
+from vasa_core.errors import InputError, shown
 from vasa_core.files import check_source, check_target
-from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions
+from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions, control_named, written
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -99,6 +99,19 @@ def open_speech(speech: Path) -> Any:
     from vasa_core.io.audio import AudioFile
 
     return AudioFile.open(speech)
+
+
+def varied_values(given: list[str], options: GenerationOptions) -> dict[str, list[Any]]:
+    """What `--vary NAME=VALUE,VALUE` says, checked. Raises InputError for what is no option or cannot be its value."""
+    found: dict[str, list[Any]] = {}
+    for text in given:
+        name, _, values = text.partition("=")
+        name = control_named(name)
+        if not values or name in found:
+            raise InputError(f"--vary is {shown(text)}; expected OPTION=VALUE,VALUE and each option once.")
+        changed = [GenerationOptions.of(options, **{name: written(name, value)}) for value in values.split(",")]
+        found[name] = [getattr(each, name) for each in changed]
+    return found
 
 
 def video_folders(folders: list[Path]) -> list[Path]:

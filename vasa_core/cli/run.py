@@ -28,6 +28,7 @@ from vasa_core.cli.options import (
     open_speech,
     read_photo,
     report,
+    varied_values,
     with_signature,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
@@ -152,6 +153,43 @@ def showcase(
             options = GenerationOptions(seed=seed)
             result = show(pipeline, photo, sound, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
+
+
+@cli.command()
+@with_controls
+def compare(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    vary: Annotated[
+        list[str], typer.Option(metavar="OPTION=VALUE,VALUE...", help="What differs, once across, again for down.")
+    ],
+    singles: Annotated[
+        Path | None, typer.Option(help="Folder for each video by itself and a page that plays them in step.")
+    ] = None,
+    face_model: FaceModel = MESH,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    as_json: Json = False,
+    **controls: Any,
+) -> None:
+    """Show what an option does: PORTRAIT speaks SPEECH once for each value of one or two options, in one grid.
+
+    For example --vary gaze-yaw=-20,0,20 --vary guidance-audio=0.5,1,2. Every other option holds for all.
+    """
+    options = GenerationOptions(**controls).validate()
+    varied = varied_values(vary, options)
+    check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
+    check_videos(options.style, options.head_pose)
+    photo, sound = read_photo(portrait), open_speech(speech)
+    with progress_bar("compare", "frame") as progress:
+        pipeline = load_pipeline(device, checkpoints, face_model)
+        from vasa_core.pipeline import compare as show
+
+        with INTERRUPT.asks() as cancelled:
+            result = show(pipeline, photo, sound, out, varied, options, singles, cancelled, progress)
+    where = f"; open {singles / 'index.html'}" if singles else ""
+    report(result, as_json, f"{out}: {result.frames} frames{where}")
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,6 @@ from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
@@ -36,7 +35,7 @@ from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
 from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo, read_photo, usable_device
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
+from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, played_sound, sound_of
 from vasa_core.pipeline.style import style_of_video
 from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
 from vasa_core.preprocess.paste_back import PasteBack
@@ -137,7 +136,7 @@ class Pipeline:
         options = GenerationOptions.of(options, **changes)
         audio = opened(speech)
         person = self._person(portrait, options)
-        sound = audio.path if isinstance(audio, AudioFile) else audio
+        sound = played_sound(audio)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
             return self.stream(person, audio, options, cancelled, progress)
@@ -231,7 +230,7 @@ class Pipeline:
         speech, hop, look_ahead = (self.live, LIVE_HOP, LIVE_LOOK_AHEAD) if sound.live else (self.speech, None, 0)
         stream = MotionStream(self.motion_model, usual, options, hop, look_ahead, style, widest)
         first = 0
-        for made in _pushed(stream, stream_features(speech, sound.chunks)):
+        for made in _pushed(stream, sound.blocks or stream_features(speech, sound.chunks)):
             yield eased_in(_placed(made, contact, options), portrait.motion, first)
             first += len(made)
 
@@ -344,7 +343,7 @@ class Pipeline:
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 
-def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
+def _pushed(stream: MotionStream, blocks: Iterable[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
     for features in blocks:
         # A hop at a time, so that the first frame does not wait for the whole block's motion.
         for start in range(0, len(features), stream.hop):

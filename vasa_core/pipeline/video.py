@@ -77,16 +77,22 @@ class Video:
         """
         check_out(out)
         target = Path(out)
-        with (
-            _sound_file(self.sound, target) as sound,
-            VideoWriter(target, self.size, sound, METADATA, self.frames) as writer,
-        ):
+        with self.writer(target) as writer:
             for frame in self.make(cancelled, progress):
                 writer.write(frame)
         height, width = self.size
         wall_seconds = time.perf_counter() - self.started
         frames, said = writer.frames, (self.framing, self.warnings)
         return VideoResult(str(target), frames, frames / FPS, wall_seconds, width, height, self.seed, *said)
+
+    @contextmanager
+    def writer(self, target: Path) -> Generator[VideoWriter, None, None]:
+        """What writes the frames and the sound to an mp4 file, which is there, whole, once this is closed."""
+        with (
+            _sound_file(self.sound, target) as sound,
+            VideoWriter(target, self.size, sound, METADATA, self.frames) as writer,
+        ):
+            yield writer
 
 
 def check_out(out: Path | str, *inputs: object) -> None:
