@@ -92,6 +92,17 @@ def test_compare_writes_a_grid_and_singles(portrait: Path, short_speech: Path, t
     assert (tmp_path / "singles" / "index.html").is_file()
 
 
+def test_generate_speaks_a_text_with_subtitles(portrait: Path, tmp_path: Path) -> None:
+    options = ("--text", "Good morning, everybody.", "--subtitles", "vtt", "--size", "256", "--steps", "1", "--json")
+    done = run("generate", portrait, tmp_path / "out.mp4", *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) > 40
+    lines = (tmp_path / "out.vtt").read_text().splitlines()
+    assert lines[0] == "WEBVTT"
+    assert lines[4] == "Good morning, everybody."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.vtt"]
+
+
 def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
     done = run("encode", portrait, tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
@@ -113,6 +124,14 @@ BAD = [
     (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "mood=1"], "mood is no option; expected one of"),
     (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "gaze-yaw=0,x"], "gaze_yaw is 'x'; expected"),
     (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "seed"], "'seed'; expected OPTION=VALUE,VALUE"),
+    (["generate", "{portrait}", "{folder}/o.mp4"], "the speech is none and --text None; expected one file"),
+    (
+        ["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--text", "Hi"],
+        "expected one file of speech, or --text.",
+    ),
+    (["generate", "{portrait}", "{folder}/o.mp4", "--text", "?!"], "the text is '?!'; expected words to speak."),
+    (["generate", "{portrait}", "{folder}/o.mp4", "--text", "a", "--subtitles", "ass"], "'ass'; expected vtt or srt"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--subtitles", "vtt"], "'vtt'; expected vtt or srt, and"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
     (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),

@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from vasa_core.errors import InputError, shown
-from vasa_core.files import check_source, check_target
+from vasa_core.files import check_source, check_target, write_text
 from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions, control_named, written
 
 cli = typer.Typer(
@@ -99,6 +99,36 @@ def open_speech(speech: Path) -> Any:
     from vasa_core.io.audio import AudioFile
 
     return AudioFile.open(speech)
+
+
+def spoken_file(speech: list[Path], text: str | None, subtitles: str | None, out: Path) -> Path | None:
+    """The one file of speech, or None if a text is spoken. Raises InputError for both, neither, or wrong subtitles."""
+    if len(speech) > 1 or bool(speech) == (text is not None):
+        given = " ".join(map(str, speech)) or "none"
+        raise InputError(f"the speech is {given} and --text {shown(text)}; expected one file of speech, or --text.")
+    if subtitles is None:
+        return speech[0] if speech else None
+    from vasa_core.io.subtitles import KINDS
+
+    if subtitles not in KINDS or text is None:
+        raise InputError(f"--subtitles is {shown(subtitles)}; expected {' or '.join(KINDS)}, and --text.")
+    check_target(out.with_suffix(f".{subtitles}"), f".{subtitles}")
+    return None
+
+
+def read_aloud(text: str | None) -> tuple[Any, tuple[Any, ...]]:
+    """The sound of a text, and its words. Raises InputError or MissingModelError as `speak` does."""
+    from vasa_core.pipeline import speak
+
+    spoken = speak(text or "")
+    return spoken.waveform, spoken.words
+
+
+def write_subtitles(video: Path, kind: str, words: Sequence[Any]) -> None:
+    """Write the words beside the video."""
+    from vasa_core.io.subtitles import subtitles
+
+    write_text(video.with_suffix(f".{kind}"), subtitles(words, kind))
 
 
 def varied_values(given: list[str], options: GenerationOptions) -> dict[str, list[Any]]:

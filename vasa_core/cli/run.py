@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
@@ -26,10 +27,13 @@ from vasa_core.cli.options import (
     cli,
     load_pipeline,
     open_speech,
+    read_aloud,
     read_photo,
     report,
+    spoken_file,
     varied_values,
     with_signature,
+    write_subtitles,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
@@ -52,7 +56,8 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
         declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
         annotation = Annotated[kind, typer.Option(*declared, help=text)]
         controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
-    first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
+    first = [p for p in own if p.default is p.empty or _is_argument(p)]
+    rest = [p for p in own if p not in first]
     parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]
     parameters = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
 
@@ -63,27 +68,41 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     return with_signature(run, parameters)
 
 
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    """Whether the command line takes it by its place, not its name."""
+    return any(isinstance(each, ArgumentInfo) for each in getattr(parameter.annotation, "__metadata__", ()))
+
+
 @cli.command()
 @with_controls
 def generate(
     portrait: Path,
-    speech: Path,
+    speech: Annotated[list[Path] | None, typer.Argument(metavar="[SPEECH]")] = None,
+    *,
     out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    text: Annotated[str | None, typer.Option(help="English text to speak, in place of SPEECH.")] = None,
+    subtitles: Annotated[
+        str | None, typer.Option(help="vtt or srt: write the words of --text beside the video.")
+    ] = None,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
     as_json: Json = False,
     **controls: Any,
 ) -> None:
-    """Make the person of PORTRAIT speak SPEECH and write the video to OUT.mp4."""
+    """Make the person of PORTRAIT speak SPEECH, or a --text, and write the video to OUT.mp4."""
     options = GenerationOptions(**controls).validate()
-    check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
+    file = spoken_file(speech or [], text, subtitles, out)
+    check_paths(portrait, file, options.style, options.head_pose, out=out, suffix=".mp4")
     check_videos(options.style, options.head_pose)
-    photo, sound = read_photo(portrait), open_speech(speech)
+    photo = read_photo(portrait)
+    sound, words = (open_speech(file), ()) if file else read_aloud(text)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model)
         with INTERRUPT.asks() as cancelled:
             result = pipeline.generate(photo, sound, out, options, cancelled, progress)
+    if subtitles:
+        write_subtitles(out, subtitles, words)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
