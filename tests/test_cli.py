@@ -137,6 +137,7 @@ BAD = [
     (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/" + 300 * "o" + ".mp4"], "at most 255 bytes"),
     (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),
+    (["batch", "{portrait}", "{folder}/out"], "expected a name that ends in .csv or .jsonl."),
     (["encode", "{portrait}", "{folder}/o.txt"], "o.txt is the output; expected a name that ends in .npz."),
     (["encode", "{portrait}", "{folder}/none/o.npz"], "none is not a folder; expected"),
     (["encode", "{speech}", "{folder}/o.npz"], "expected"),
@@ -178,6 +179,7 @@ finally:
         (["reenact", "{portrait}", "{text}", "{out}"], "text.mp4 is not a video"),
         (["reenact", "{portrait}", "{text}", "{text}"], "an input as well"),
         (["showcase", "{text}", "{speech}", "{out}"], "text.mp4 is not an image"),
+        (["batch", "{folder}/none.csv", "{folder}/out"], "none.csv does not exist; expected"),
         (["encode", "{text}", "{folder}/none/out.npz"], "expected an existing folder"),
     ],
 )
