@@ -56,7 +56,10 @@ def test_generate_writes_the_video_and_says_so(talking: Made) -> None:
 
 
 def test_verify_knows_its_own_videos_and_no_others(talking: Made, portrait: Path) -> None:
-    assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
+    found = json.loads(run("verify", talking[0], "--json").stdout)
+    assert found["marked"] is True
+    assert found["manifest"]["state"] == "valid"
+    assert found["manifest"]["settings"]["gaze_yaw"] == -5
     assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
     missing = run("verify", "nowhere.mp4")
     assert missing.returncode == 2
@@ -129,6 +132,7 @@ BAD = [
         ["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--text", "Hi"],
         "expected one file of speech, or --text.",
     ),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--key", "{speech}"], "--certificate is None and --key"),
     (["generate", "{portrait}", "{folder}/o.mp4", "--text", "?!"], "the text is '?!'; expected words to speak."),
     (["generate", "{portrait}", "{folder}/o.mp4", "--text", "a", "--subtitles", "ass"], "'ass'; expected vtt or srt"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--subtitles", "vtt"], "'vtt'; expected vtt or srt, and"),

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vasa_core.assets import CHECKPOINTS
-from vasa_core.cli.options import Checkpoints, Device, FaceModel, Json, cli, load_pipeline, report
+from vasa_core.cli.options import (
+    Certificate,
+    Checkpoints,
+    Device,
+    FaceModel,
+    Json,
+    Key,
+    cli,
+    load_pipeline,
+    report,
+    signing,
+)
 from vasa_core.cli.terminal import INTERRUPT, progress_bar
 from vasa_core.options import MESH
 
@@ -26,6 +37,8 @@ def batch(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Make a video of every row of JOBS, in FOLDER: portrait, speech or text, and any option of `generate`.
@@ -42,8 +55,9 @@ def batch(
 
         tqdm.write(f"row {job.row} ({job.name}): {error}", file=sys.stderr)
 
+    signer = signing(certificate, key)
     with progress_bar("batch", "video") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         from vasa_core.pipeline.batch import batch as make_all
 
         with INTERRUPT.asks() as cancelled:

@@ -30,6 +30,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 FaceModel = Annotated[str, typer.Option(help="mesh, or volume (a research preview).")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of the certificates that sign the video, the signer's first.",
+        envvar="VASA_CERTIFICATE",
+        show_default="this machine's own",
+    ),
+]
+Key = Annotated[
+    Path | None, typer.Option(help="PEM file of the certificate's private key.", envvar="VASA_KEY", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
 Framing = Annotated[str, typer.Option(help=CONTROLS["framing"].help)]
 Face = Annotated[int, typer.Option(help=CONTROLS["face"].help)]
@@ -160,7 +171,21 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any:
+def signing(certificate: Path | None, key: Path | None) -> Any:
+    """Who signs; None is this machine's own key. Raises InputError for one file without the other, or unusable ones."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError(f"--certificate is {certificate} and --key {key}; expected both, or neither.")
+    from vasa_core.provenance.credentials import Credentials
+    from vasa_core.provenance.manifest import check_credentials
+
+    found = Credentials.of_files(certificate, key)
+    check_credentials(found, certificate.name)
+    return found
+
+
+def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH, signer: Any = None) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
     if face_model not in FACES:
         raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
@@ -168,6 +193,7 @@ def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any
     from vasa_core.pipeline import Pipeline
 
     pipeline = Pipeline.load(device, checkpoints, face_model)
+    pipeline.credentials = signer
     share_cores(pipeline.device)
     return pipeline
 

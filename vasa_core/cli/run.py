@@ -15,12 +15,14 @@ from typer.models import ArgumentInfo
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULTS,
+    Certificate,
     Checkpoints,
     Device,
     Face,
     FaceModel,
     Framing,
     Json,
+    Key,
     Seed,
     check_paths,
     check_videos,
@@ -30,6 +32,7 @@ from vasa_core.cli.options import (
     read_aloud,
     read_photo,
     report,
+    signing,
     spoken_file,
     varied_values,
     with_signature,
@@ -40,7 +43,6 @@ from vasa_core.errors import InputError, MissingModelError
 from vasa_core.files import check_source
 from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
-VERIFIED_FRAMES, VERIFIED_STEP = 250, 10  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
@@ -87,6 +89,8 @@ def generate(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
     **controls: Any,
 ) -> None:
@@ -97,8 +101,9 @@ def generate(
     check_videos(options.style, options.head_pose)
     photo = read_photo(portrait)
     sound, words = (open_speech(file), ()) if file else read_aloud(text)
+    signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
             result = pipeline.generate(photo, sound, out, options, cancelled, progress)
     if subtitles:
@@ -121,6 +126,8 @@ def reenact(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Move the person of PORTRAIT as the person in the DRIVING video moves, or head and face as two videos do.
@@ -134,8 +141,9 @@ def reenact(
     check_paths(portrait, *videos, out=out, suffix=".mp4")
     check_videos(*videos)
     photo = read_photo(portrait)
+    signer = signing(certificate, key)
     with progress_bar("reenact", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
@@ -154,6 +162,8 @@ def showcase(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Show head pose and face edited apart: PORTRAIT speaks SPEECH in several ways, side by side.
@@ -164,8 +174,9 @@ def showcase(
     check_paths(portrait, speech, pose, dynamics, out=out, suffix=".mp4")
     check_videos(pose, dynamics)
     photo, sound = read_photo(portrait), open_speech(speech)
+    signer = signing(certificate, key)
     with progress_bar("showcase", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         from vasa_core.pipeline import showcase as show
 
         with INTERRUPT.asks() as cancelled:
@@ -189,6 +200,8 @@ def compare(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
     **controls: Any,
 ) -> None:
@@ -201,8 +214,9 @@ def compare(
     check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
     check_videos(options.style, options.head_pose)
     photo, sound = read_photo(portrait), open_speech(speech)
+    signer = signing(certificate, key)
     with progress_bar("compare", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         from vasa_core.pipeline import compare as show
 
         with INTERRUPT.asks() as cancelled:
@@ -233,22 +247,12 @@ def encode(
 
 @cli.command()
 def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as_json: Json = False) -> None:
-    """Say whether a picture or a video carries this project's invisible mark."""
-    from itertools import islice
-
-    from vasa_core.io.image import IMAGE_SUFFIXES, read_image
-    from vasa_core.io.video import read_frames
-    from vasa_core.provenance.mark import MARKED_FROM, mark_score
-
+    """Say what a picture or a video tells of how it was made: signed manifest, invisible mark, metadata."""
     check_source(source, "a picture or a video")
-    is_image = source.suffix.lower() in IMAGE_SUFFIXES
-    frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
-    if not frames:
-        raise InputError(f"{source.name} holds no frames; expected a picture or a video.")
-    score = mark_score(frames)
-    found = {"path": source, "mark_score": score, "marked": score >= MARKED_FROM, "frames": len(frames)}
-    says = "carries the mark: it was generated" if found["marked"] else "carries no mark that can be found"
-    report(found, as_json, f"{source}: {says} (score {score:.2f}; from {MARKED_FROM} on it is taken for marked)")
+    from vasa_core.pipeline.verify import verify as look
+
+    found = look(source)
+    report(found, as_json, f"{source}\n{found.says}")
 
 
 @cli.command("fetch-models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -93,14 +93,15 @@ class VideoWriter:
         audio: Path | None = None,
         metadata: Mapping[str, str] | None = None,
         frames: int | None = None,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         """size: height, width in px (even). audio: a file with sound. metadata: tags of the container. frames: there
-        will be, if that is known.
+        will be, if that is known. seal: last of all, signs the finished file in place.
 
         What would fail at the end fails here: raises InputError if the target is no .mp4 path in a writable folder with
         room for the video, or the sound cannot go into it.
         """
-        self.frames = 0
+        self.frames, self._seal = 0, seal
         self._target, self._size, self._audio, self._metadata = target, size, audio, dict(metadata or {})
         check_target(target, ".mp4", audio)
         self._pictures, self._part, errors = (part_beside(target) for _ in range(3))
@@ -183,6 +184,8 @@ class VideoWriter:
             raise ValueError("no frame was written")
         if subprocess.run(self._mux_command(), stdin=subprocess.DEVNULL, stderr=self._errors, check=False).returncode:
             raise self._failure()
+        if self._seal:
+            self._seal(self._part)
         self._part.replace(self._target)
 
     def _failure(self) -> OSError:

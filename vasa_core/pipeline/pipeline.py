@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.errors import Cancelled, InputError, shown
+from vasa_core.errors import InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
@@ -37,10 +37,12 @@ from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_phot
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, played_sound, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path, watched
 from vasa_core.preprocess.paste_back import PasteBack
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
+from vasa_core.provenance.credentials import Credentials
+from vasa_core.provenance.manifest import Origin
 from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion, Progress
 
@@ -51,7 +53,12 @@ Photo = str | Path | Frame
 
 
 class Pipeline:
-    """Loaded models; every method may be called many times."""
+    """Loaded models; every method may be called many times.
+
+    credentials: who signs the videos that are written; None is this machine's own key.
+    """
+
+    credentials: Credentials | None = None
 
     def __init__(
         self,
@@ -98,14 +105,23 @@ class Pipeline:
 
         Raises InputError for another name or a missing checkpoint.
         """
-        if name == (VOLUME if isinstance(self.face, VolumeFaceModel) else MESH):
+        if name == self.face_name:
             return self
         if name not in self._faces:
             self._faces[name] = open_face(name, self._checkpoints, self.device)
         parts = (self.motion_model, self.speech, self.preprocessor, self.person)
         other = Pipeline(self._faces[name], *parts, self._checkpoints, self.device)
-        other._faces = self._faces
+        other._faces, other.credentials = self._faces, self.credentials
         return other
+
+    @property
+    def face_name(self) -> str:
+        """Which of FACES the face model is."""
+        return VOLUME if isinstance(self.face, VolumeFaceModel) else MESH
+
+    def origin(self, options: GenerationOptions, **more: Any) -> Origin:
+        """What the manifest of a video with these options says."""
+        return Origin.of(self.face_name, options, self.credentials, **more)
 
     def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
         """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
@@ -143,7 +159,7 @@ class Pipeline:
 
         said = person.warnings_for(options)
         size, frames = _size(person, options), open_sound(audio, Event()).frames
-        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames)
+        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames, self.origin(options))
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -161,11 +177,11 @@ class Pipeline:
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Frame]:
             frames = self._draw(person, iter([motion]), options, Event())
-            return _watched(frames, len(motion), cancelled, progress)
+            return watched(frames, len(motion), cancelled, progress)
 
         said = person.warnings_for(options)
-        size = _size(person, options)
-        return Video(make, size, int(options.seed), framing=person.framing, warnings=said, frames=len(motion))
+        size, seed, origin = _size(person, options), int(options.seed), self.origin(options)
+        return Video(make, size, seed, None, framing=person.framing, warnings=said, frames=len(motion), origin=origin)
 
     def generate(
         self,
@@ -209,7 +225,7 @@ class Pipeline:
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
         frames = self._draw(person, motion, options, stopped, cancelled)
-        return _watched(frames, sound.frames or 0, cancelled, progress)
+        return watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
         self, person: Prepared, sound: Sound, options: GenerationOptions, cancelled: Stopped | None
@@ -357,22 +373,6 @@ def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> 
     pose = motion.pose.copy()
     pose[:, LOG_DISTANCE] -= math.log(options.distance)
     return contact.kept(replace(motion, pose=pose))
-
-
-def _watched(
-    frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
-) -> Iterator[Frame]:
-    done = 0
-    try:
-        for frame in frames:
-            if cancelled and cancelled():
-                raise Cancelled
-            yield frame
-            done += 1
-            if progress:
-                progress(done, total)
-    except Cancelled as error:
-        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error
 
 
 def _size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:

@@ -65,7 +65,8 @@ def showcase(
             if advance:
                 advance(done, len(generated))
 
-    video = Video(make, grid.size, int(options.seed), played_sound(audio), started, frames=len(generated))
+    sound, origin = played_sound(audio), pipeline.origin(options)
+    video = Video(make, grid.size, int(options.seed), sound, started, frames=len(generated), origin=origin)
     return video.save(out, cancelled, progress)
 
 

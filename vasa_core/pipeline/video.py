@@ -6,18 +6,20 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from scipy.io import wavfile
 
-from vasa_core.errors import InputError, shown
+from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.files import check_target, part_beside
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Frame
+from vasa_core.provenance.manifest import FORMATS, Origin
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Progress
@@ -54,7 +56,7 @@ class Video:
     """Marked RGB frames, FPS of them a second, made anew each time the video is iterated over.
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
-    framing, warnings: see `VideoResult`. frames: how many there will be, if that is known.
+    framing, warnings: see `VideoResult`. frames: how many there will be, if that is known. origin: what is signed.
     """
 
     make: MakeFrames
@@ -65,6 +67,7 @@ class Video:
     framing: str = FACE
     warnings: tuple[str, ...] = ()
     frames: int | None = None
+    origin: Origin = field(default_factory=Origin)
 
     def __iter__(self) -> Iterator[Frame]:
         return self.make(None, None)
@@ -90,9 +93,30 @@ class Video:
         """What writes the frames and the sound to an mp4 file, which is there, whole, once this is closed."""
         with (
             _sound_file(self.sound, target) as sound,
-            VideoWriter(target, self.size, sound, METADATA, self.frames) as writer,
+            VideoWriter(target, self.size, sound, METADATA, self.frames, self._seal(target)) as writer,
         ):
             yield writer
+
+    def _seal(self, target: Path) -> Callable[[Path], None] | None:
+        suffix = target.suffix.lower()
+        return partial(self.origin.sign, suffix=suffix) if suffix in FORMATS else None
+
+
+def watched(
+    frames: Iterator[Frame], total: int, cancelled: Stopped | None, progress: Progress | None
+) -> Iterator[Frame]:
+    """The frames, told of to `progress` one by one. Raises Cancelled when `cancelled()` is true."""
+    done = 0
+    try:
+        for frame in frames:
+            if cancelled and cancelled():
+                raise Cancelled
+            yield frame
+            done += 1
+            if progress:
+                progress(done, total)
+    except Cancelled as error:
+        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error
 
 
 def check_out(out: Path | str, *inputs: object) -> None:
