@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy."""
+    """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy.
+
+    Videos are signed with a key of the tests, not the user's.
+    """
+    os.environ.setdefault("VASA_CONFIG", tempfile.mkdtemp(prefix="vasa-tests-"))
     import torch
 
     torch.set_num_threads(1)

@@ -56,7 +56,10 @@ def test_generate_writes_the_video_and_says_so(talking: Made) -> None:
 
 
 def test_verify_knows_its_own_videos_and_no_others(talking: Made, portrait: Path) -> None:
-    assert json.loads(run("verify", talking[0], "--json").stdout)["marked"] is True
+    found = json.loads(run("verify", talking[0], "--json").stdout)
+    assert found["marked"] is True
+    assert found["manifest"]["state"] == "valid"
+    assert found["manifest"]["settings"]["gaze_yaw"] == -5
     assert json.loads(run("verify", portrait, "--json").stdout)["marked"] is False
     missing = run("verify", "nowhere.mp4")
     assert missing.returncode == 2
@@ -83,6 +86,26 @@ def test_showcase_writes_one_video(talking: Made, portrait: Path, short_speech: 
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
 
 
+def test_compare_writes_a_grid_and_singles(portrait: Path, short_speech: Path, tmp_path: Path) -> None:
+    vary = ("--vary", "emotion=none,anger", "--vary", "steps=1,2", "--size", "256", "--singles", tmp_path / "singles")
+    done = run("compare", portrait, short_speech, tmp_path / "out.mp4", *vary, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert len(list((tmp_path / "singles").glob("*.mp4"))) == 4
+    assert (tmp_path / "singles" / "index.html").is_file()
+
+
+def test_generate_speaks_a_text_with_subtitles(portrait: Path, tmp_path: Path) -> None:
+    options = ("--text", "Good morning, everybody.", "--subtitles", "vtt", "--size", "256", "--steps", "1", "--json")
+    done = run("generate", portrait, tmp_path / "out.mp4", *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) > 40
+    lines = (tmp_path / "out.vtt").read_text().splitlines()
+    assert lines[0] == "WEBVTT"
+    assert lines[4] == "Good morning, everybody."
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.vtt"]
+
+
 def test_encode_writes_arrays(portrait: Path, tmp_path: Path) -> None:
     done = run("encode", portrait, tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
@@ -102,11 +125,24 @@ BAD = [
     (["reenact", "{portrait}", "{folder}/o.mp4"], "the driving video is none; expected one"),
     (["reenact", "{portrait}", "{folder}/o.mp4", "--pose", "{folder}/none.mp4"], "none.mp4 does not exist"),
     (["showcase", "{portrait}", "{speech}", "{folder}/o.avi"], "o.avi is the output; expected"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "mood=1"], "mood is no option; expected one of"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "gaze-yaw=0,x"], "gaze_yaw is 'x'; expected"),
+    (["compare", "{portrait}", "{speech}", "{folder}/o.mp4", "--vary", "seed"], "'seed'; expected OPTION=VALUE,VALUE"),
+    (["generate", "{portrait}", "{folder}/o.mp4"], "the speech is none and --text None; expected one file"),
+    (
+        ["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--text", "Hi"],
+        "expected one file of speech, or --text.",
+    ),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--key", "{speech}"], "--certificate is None and --key"),
+    (["generate", "{portrait}", "{folder}/o.mp4", "--text", "?!"], "the text is '?!'; expected words to speak."),
+    (["generate", "{portrait}", "{folder}/o.mp4", "--text", "a", "--subtitles", "ass"], "'ass'; expected vtt or srt"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--subtitles", "vtt"], "'vtt'; expected vtt or srt, and"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),
     (["generate", "{folder}", "{speech}", "{folder}/o.mp4"], "is a folder; expected"),
     (["generate", "{portrait}", "{speech}", "{folder}/" + 300 * "o" + ".mp4"], "at most 255 bytes"),
     (["generate", "{portrait}", "{speech}", "{folder}/none/o.mp4"], "expected an existing folder"),
+    (["batch", "{portrait}", "{folder}/out"], "expected a name that ends in .csv or .jsonl."),
     (["encode", "{portrait}", "{folder}/o.txt"], "o.txt is the output; expected a name that ends in .npz."),
     (["encode", "{portrait}", "{folder}/none/o.npz"], "none is not a folder; expected"),
     (["encode", "{speech}", "{folder}/o.npz"], "expected"),
@@ -148,6 +184,7 @@ finally:
         (["reenact", "{portrait}", "{text}", "{out}"], "text.mp4 is not a video"),
         (["reenact", "{portrait}", "{text}", "{text}"], "an input as well"),
         (["showcase", "{text}", "{speech}", "{out}"], "text.mp4 is not an image"),
+        (["batch", "{folder}/none.csv", "{folder}/out"], "none.csv does not exist; expected"),
         (["encode", "{text}", "{folder}/none/out.npz"], "expected an existing folder"),
     ],
 )

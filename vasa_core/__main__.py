@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from vasa_core.cli import evaluate, prepare, run, train  # noqa: F401 - they add their commands
+from vasa_core.cli import batch, evaluate, prepare, run, train  # noqa: F401 - they add their commands
 from vasa_core.cli.options import cli
 from vasa_core.cli.terminal import INTERRUPT, silence_native_libraries
 from vasa_core.errors import Cancelled, InputError, MissingModelError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -214,6 +215,28 @@ class GenerationOptions:
 
 CONTROLS: Mapping[str, Control] = {entry.name: entry.metadata["control"] for entry in fields(GenerationOptions)}
 WHOLE = ("steps", "seed", "face")
+NOTHING = "none"  # a value that is left out, written down
+
+
+def control_named(name: str) -> str:
+    """The name of a control, written with dashes or underscores. Raises InputError for one that there is not."""
+    found = name.strip().removeprefix("--").replace("-", "_")
+    if found not in CONTROLS:
+        options = ", ".join(name.replace("_", "-") for name in CONTROLS)
+        raise InputError(f"{shortened(name)} is no option; expected one of {options}.")
+    return found
+
+
+def written(name: str, text: str) -> Any:
+    """The value of a control that a text says: a number, a choice, a file, or `none`; not yet checked."""
+    control, text = CONTROLS[name], text.strip()
+    if control.default is None and text in ("", NOTHING):
+        return None
+    if control.low is None and not isinstance(control.default, int):
+        return text
+    with suppress(ValueError):
+        return float(text)
+    return text
 
 
 def colour_of(background: object) -> tuple[int, ...] | None:

@@ -14,8 +14,9 @@ from vasa_core.face.pose import PITCH, YAW
 from vasa_core.io.video import VideoWriter, read_frames
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared, showcase
+from vasa_core.pipeline.grid import TILE
 from vasa_core.pipeline.head import ROUND, SPIN_SECONDS, back_and_forth, moved_heads, played, spinning
-from vasa_core.pipeline.showcase import TILE, columns
+from vasa_core.pipeline.showcase import columns
 from vasa_core.provenance.mark import MARKED_FROM, mark_score
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion

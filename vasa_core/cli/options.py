@@ -13,10 +13,10 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from vasa_core.errors import InputError
-from vasa_core.files import check_source, check_target
+from vasa_core.errors import InputError, shown
+from vasa_core.files import check_source, check_target, write_text
 from vasa_core.io.containers import check_video_target
-from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions
+from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions, control_named, written
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -31,6 +31,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 FaceModel = Annotated[str, typer.Option(help="mesh, or volume (a research preview).")]
 Checkpoints = Annotated[Path, typer.Option(help="Folder of the trained checkpoints.", show_default=False)]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of the certificates that sign the video, the signer's first.",
+        envvar="VASA_CERTIFICATE",
+        show_default="this machine's own",
+    ),
+]
+Key = Annotated[
+    Path | None, typer.Option(help="PEM file of the certificate's private key.", envvar="VASA_KEY", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Same seed, same video.")]
 Framing = Annotated[str, typer.Option(help=CONTROLS["framing"].help)]
 Face = Annotated[int, typer.Option(help=CONTROLS["face"].help)]
@@ -108,6 +119,49 @@ def open_speech(speech: Path) -> Any:
     return AudioFile.open(speech)
 
 
+def spoken_file(speech: list[Path], text: str | None, subtitles: str | None, out: Path) -> Path | None:
+    """The one file of speech, or None if a text is spoken. Raises InputError for both, neither, or wrong subtitles."""
+    if len(speech) > 1 or bool(speech) == (text is not None):
+        given = " ".join(map(str, speech)) or "none"
+        raise InputError(f"the speech is {given} and --text {shown(text)}; expected one file of speech, or --text.")
+    if subtitles is None:
+        return speech[0] if speech else None
+    from vasa_core.io.subtitles import KINDS
+
+    if subtitles not in KINDS or text is None:
+        raise InputError(f"--subtitles is {shown(subtitles)}; expected {' or '.join(KINDS)}, and --text.")
+    check_target(out.with_suffix(f".{subtitles}"), f".{subtitles}")
+    return None
+
+
+def read_aloud(text: str | None) -> tuple[Any, tuple[Any, ...]]:
+    """The sound of a text, and its words. Raises InputError or MissingModelError as `speak` does."""
+    from vasa_core.pipeline import speak
+
+    spoken = speak(text or "")
+    return spoken.waveform, spoken.words
+
+
+def write_subtitles(video: Path, kind: str, words: Sequence[Any]) -> None:
+    """Write the words beside the video."""
+    from vasa_core.io.subtitles import subtitles
+
+    write_text(video.with_suffix(f".{kind}"), subtitles(words, kind))
+
+
+def varied_values(given: list[str], options: GenerationOptions) -> dict[str, list[Any]]:
+    """What `--vary NAME=VALUE,VALUE` says, checked. Raises InputError for what is no option or cannot be its value."""
+    found: dict[str, list[Any]] = {}
+    for text in given:
+        name, _, values = text.partition("=")
+        name = control_named(name)
+        if not values or name in found:
+            raise InputError(f"--vary is {shown(text)}; expected OPTION=VALUE,VALUE and each option once.")
+        changed = [GenerationOptions.of(options, **{name: written(name, value)}) for value in values.split(",")]
+        found[name] = [getattr(each, name) for each in changed]
+    return found
+
+
 def video_folders(folders: list[Path]) -> list[Path]:
     """The folders, each of which holds videos. Raises InputError for one that does not."""
     from vasa_core.data.clips import find_clips
@@ -124,7 +178,21 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any:
+def signing(certificate: Path | None, key: Path | None) -> Any:
+    """Who signs; None is this machine's own key. Raises InputError for one file without the other, or unusable ones."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError(f"--certificate is {certificate} and --key {key}; expected both, or neither.")
+    from vasa_core.provenance.credentials import Credentials
+    from vasa_core.provenance.manifest import check_credentials
+
+    found = Credentials.of_files(certificate, key)
+    check_credentials(found, certificate.name)
+    return found
+
+
+def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH, signer: Any = None) -> Any:
     """The pipeline; imported only now, so that the command line starts at once."""
     if face_model not in FACES:
         raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
@@ -132,6 +200,7 @@ def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH) -> Any
     from vasa_core.pipeline import Pipeline
 
     pipeline = Pipeline.load(device, checkpoints, face_model)
+    pipeline.credentials = signer
     share_cores(pipeline.device)
     return pipeline
 

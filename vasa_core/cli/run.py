@@ -10,32 +10,39 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo
 
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULTS,
+    Certificate,
     Checkpoints,
     Device,
     Face,
     FaceModel,
     Framing,
     Json,
+    Key,
     Seed,
     check_paths,
     check_videos,
     cli,
     load_pipeline,
     open_speech,
+    read_aloud,
     read_photo,
     report,
+    signing,
+    spoken_file,
+    varied_values,
     with_signature,
+    write_subtitles,
 )
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.files import check_source
 from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
-VERIFIED_FRAMES, VERIFIED_STEP = 250, 5  # of a video: how far it is looked at, and every how many frames
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
 
@@ -51,7 +58,8 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
         declared = [f"--{name.replace('_', '-')}"] if kind is bool else []
         annotation = Annotated[kind, typer.Option(*declared, help=text)]
         controls.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
-    first, rest = [p for p in own if p.default is p.empty], [p for p in own if p.default is not p.empty]
+    first = [p for p in own if p.default is p.empty or _is_argument(p)]
+    rest = [p for p in own if p not in first]
     parameters = [*first, *controls, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)]
     parameters = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
 
@@ -62,37 +70,47 @@ def with_controls(command: Callable[..., None]) -> Callable[..., None]:
     return with_signature(run, parameters)
 
 
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    """Whether the command line takes it by its place, not its name."""
+    return any(isinstance(each, ArgumentInfo) for each in getattr(parameter.annotation, "__metadata__", ()))
+
+
 @cli.command()
 @with_controls
 def generate(
     portrait: Path,
-    speech: Path,
+    speech: Annotated[list[Path] | None, typer.Argument(metavar="[SPEECH]")] = None,
+    *,
     out: Annotated[Path, typer.Argument(metavar="OUT")],
+    text: Annotated[str | None, typer.Option(help="English text to speak, in place of SPEECH.")] = None,
+    subtitles: Annotated[
+        str | None, typer.Option(help="vtt or srt: write the words of --text beside the video.")
+    ] = None,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
     **controls: Any,
 ) -> None:
-    """Make the person of PORTRAIT speak SPEECH and write the video to OUT: an .mp4, .mov, .webm or .gif file."""
+    """Make the person of PORTRAIT speak SPEECH, or a --text, and write the video to OUT: .mp4, .mov, .webm or .gif."""
     options = GenerationOptions(**controls).validate()
-    check_paths(
-        portrait,
-        speech,
-        options.style,
-        options.head_pose,
-        options.backdrop,
-        out=out,
-        transparent=options.transparent,
-    )
+    file = spoken_file(speech or [], text, subtitles, out)
+    sources = (portrait, file, options.style, options.head_pose, options.backdrop)
+    check_paths(*sources, out=out, transparent=options.transparent)
     check_videos(options.style, options.head_pose)
-    photo, sound = read_photo(portrait), open_speech(speech)
+    photo = read_photo(portrait)
     if options.backdrop:
         read_photo(options.backdrop)
+    sound, words = (open_speech(file), ()) if file else read_aloud(text)
+    signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
             result = pipeline.generate(photo, sound, out, options, cancelled, progress)
+    if subtitles:
+        write_subtitles(out, subtitles, words)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -111,6 +129,8 @@ def reenact(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Move the person of PORTRAIT as the person in the DRIVING video moves, or head and face as two videos do.
@@ -124,8 +144,9 @@ def reenact(
     check_paths(portrait, *videos, out=out)
     check_videos(*videos)
     photo = read_photo(portrait)
+    signer = signing(certificate, key)
     with progress_bar("reenact", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
@@ -144,6 +165,8 @@ def showcase(
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Show head pose and face edited apart: PORTRAIT speaks SPEECH in several ways, side by side.
@@ -154,14 +177,55 @@ def showcase(
     check_paths(portrait, speech, pose, dynamics, out=out)
     check_videos(pose, dynamics)
     photo, sound = read_photo(portrait), open_speech(speech)
+    signer = signing(certificate, key)
     with progress_bar("showcase", "frame") as progress:
-        pipeline = load_pipeline(device, checkpoints, face_model)
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
         from vasa_core.pipeline import showcase as show
 
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed)
             result = show(pipeline, photo, sound, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
+
+
+@cli.command()
+@with_controls
+def compare(
+    portrait: Path,
+    speech: Path,
+    out: Annotated[Path, typer.Argument(metavar="OUT.mp4")],
+    vary: Annotated[
+        list[str], typer.Option(metavar="OPTION=VALUE,VALUE...", help="What differs, once across, again for down.")
+    ],
+    singles: Annotated[
+        Path | None, typer.Option(help="Folder for each video by itself and a page that plays them in step.")
+    ] = None,
+    face_model: FaceModel = MESH,
+    device: Device = "auto",
+    checkpoints: Checkpoints = CHECKPOINTS,
+    certificate: Certificate = None,
+    key: Key = None,
+    as_json: Json = False,
+    **controls: Any,
+) -> None:
+    """Show what an option does: PORTRAIT speaks SPEECH once for each value of one or two options, in one grid.
+
+    For example --vary gaze-yaw=-20,0,20 --vary guidance-audio=0.5,1,2. Every other option holds for all.
+    """
+    options = GenerationOptions(**controls).validate()
+    varied = varied_values(vary, options)
+    check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
+    check_videos(options.style, options.head_pose)
+    photo, sound = read_photo(portrait), open_speech(speech)
+    signer = signing(certificate, key)
+    with progress_bar("compare", "frame") as progress:
+        pipeline = load_pipeline(device, checkpoints, face_model, signer)
+        from vasa_core.pipeline import compare as show
+
+        with INTERRUPT.asks() as cancelled:
+            result = show(pipeline, photo, sound, out, varied, options, singles, cancelled, progress)
+    where = f"; open {singles / 'index.html'}" if singles else ""
+    report(result, as_json, f"{out}: {result.frames} frames{where}")
 
 
 @cli.command()
@@ -186,22 +250,12 @@ def encode(
 
 @cli.command()
 def verify(source: Annotated[Path, typer.Argument(metavar="IMAGE_OR_VIDEO")], as_json: Json = False) -> None:
-    """Say whether a picture or a video carries this project's invisible mark."""
-    from itertools import islice
-
-    from vasa_core.io.image import IMAGE_SUFFIXES, read_image
-    from vasa_core.io.video import read_frames
-    from vasa_core.provenance.mark import MARKED_FROM, mark_score
-
+    """Say what a picture or a video tells of how it was made: signed manifest, invisible mark, metadata."""
     check_source(source, "a picture or a video")
-    is_image = source.suffix.lower() in IMAGE_SUFFIXES
-    frames = [read_image(source)] if is_image else list(islice(read_frames(source), 0, VERIFIED_FRAMES, VERIFIED_STEP))
-    if not frames:
-        raise InputError(f"{source.name} holds no frames; expected a picture or a video.")
-    score = mark_score(frames, VERIFIED_STEP)
-    found = {"path": source, "mark_score": score, "marked": score >= MARKED_FROM, "frames": len(frames)}
-    says = "carries the mark: it was generated" if found["marked"] else "carries no mark that can be found"
-    report(found, as_json, f"{source}: {says} (score {score:.1f}; from {MARKED_FROM:.0f} on it is taken for marked)")
+    from vasa_core.pipeline.verify import verify as look
+
+    found = look(source)
+    report(found, as_json, f"{source}\n{found.says}")
 
 
 @cli.command("fetch-models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -97,14 +97,16 @@ class VideoWriter:
         metadata: Mapping[str, str] | None = None,
         transparent: bool = False,
         frames: int | None = None,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         """size: height, width in px (even). audio: a file with sound. metadata: tags of the container. transparent:
-        frames are RGBA. frames: there will be, if that is known.
+        frames are RGBA. frames: there will be, if that is known. seal: last of all, signs the finished file
+        in place.
 
         What would fail at the end fails here: raises InputError if the target is no path of a video (one of CONTAINERS)
         in a writable folder with room for it, or the sound cannot go into it.
         """
-        self.frames = 0
+        self.frames, self._seal = 0, seal
         self._target, self._size, self._metadata = target, size, dict(metadata or {})
         self._kind, self._transparent = check_video_target(target, transparent, audio), transparent
         self._pictures, self._palette, self._part, errors = (part_beside(target) for _ in range(4))
@@ -218,6 +220,8 @@ class VideoWriter:
                 raise self._failure()
         if self._kind.animated_picture:
             _add_comment(self._part, "; ".join(self._metadata.values()))
+        if self._seal:
+            self._seal(self._part)
         self._part.replace(self._target)
 
     def _failure(self) -> OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,13 +17,12 @@ from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
-from vasa_core.errors import Cancelled, InputError, shown
+from vasa_core.errors import InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
 from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
-from vasa_core.io.audio import AudioFile
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
@@ -46,11 +45,13 @@ from vasa_core.pipeline.prepared import (
     usable_device,
 )
 from vasa_core.pipeline.retarget import taken_over
-from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, sound_of
+from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, played_sound, sound_of
 from vasa_core.pipeline.style import style_of_video
-from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path
+from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out, video_path, watched
 from vasa_core.preprocess.person import PersonMatte
 from vasa_core.preprocess.portrait import Preprocessor
+from vasa_core.provenance.credentials import Credentials
+from vasa_core.provenance.manifest import Origin
 from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion, Progress
 
@@ -61,7 +62,12 @@ Photo = str | Path | Frame
 
 
 class Pipeline:
-    """Loaded models; every method may be called many times."""
+    """Loaded models; every method may be called many times.
+
+    credentials: who signs the videos that are written; None is this machine's own key.
+    """
+
+    credentials: Credentials | None = None
 
     def __init__(
         self,
@@ -108,14 +114,23 @@ class Pipeline:
 
         Raises InputError for another name or a missing checkpoint.
         """
-        if name == (VOLUME if isinstance(self.face, VolumeFaceModel) else MESH):
+        if name == self.face_name:
             return self
         if name not in self._faces:
             self._faces[name] = open_face(name, self._checkpoints, self.device)
         parts = (self.motion_model, self.speech, self.preprocessor, self.person)
         other = Pipeline(self._faces[name], *parts, self._checkpoints, self.device)
-        other._faces = self._faces
+        other._faces, other.credentials = self._faces, self.credentials
         return other
+
+    @property
+    def face_name(self) -> str:
+        """Which of FACES the face model is."""
+        return VOLUME if isinstance(self.face, VolumeFaceModel) else MESH
+
+    def origin(self, options: GenerationOptions, **more: Any) -> Origin:
+        """What the manifest of a video with these options says."""
+        return Origin.of(self.face_name, options, self.credentials, **more)
 
     def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0, size: int = PORTRAIT_SIZE) -> Prepared:
         """Find the face of a photo (a file, or RGB pixels) and make it ready.
@@ -147,16 +162,14 @@ class Pipeline:
         options = GenerationOptions.of(options, **changes)
         audio = opened(speech)
         person = self._person(portrait, options)
-        sound = audio.path if isinstance(audio, AudioFile) else audio
+        sound = played_sound(audio)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
             return self.stream(person, audio, options, cancelled, progress)
 
-        size, said = frame_size(person, options), person.warnings_for(options)
-        frames = open_sound(audio, Event()).frames
-        return Video(
-            make, size, options.seed, sound, started, person.framing, said, frames, transparent=options.transparent
-        )
+        size, said, transparent = frame_size(person, options), person.warnings_for(options), options.transparent
+        frames, origin = open_sound(audio, Event()).frames, self.origin(options)
+        return Video(make, size, options.seed, sound, started, person.framing, said, frames, transparent, origin)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -177,11 +190,11 @@ class Pipeline:
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
             frames = self._draw(person, iter([motion]), options, Event())
-            return _watched(frames, len(motion), cancelled, progress)
+            return watched(frames, len(motion), cancelled, progress)
 
         size, said = frame_size(person, options), person.warnings_for(options)
         video = Video(make, size, options.seed, framing=person.framing, warnings=said, frames=len(motion))
-        return replace(video, transparent=options.transparent)
+        return replace(video, transparent=options.transparent, origin=self.origin(options))
 
     def generate(
         self,
@@ -226,7 +239,7 @@ class Pipeline:
         sound = open_sound(audio, stopped)
         motion = self._moves(person, sound, options, cancelled)
         frames = self._draw(person, motion, options, stopped, cancelled)
-        return _watched(frames, sound.frames or 0, cancelled, progress)
+        return watched(frames, sound.frames or 0, cancelled, progress)
 
     def _moves(
         self, person: Prepared, sound: Sound, options: GenerationOptions, cancelled: Stopped | None
@@ -247,7 +260,7 @@ class Pipeline:
         speech, hop, look_ahead = (self.live, LIVE_HOP, LIVE_LOOK_AHEAD) if sound.live else (self.speech, None, 0)
         stream = MotionStream(self.motion_model, usual, options, hop, look_ahead, style, widest)
         first = 0
-        for made in _pushed(stream, stream_features(speech, sound.chunks)):
+        for made in _pushed(stream, sound.blocks or stream_features(speech, sound.chunks)):
             yield eased_in(_placed(made, contact, options), portrait.motion, first)
             first += len(made)
 
@@ -366,7 +379,7 @@ class Pipeline:
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 
-def _pushed(stream: MotionStream, blocks: Iterator[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
+def _pushed(stream: MotionStream, blocks: Iterable[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
     for features in blocks:
         # A hop at a time, so that the first frame does not wait for the whole block's motion.
         for start in range(0, len(features), stream.hop):
@@ -380,19 +393,3 @@ def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> 
     pose = motion.pose.copy()
     pose[:, LOG_DISTANCE] -= math.log(options.distance)
     return contact.kept(replace(motion, pose=pose))
-
-
-def _watched(
-    frames: Iterator[Picture], total: int, cancelled: Stopped | None, progress: Progress | None
-) -> Iterator[Picture]:
-    done = 0
-    try:
-        for frame in frames:
-            if cancelled and cancelled():
-                raise Cancelled
-            yield frame
-            done += 1
-            if progress:
-                progress(done, total)
-    except Cancelled as error:
-        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error

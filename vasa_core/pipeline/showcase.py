@@ -8,25 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
 from vasa_core.errors import Cancelled
 from vasa_core.io.audio import AudioFile
 from vasa_core.motion.representation import with_head
 from vasa_core.options import FACE, PORTRAIT_SIZE, SPIN, GenerationOptions
+from vasa_core.pipeline.grid import Grid
 from vasa_core.pipeline.head import back_and_forth, spinning
 from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.prepared import Frame, Prepared
-from vasa_core.pipeline.sound import SpeechFile, Waveform, open_sound, opened
+from vasa_core.pipeline.sound import Heard, SpeechFile, Waveform, open_sound, opened, played_sound
 from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
-from vasa_core.provenance.mark import mark
 from vasa_core.types import Motion, Progress
-
-TILE, BAND = 320, 32  # px: side of a column's picture; height of the labels under them
-_FONT, _FONT_SCALE, _LABEL_LEFT = cv2.FONT_HERSHEY_SIMPLEX, 0.42, 8
-_PAPER, _INK = 24, (235, 235, 235)
 
 
 @dataclass(frozen=True)
@@ -62,19 +56,17 @@ def showcase(
     shown = columns(generated, prepared.portrait.motion)
     if pose_from is not None or dynamics_from is not None:
         shown.append(_mix(pipeline, prepared, generated, pose_from, dynamics_from, cancelled))
-    band = _labels([column.label for column in shown])
+    grid = Grid([(column.label,) for column in shown], len(shown))
     videos = [pipeline.render(prepared, column.motion, options) for column in shown]
 
     def make(stopped: Stopped | None, advance: Progress | None) -> Iterator[Frame]:
         for done, frames in enumerate(zip(*(video.make(stopped, None) for video in videos), strict=True), 1):
-            tiles = [cv2.resize(frame, (TILE, TILE), interpolation=cv2.INTER_AREA) for frame in frames]
-            yield mark(np.vstack([np.hstack(tiles), band]), done - 1)
+            yield grid.frame(frames, done - 1)
             if advance:
                 advance(done, len(generated))
 
-    size = (TILE + BAND, TILE * len(shown))
-    sound = audio.path if isinstance(audio, AudioFile) else audio
-    video = Video(make, size, int(options.seed), sound, started, frames=len(generated))
+    sound, origin = played_sound(audio), pipeline.origin(options)
+    video = Video(make, grid.size, int(options.seed), sound, started, frames=len(generated), origin=origin)
     return video.save(out, cancelled, progress)
 
 
@@ -93,7 +85,7 @@ def columns(generated: Motion, own: Motion) -> list[Column]:
 def _generated(
     pipeline: Pipeline,
     prepared: Prepared,
-    audio: AudioFile | Waveform,
+    audio: AudioFile | Waveform | Heard,
     options: GenerationOptions,
     cancelled: Stopped | None,
 ) -> Motion:
@@ -133,11 +125,3 @@ def _named(source: Path | str | None) -> str:
     if source is None:
         return "generated"
     return "spinning" if source == SPIN else "filmed"
-
-
-def _labels(labels: list[str]) -> UInt8[np.ndarray, "band width 3"]:
-    band = np.full((BAND, TILE * len(labels), 3), _PAPER, np.uint8)
-    for place, label in enumerate(labels):
-        origin = (place * TILE + _LABEL_LEFT, BAND * 5 // 8)
-        cv2.putText(band, label, origin, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
-    return band

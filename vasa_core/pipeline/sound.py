@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
+from vasa_core.audio import SpeechEncoder, stream_features
 from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.io.audio import AudioFile, has_sound
 from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
@@ -18,17 +19,40 @@ from vasa_core.rates import SAMPLE_RATE, frame_count
 LOUDEST = 8.0  # beyond it, numbers are no waveform in [-1, 1] that was amplified or resampled: 16-bit integers, say
 
 Waveform = Float32[np.ndarray, " samples"]
-SpeechFile = str | Path | AudioFile | Waveform
+Blocks = Sequence[Float[np.ndarray, "_ audio"]]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Speech whose features are known, to be spoken many times. blocks: of features, in order."""
+
+    audio: AudioFile | Waveform
+    blocks: Blocks
+
+    @classmethod
+    def by(cls, encoder: SpeechEncoder, speech: str | Path | AudioFile | Waveform | Heard) -> Heard:
+        """What the encoder hears in a speech. Raises InputError if it cannot be used."""
+        audio = opened(speech)
+        if isinstance(audio, Heard):
+            return audio
+        return cls(audio, list(stream_features(encoder, open_sound(audio, Event()).chunks)))
+
+
+SpeechFile = str | Path | AudioFile | Waveform | Heard
 Pieces = Iterable[Float32[np.ndarray, " _"]]  # each of a length of its own
-Speech = str | Path | AudioFile | Waveform | Pieces
+Speech = str | Path | AudioFile | Waveform | Heard | Pieces
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Speech to be read once. frames: of its video; None for pieces that arrive. live: made with little delay."""
+    """Speech to be read once. frames: of its video; None for pieces that arrive. live: made with little delay.
+
+    blocks: of features, where they are known.
+    """
 
     chunks: Iterator[Waveform]
     frames: int | None
+    blocks: Blocks | None = None
 
     @property
     def live(self) -> bool:
@@ -36,17 +60,23 @@ class Sound:
         return self.frames is None
 
 
-def opened(speech: SpeechFile) -> AudioFile | Waveform:
+def opened(speech: SpeechFile) -> AudioFile | Waveform | Heard:
     """Speech that is there as a whole: a file that has been decoded once, or a checked waveform.
 
     Raises InputError if it cannot be used.
     """
     if isinstance(speech, str | Path):
         return AudioFile.open(Path(speech))
-    if not isinstance(speech, AudioFile | np.ndarray):
+    if not isinstance(speech, AudioFile | Heard | np.ndarray):
         raise InputError(f"the speech is {shown(speech)}; expected a file or a waveform.")
     open_sound(speech, Event())
     return speech
+
+
+def played_sound(audio: AudioFile | Waveform | Heard) -> Path | Waveform:
+    """What a video of the speech sounds like: the file, or the waveform."""
+    audio = audio.audio if isinstance(audio, Heard) else audio
+    return audio.path if isinstance(audio, AudioFile) else audio
 
 
 def sound_of(path: Path | str | None) -> Path | None:
@@ -61,6 +91,8 @@ def open_sound(speech: Speech, stopped: Event) -> Sound:
     """
     if isinstance(speech, str | Path):
         speech = AudioFile.open(Path(speech))
+    if isinstance(speech, Heard):
+        return Sound(iter(()), sum(map(len, speech.blocks)), speech.blocks)
     if isinstance(speech, AudioFile):
         return Sound(_until(stopped, speech.chunks()), frame_count(speech.samples))
     if isinstance(speech, np.ndarray):

@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from scipy.io import wavfile
 
-from vasa_core.errors import InputError, shown
+from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.files import part_beside
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.containers import check_video_target
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Picture
+from vasa_core.provenance.manifest import FORMATS, Origin
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Progress
@@ -56,7 +58,7 @@ class Video:
 
     make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
     framing, warnings: see `VideoResult`. frames: how many there will be, if that is known. transparent: frames are
-    RGBA, not RGB, colours not multiplied by opacity.
+    RGBA, not RGB, colours not multiplied by opacity. origin: what is signed.
     """
 
     make: MakeFrames
@@ -68,6 +70,7 @@ class Video:
     warnings: tuple[str, ...] = ()
     frames: int | None = None
     transparent: bool = False
+    origin: Origin = field(default_factory=Origin)
 
     def __iter__(self) -> Iterator[Picture]:
         return self.make(None, None)
@@ -80,16 +83,45 @@ class Video:
         """
         check_out(out, transparent=self.transparent)
         target = Path(out)
-        with (
-            _sound_file(self.sound, target) as sound,
-            VideoWriter(target, self.size, sound, METADATA, self.transparent, self.frames) as writer,
-        ):
+        with self.writer(target) as writer:
             for frame in self.make(cancelled, progress):
                 writer.write(frame)
         height, width = self.size
         wall_seconds = time.perf_counter() - self.started
         frames, said = writer.frames, (self.framing, self.warnings)
         return VideoResult(str(target), frames, frames / FPS, wall_seconds, width, height, self.seed, *said)
+
+    @contextmanager
+    def writer(self, target: Path) -> Generator[VideoWriter, None, None]:
+        """What writes the frames and the sound to a file, which is there, whole, once this is closed."""
+        with (
+            _sound_file(self.sound, target) as sound,
+            VideoWriter(
+                target, self.size, sound, METADATA, self.transparent, self.frames, self._seal(target)
+            ) as writer,
+        ):
+            yield writer
+
+    def _seal(self, target: Path) -> Callable[[Path], None] | None:
+        suffix = target.suffix.lower()
+        return partial(self.origin.sign, suffix=suffix) if suffix in FORMATS else None
+
+
+def watched(
+    frames: Iterator[Picture], total: int, cancelled: Stopped | None, progress: Progress | None
+) -> Iterator[Picture]:
+    """The frames, told of to `progress` one by one. Raises Cancelled when `cancelled()` is true."""
+    done = 0
+    try:
+        for frame in frames:
+            if cancelled and cancelled():
+                raise Cancelled
+            yield frame
+            done += 1
+            if progress:
+                progress(done, total)
+    except Cancelled as error:
+        raise Cancelled(f"stopped after {done}{f' of {total}' if total else ''} frames") from error
 
 
 def check_out(out: Path | str, *inputs: object, transparent: bool = False) -> None:
