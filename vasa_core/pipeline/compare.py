@@ -92,7 +92,7 @@ def compare(
     for cell in shown_cells:
         if not (fitting := [person for person in people if person.suits(cell.options)]):
             photo = portrait.original if isinstance(portrait, Prepared) else portrait
-            fitting = [pipeline.prepare(photo, cell.options.framing, cell.options.face)]
+            fitting = [pipeline.prepare(photo, cell.options.asked_framing, cell.options.face, cell.options.size)]
             people += fitting
         videos.append(pipeline.animate(fitting[0], heard, cell.options))
     targets = _targets(singles, shown_cells, portrait, speech)
@@ -105,7 +105,7 @@ def compare(
             for done, pictures in enumerate(frames, 1):
                 for writer, picture in zip(writers, pictures, strict=False):
                     writer.write(picture)
-                yield grid.frame(pictures)
+                yield grid.frame(pictures, done - 1)
                 if advance:
                     advance(done, videos[0].frames or 0)
 
