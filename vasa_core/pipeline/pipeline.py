@@ -33,7 +33,7 @@ from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
 from vasa_core.pipeline.head import HeadPath, moved_heads, played, spinning
 from vasa_core.pipeline.prefetch import made_ahead
-from vasa_core.pipeline.prepared import Frame, Prepared, open_face, prepare_photo, read_photo, usable_device
+from vasa_core.pipeline.prepared import Frame, Prepared, open_face, photo_file, prepare_photo, read_photo, usable_device
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, played_sound, sound_of
 from vasa_core.pipeline.style import style_of_video
@@ -119,9 +119,10 @@ class Pipeline:
         """Which of FACES the face model is."""
         return VOLUME if isinstance(self.face, VolumeFaceModel) else MESH
 
-    def origin(self, options: GenerationOptions, **more: Any) -> Origin:
-        """What the manifest of a video with these options says."""
-        return Origin.of(self.face_name, options, self.credentials, **more)
+    def origin(self, options: GenerationOptions, *inputs: object, **more: Any) -> Origin:
+        """What the manifest of a video with these options, made of these inputs (those that are files), says."""
+        files = [Path(file) for file in (*inputs, options.style, options.head_pose) if isinstance(file, str | Path)]
+        return replace(Origin.of(self.face_name, options, self.credentials, **more), inputs=tuple(files))
 
     def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0) -> Prepared:
         """Find the face of a photo (a file, or RGB pixels) and make it ready. framing, face: see `GenerationOptions`.
@@ -129,7 +130,8 @@ class Pipeline:
         Raises InputError if there is no such face.
         """
         asked = GenerationOptions.of(framing=framing, face=face)
-        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, asked.framing, asked.face)
+        parts = (self.preprocessor, self.person, self.face, asked.framing, asked.face)
+        return replace(prepare_photo(read_photo(photo), *parts), source=photo_file(photo))
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
@@ -137,7 +139,8 @@ class Pipeline:
             return self.prepare(portrait, options.framing, options.face)
         if portrait.suits(options):
             return portrait
-        return self.prepare(portrait.original, options.framing, options.face or portrait.face)
+        again = self.prepare(portrait.original, options.framing, options.face or portrait.face)
+        return replace(again, source=portrait.source)
 
     def animate(
         self, portrait: Photo | Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -159,7 +162,8 @@ class Pipeline:
 
         said = person.warnings_for(options)
         size, frames = _size(person, options), open_sound(audio, Event()).frames
-        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames, self.origin(options))
+        origin = self.origin(options, person.source, sound)
+        return Video(make, size, int(options.seed), sound, started, person.framing, said, frames, origin)
 
     def motion(
         self, person: Prepared, speech: SpeechFile, options: GenerationOptions | None = None, **changes: Any
@@ -180,7 +184,7 @@ class Pipeline:
             return watched(frames, len(motion), cancelled, progress)
 
         said = person.warnings_for(options)
-        size, seed, origin = _size(person, options), int(options.seed), self.origin(options)
+        size, seed, origin = _size(person, options), int(options.seed), self.origin(options, person.source)
         return Video(make, size, seed, None, framing=person.framing, warnings=said, frames=len(motion), origin=origin)
 
     def generate(
@@ -280,7 +284,8 @@ class Pipeline:
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
         sound = sound_of(dynamics_from) or sound_of(pose_from)
         video = self.render(prepared, motion, options)
-        return replace(video, sound=sound, started=started).save(out, cancelled, progress)
+        origin = self.origin(options, prepared.source, pose_from, dynamics_from)
+        return replace(video, sound=sound, started=started, origin=origin).save(out, cancelled, progress)
 
     def reenacted_motion(
         self,

@@ -32,7 +32,8 @@ Frame = UInt8[np.ndarray, "height width 3"]
 class Prepared:
     """A photo made ready once, to be animated many times.
 
-    face: whose face, as asked for. warnings: sentences on what the photo does not allow.
+    face: whose face, as asked for. warnings: sentences on what the photo does not allow. source: the photo's file, if
+    it was one.
     """
 
     original: Frame
@@ -40,6 +41,7 @@ class Prepared:
     portrait: LiftedPhoto
     face: int = 0
     warnings: tuple[str, ...] = ()
+    source: Path | None = None
 
     @property
     def framing(self) -> str:
@@ -81,6 +83,11 @@ def read_photo(photo: str | Path | Frame) -> Frame:
         most = MAX_IMAGE_PIXELS // 1_000_000
         raise InputError(f"the photo has {photo.shape[1]}x{photo.shape[0]} px; expected at most {most} megapixels.")
     return photo
+
+
+def photo_file(photo: str | Path | Frame) -> Path | None:
+    """Where the photo lies, if it is a file."""
+    return Path(photo) if isinstance(photo, str | Path) else None
 
 
 def prepare_photo(
