@@ -33,6 +33,9 @@ def test_an_own_video_is_known_by_all_three_and_re_encoded_by_the_mark(
     assert "of other files reach" in mark
     assert metadata == "metadata: says that it is AI-generated"
 
+    pipeline.reenact(portrait, out, tmp_path / "reenacted.mp4", options=GenerationOptions(size=256))
+    assert verify(tmp_path / "reenacted.mp4").manifest.inputs == 1
+
     again = tmp_path / "again.mp4"
     coded = ["-map_metadata", "-1", "-c:v", "libx264", "-crf", "26", "-vf", "scale=480:480", str(again)]
     subprocess.run([executable(), "-v", "error", "-i", str(out), *coded], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,23 @@ def test_every_change_is_found(config: Path, tmp_path: Path) -> None:
     assert read_manifest(write_video(tmp_path / "plain.mp4", None)).state == NONE
     (tmp_path / "notes.webm").write_bytes(b"none")
     assert "this kind of file holds none" in read_manifest(tmp_path / "notes.webm").says
+
+
+def test_manifests_of_inputs_go_along(config: Path, tmp_path: Path) -> None:
+    signed, plain = write_video(tmp_path / "driving.mp4", Origin()), write_video(tmp_path / "plain.mp4", None)
+    (tmp_path / "half.mp4").write_bytes(signed.read_bytes()[:2000])
+    inputs = (signed, plain, signed, tmp_path / "half.mp4", tmp_path / "none.mp4")
+    target = write_video(tmp_path / "out.mp4", Origin({}, None, inputs))
+    found = read_manifest(target)
+    assert (found.state, found.inputs) == (VALID, 1)
+    assert read_manifest(signed).inputs == 0
+    store = json.loads(c2pa.Reader(target).json())
+    assert len(store["manifests"]) == 2
+    (ingredient,) = store["manifests"][store["active_manifest"]]["ingredients"]
+    assert ingredient["relationship"] == "inputTo"
+    assert ingredient["active_manifest"] in store["manifests"]
+    assert b"driving" not in target.read_bytes()
+    assert "thumbnail" not in ingredient
 
 
 def test_a_file_makes_nobody_ask_an_address_that_it_names(config: Path, tmp_path: Path) -> None:

@@ -105,11 +105,11 @@ def check_videos(*videos: Path | str | None) -> None:
             next(read_frames(Path(video)))
 
 
-def read_photo(portrait: Path) -> Any:
-    """The photo's pixels (height, width, 3). Raises InputError for none."""
+def check_photo(portrait: Path) -> None:
+    """Raise InputError at once if a photo cannot be read."""
     from vasa_core.io.image import read_image
 
-    return read_image(portrait)
+    read_image(portrait)
 
 
 def open_speech(speech: Path) -> Any:

@@ -25,12 +25,12 @@ from vasa_core.cli.options import (
     Key,
     Seed,
     check_paths,
+    check_photo,
     check_videos,
     cli,
     load_pipeline,
     open_speech,
     read_aloud,
-    read_photo,
     report,
     signing,
     spoken_file,
@@ -100,15 +100,15 @@ def generate(
     sources = (portrait, file, options.style, options.head_pose, options.backdrop)
     check_paths(*sources, out=out, transparent=options.transparent)
     check_videos(options.style, options.head_pose)
-    photo = read_photo(portrait)
+    check_photo(portrait)
     if options.backdrop:
-        read_photo(options.backdrop)
+        check_photo(options.backdrop)
     sound, words = (open_speech(file), ()) if file else read_aloud(text)
     signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(photo, sound, out, options, cancelled, progress)
+            result = pipeline.generate(portrait, sound, out, options, cancelled, progress)
     if subtitles:
         write_subtitles(out, subtitles, words)
     report(result, as_json, f"{out}: {result.frames} frames")
@@ -143,14 +143,14 @@ def reenact(
     videos = (*(driving or []), pose, dynamics)
     check_paths(portrait, *videos, out=out)
     check_videos(*videos)
-    photo = read_photo(portrait)
+    check_photo(portrait)
     signer = signing(certificate, key)
     with progress_bar("reenact", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed, framing=framing, face=face).validate()
             first = driving[0] if driving else None
-            result = pipeline.reenact(photo, first, out, use, options, cancelled, progress, pose, dynamics)
+            result = pipeline.reenact(portrait, first, out, use, options, cancelled, progress, pose, dynamics)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -176,7 +176,8 @@ def showcase(
     """
     check_paths(portrait, speech, pose, dynamics, out=out)
     check_videos(pose, dynamics)
-    photo, sound = read_photo(portrait), open_speech(speech)
+    check_photo(portrait)
+    sound = open_speech(speech)
     signer = signing(certificate, key)
     with progress_bar("showcase", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
@@ -184,7 +185,7 @@ def showcase(
 
         with INTERRUPT.asks() as cancelled:
             options = GenerationOptions(seed=seed)
-            result = show(pipeline, photo, sound, out, options, pose, dynamics, cancelled, progress)
+            result = show(pipeline, portrait, sound, out, options, pose, dynamics, cancelled, progress)
     report(result, as_json, f"{out}: {result.frames} frames")
 
 
@@ -216,14 +217,15 @@ def compare(
     varied = varied_values(vary, options)
     check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
     check_videos(options.style, options.head_pose)
-    photo, sound = read_photo(portrait), open_speech(speech)
+    check_photo(portrait)
+    sound = open_speech(speech)
     signer = signing(certificate, key)
     with progress_bar("compare", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         from vasa_core.pipeline import compare as show
 
         with INTERRUPT.asks() as cancelled:
-            result = show(pipeline, photo, sound, out, varied, options, singles, cancelled, progress)
+            result = show(pipeline, portrait, sound, out, varied, options, singles, cancelled, progress)
     where = f"; open {singles / 'index.html'}" if singles else ""
     report(result, as_json, f"{out}: {result.frames} frames{where}")
 

@@ -111,7 +111,8 @@ def compare(
 
     said = tuple(dict.fromkeys(sentence for video in videos for sentence in video.warnings))
     sound, seed, frames = played_sound(heard.audio), int(shown_cells[0].options.seed), videos[0].frames
-    origin = pipeline.origin(shown_cells[0].options, varied={name: list(map(str, vary[name])) for name in vary})
+    files = [file for video in videos for file in video.origin.inputs]
+    origin = pipeline.origin(shown_cells[0].options, *files, varied={name: list(map(str, vary[name])) for name in vary})
     video = Video(make, grid.size, seed, sound, started, videos[0].framing, said, frames, origin)
     result = video.save(out, cancelled, progress)
     if targets:

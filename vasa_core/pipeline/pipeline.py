@@ -40,6 +40,7 @@ from vasa_core.pipeline.prepared import (
     frame_size,
     open_face,
     paster,
+    photo_file,
     prepare_photo,
     read_photo,
     usable_device,
@@ -128,9 +129,10 @@ class Pipeline:
         """Which of FACES the face model is."""
         return VOLUME if isinstance(self.face, VolumeFaceModel) else MESH
 
-    def origin(self, options: GenerationOptions, **more: Any) -> Origin:
-        """What the manifest of a video with these options says."""
-        return Origin.of(self.face_name, options, self.credentials, **more)
+    def origin(self, options: GenerationOptions, *inputs: object, **more: Any) -> Origin:
+        """What the manifest of a video with these options, made of these inputs (those that are files), says."""
+        files = [Path(file) for file in (*inputs, options.style, options.head_pose) if isinstance(file, str | Path)]
+        return replace(Origin.of(self.face_name, options, self.credentials, **more), inputs=tuple(files))
 
     def prepare(self, photo: Photo, framing: str = AUTO, face: int = 0, size: int = PORTRAIT_SIZE) -> Prepared:
         """Find the face of a photo (a file, or RGB pixels) and make it ready.
@@ -138,15 +140,16 @@ class Pipeline:
         framing, face, size: see `GenerationOptions`. Raises InputError if there is no such face.
         """
         options = GenerationOptions.of(framing=framing, face=face, size=size)
-        return prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, options)
+        prepared = prepare_photo(read_photo(photo), self.preprocessor, self.person, self.face, options)
+        return replace(prepared, source=photo_file(photo))
 
     def _person(self, portrait: Photo | Prepared, options: GenerationOptions) -> Prepared:
         """The photo made ready as the options have it."""
         if not isinstance(portrait, Prepared):
             portrait = self.prepare(portrait, options.asked_framing, options.face, options.size)
         elif not portrait.suits(options):
-            face = options.face or portrait.face
-            portrait = self.prepare(portrait.original, options.asked_framing, face, options.size)
+            again = self.prepare(portrait.original, options.asked_framing, options.face or portrait.face, options.size)
+            portrait = replace(again, source=portrait.source)
         return portrait.before(options.background)
 
     def animate(
@@ -168,7 +171,7 @@ class Pipeline:
             return self.stream(person, audio, options, cancelled, progress)
 
         size, said, transparent = frame_size(person, options), person.warnings_for(options), options.transparent
-        frames, origin = open_sound(audio, Event()).frames, self.origin(options)
+        frames, origin = open_sound(audio, Event()).frames, self.origin(options, person.source, sound)
         return Video(make, size, options.seed, sound, started, person.framing, said, frames, transparent, origin)
 
     def motion(
@@ -194,7 +197,7 @@ class Pipeline:
 
         size, said = frame_size(person, options), person.warnings_for(options)
         video = Video(make, size, options.seed, framing=person.framing, warnings=said, frames=len(motion))
-        return replace(video, transparent=options.transparent, origin=self.origin(options))
+        return replace(video, transparent=options.transparent, origin=self.origin(options, person.source))
 
     def generate(
         self,
@@ -295,7 +298,8 @@ class Pipeline:
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
         sound = sound_of(dynamics_from) or sound_of(pose_from)
         video = self.render(prepared, motion, options)
-        return replace(video, sound=sound, started=started).save(out, cancelled, progress)
+        origin = self.origin(options, prepared.source, pose_from, dynamics_from)
+        return replace(video, sound=sound, started=started, origin=origin).save(out, cancelled, progress)
 
     def reenacted_motion(
         self,

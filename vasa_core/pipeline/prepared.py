@@ -36,7 +36,7 @@ class Prepared:
     """A photo made ready once, to be animated many times.
 
     face: whose face, as asked for. warnings: sentences on what the photo does not allow. background: what the person
-    stands before, if it is not the photo's own.
+    stands before, if it is not the photo's own. source: the photo's file, if it was one.
     """
 
     original: Frame
@@ -45,6 +45,7 @@ class Prepared:
     face: int = 0
     warnings: tuple[str, ...] = ()
     background: str | Path | None = None
+    source: Path | None = None
 
     @property
     def framing(self) -> str:
@@ -103,6 +104,11 @@ def read_photo(photo: str | Path | Frame) -> Frame:
         most = MAX_IMAGE_PIXELS // 1_000_000
         raise InputError(f"the photo has {photo.shape[1]}x{photo.shape[0]} px; expected at most {most} megapixels.")
     return photo
+
+
+def photo_file(photo: str | Path | Frame) -> Path | None:
+    """Where the photo lies, if it is a file."""
+    return Path(photo) if isinstance(photo, str | Path) else None
 
 
 def prepare_photo(

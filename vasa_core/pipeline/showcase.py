@@ -65,7 +65,8 @@ def showcase(
             if advance:
                 advance(done, len(generated))
 
-    sound, origin = played_sound(audio), pipeline.origin(options)
+    sound = played_sound(audio)
+    origin = pipeline.origin(options, prepared.source, sound, pose_from, dynamics_from)
     video = Video(make, grid.size, int(options.seed), sound, started, frames=len(generated), origin=origin)
     return video.save(out, cancelled, progress)
 

@@ -19,16 +19,23 @@ AI_MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedi
 FORMATS = {".mp4": "video/mp4", ".mov": "video/quicktime"}  # of the files that are signed
 SETTINGS = "org.vasa-core.generation"  # label of the assertion with model and settings
 _UNTRUSTED = "signingCredential.untrusted"
-_OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}  # a file must not make us ask anybody
+_CONTEXT = {  # a file must not make us ask anybody, nor carry pictures of another
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "builder": {"thumbnail": {"enabled": False}},
+}
 NONE, VALID, TRUSTED, INVALID, UNREADABLE = "none", "valid", "trusted", "invalid", "unreadable"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """How a file was made, and who signs that. settings: of the generation. credentials: None are this machine's."""
+    """How a file was made, and who signs that. settings: of the generation. credentials: None are this machine's.
+
+    inputs: files that it was made of; their manifests go along.
+    """
 
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     credentials: Credentials | None = None
+    inputs: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, face_model: str, options: GenerationOptions, credentials: Credentials | None, **more: Any) -> Origin:
@@ -48,7 +55,10 @@ class Origin:
         signer = _signer(self.credentials or Credentials.own())
         with whole_file(path) as part, path.open("rb") as source, part.open("w+b") as target:
             try:
-                c2pa.Builder(_manifest(self.settings)).sign(signer, FORMATS[suffix], source, target)
+                builder = _builder(self.settings)
+                for file in dict.fromkeys(self.inputs):
+                    _carry(builder, file)
+                builder.sign(signer, FORMATS[suffix], source, target)
             except c2pa.C2paError as error:
                 raise OSError(f"the manifest of {path.name} could not be signed: {error}") from error
 
@@ -57,7 +67,8 @@ class Origin:
 class ManifestState:
     """What a file's manifest is worth. state: NONE, VALID, TRUSTED, INVALID or UNREADABLE. says: that in a sentence.
 
-    signer, generator: names that the manifest gives. ai_made: whether it says so. settings: of a generation.
+    signer, generator: names that the manifest gives. ai_made: whether it says so. settings: of a generation. inputs:
+    how many files with manifests of their own went into it.
     """
 
     state: str
@@ -66,6 +77,7 @@ class ManifestState:
     generator: str = ""
     ai_made: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    inputs: int = 0
 
 
 def check_credentials(credentials: Credentials, name: str) -> None:
@@ -76,7 +88,7 @@ def check_credentials(credentials: Credentials, name: str) -> None:
     c2pa = _library()
     picture, signed = cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1].tobytes(), io.BytesIO()
     try:
-        c2pa.Builder(_manifest({})).sign(_signer(credentials), "image/png", io.BytesIO(picture), signed)
+        _builder({}).sign(_signer(credentials), "image/png", io.BytesIO(picture), signed)
         found = json.loads(c2pa.Reader("image/png", signed).json())
         reasons = _reasons(found) if found.get("validation_state") == "Invalid" else []
     except c2pa.C2paError as error:
@@ -89,7 +101,7 @@ def read_manifest(path: Path) -> ManifestState:
     """What the manifest of a file says and is worth. Raises MissingModelError if c2pa-python is not installed."""
     c2pa = _library()
     try:
-        reader = c2pa.Reader.try_create(path, context=c2pa.Context.from_dict(_OFFLINE))
+        reader = c2pa.Reader.try_create(path, context=c2pa.Context.from_dict(_CONTEXT))
         if reader is None:
             return ManifestState(NONE, "no manifest: nothing signed says how the file was made")
         with reader:
@@ -121,7 +133,8 @@ def _state(found: dict[str, Any]) -> ManifestState:
         TRUSTED: f"a valid manifest: the file is as {signer} signed it, who is in the trust list",
         INVALID: f"an invalid manifest ({', '.join(_reasons(found))}): the file is not as it was signed",
     }[state]
-    return ManifestState(state, sentence, signer, generator, ai_made, said.get(SETTINGS, {}))
+    inputs = len(active.get("ingredients", []))
+    return ManifestState(state, sentence, signer, generator, ai_made, said.get(SETTINGS, {}), inputs)
 
 
 def _reasons(found: dict[str, Any]) -> list[str]:
@@ -140,6 +153,18 @@ def _manifest(settings: Mapping[str, Any]) -> dict[str, Any]:
             {"label": SETTINGS, "data": dict(settings)},
         ],
     }
+
+
+def _builder(settings: Mapping[str, Any]) -> Any:
+    c2pa = _library()
+    return c2pa.Builder(_manifest(settings), c2pa.Context.from_dict(_CONTEXT))
+
+
+def _carry(builder: Any, path: Path) -> None:
+    """Let an input's manifest, if it has one that can be read, go along as an ingredient."""
+    if path.is_file() and read_manifest(path).state not in (NONE, UNREADABLE):
+        with path.open("rb") as stream:
+            builder.add_ingredient({"title": "input", "relationship": "inputTo"}, path.suffix[1:].lower(), stream)
 
 
 def _signer(credentials: Credentials) -> Any:
