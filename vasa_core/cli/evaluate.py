@@ -22,7 +22,7 @@ from vasa_core.cli.options import (
     cli,
     load_pipeline,
     open_speech,
-    read_photo,
+    check_photo,
     report,
 )
 from vasa_core.cli.terminal import progress_bar
@@ -133,7 +133,7 @@ def lip_sheet(
 ) -> None:
     """Draw a sheet of the rendered lips under the waveform of any voice, its first 12 s, and score their sync."""
     check_paths(portrait, speech, out=out, suffix=".png")
-    read_photo(portrait)
+    check_photo(portrait)
     open_speech(speech)
     from vasa_core.evaluation.video.lip_sheet import make_lip_sheet
 

@@ -113,7 +113,7 @@ def compare(
     sound, seed, frames = played_sound(heard.audio), int(shown_cells[0].options.seed), videos[0].frames
     files = [file for video in videos for file in video.origin.inputs]
     origin = pipeline.origin(shown_cells[0].options, *files, varied={name: list(map(str, vary[name])) for name in vary})
-    video = Video(make, grid.size, seed, sound, started, videos[0].framing, said, frames, origin)
+    video = Video(make, grid.size, seed, sound, started, videos[0].framing, said, frames, origin=origin)
     result = video.save(out, cancelled, progress)
     if targets:
         page = player_page(
