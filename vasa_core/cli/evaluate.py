@@ -19,10 +19,10 @@ from vasa_core.cli.options import (
     Json,
     Seed,
     check_paths,
+    check_photo,
     cli,
     load_pipeline,
     open_speech,
-    check_photo,
     report,
 )
 from vasa_core.cli.terminal import progress_bar
