@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Frame
-from vasa_core.provenance.manifest import FORMATS, Origin
+from vasa_core.provenance.manifest import Origin
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Progress
@@ -93,13 +92,9 @@ class Video:
         """What writes the frames and the sound to an mp4 file, which is there, whole, once this is closed."""
         with (
             _sound_file(self.sound, target) as sound,
-            VideoWriter(target, self.size, sound, METADATA, self.frames, self._seal(target)) as writer,
+            VideoWriter(target, self.size, sound, METADATA, self.frames, self.origin.signing(target.suffix)) as writer,
         ):
             yield writer
-
-    def _seal(self, target: Path) -> Callable[[Path], None] | None:
-        suffix = target.suffix.lower()
-        return partial(self.origin.sign, suffix=suffix) if suffix in FORMATS else None
 
 
 def watched(
