@@ -35,7 +35,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_video(target: Path, origin: Origin | None) -> Path:
     frames = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), np.uint8)
-    seal = None if origin is None else lambda path: origin.sign(path, ".mp4")
+    seal = None if origin is None else origin.signing(".mp4")
     with VideoWriter(target, (64, 64), seal=seal) as writer:
         for frame in frames:
             writer.write(frame)
@@ -52,6 +52,16 @@ def test_the_own_key_is_made_once_and_only_the_user_may_read_it(config: Path) ->
     own.verify_directly_issued_by(root)
     (config / OWN_FILE).unlink()
     assert Credentials.own().key != first.key
+
+
+def test_a_key_that_cannot_be_kept_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("VASA_CONFIG", str(tmp_path / "file"))
+    with pytest.raises(InputError, match="signing.pem cannot be written .* expected a writable folder, or another one"):
+        Origin().signing(".mp4")
+    assert Origin().signing(".gif") is None
 
 
 def test_a_video_says_how_it_was_made_and_by_whom(config: Path, tmp_path: Path) -> None:

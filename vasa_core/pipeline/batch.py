@@ -116,7 +116,7 @@ class _Maker:
         """Write the job's video. Raises InputError, MissingModelError or OSError if it cannot be made."""
         if self._cancelled and self._cancelled():
             raise Cancelled("stopped between two videos")
-        person = self._prepare(job.portrait, job.options.framing, job.options.face)
+        person = self._prepare(job.portrait, job.options.asked_framing, job.options.face, job.options.size)
         heard = self._hear(job.speech, job.text)
         target = self._folder / f"{job.name}.mp4"
         return self._pipeline.generate(person, heard, target, job.options, self._cancelled)
@@ -134,8 +134,8 @@ class _Maker:
         said = json.dumps([self._hash(job.portrait), bool(job.speech), spoken, options])
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def _prepared(self, portrait: Path, framing: str, face: int) -> Prepared:
-        return self._pipeline.prepare(portrait, framing, face)
+    def _prepared(self, portrait: Path, framing: str, face: int, size: int) -> Prepared:
+        return self._pipeline.prepare(portrait, framing, face, size)
 
     def _heard(self, speech: Path | None, text: str | None) -> Heard:
         return Heard.by(self._pipeline.speech, speech or speak(text or "").waveform)

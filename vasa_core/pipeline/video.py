@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from vasa_core.io.containers import check_video_target
 from vasa_core.io.video import VideoWriter
 from vasa_core.options import FACE
 from vasa_core.pipeline.prepared import Picture
-from vasa_core.provenance.manifest import FORMATS, Origin
+from vasa_core.provenance.manifest import Origin
 from vasa_core.provenance.mark import METADATA
 from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Progress
@@ -97,14 +96,16 @@ class Video:
         with (
             _sound_file(self.sound, target) as sound,
             VideoWriter(
-                target, self.size, sound, METADATA, self.transparent, self.frames, self._seal(target)
+                target,
+                self.size,
+                sound,
+                METADATA,
+                self.transparent,
+                self.frames,
+                self.origin.signing(target.suffix),
             ) as writer,
         ):
             yield writer
-
-    def _seal(self, target: Path) -> Callable[[Path], None] | None:
-        suffix = target.suffix.lower()
-        return partial(self.origin.sign, suffix=suffix) if suffix in FORMATS else None
 
 
 def watched(

@@ -44,7 +44,7 @@ class Credentials:
     def own(cls) -> Credentials:
         """This installation's own, which are made when they are first asked for, or are out of date.
 
-        They lie in `config_folder()`, in a file that only the user may read.
+        They lie in `config_folder()`, in a file that only the user may read. Raises InputError if it cannot be written.
         """
         path = config_folder() / OWN_FILE
         if path.is_file():
@@ -52,10 +52,16 @@ class Credentials:
             found = cls._of(content, content, str(path), str(path))
             if not _out_of_date(content):
                 return found
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
-            part.touch(0o600)
-            part.write_bytes(_new())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as part:
+                part.touch(0o600)
+                part.write_bytes(_new())
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}), where the key that signs videos is kept; "
+                "expected a writable folder, or another one in VASA_CONFIG."
+            ) from error
         return cls.own()
 
     @classmethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ class Origin:
             if settings.get(name, SPIN) != SPIN:
                 settings[name] = "a video"
         return cls({"face_model": face_model, **settings, **more}, credentials)
+
+    def signing(self, suffix: str) -> Callable[[Path], None] | None:
+        """What signs a file of that kind in place, all that it needs at hand; None for a kind that is not signed.
+
+        Raises MissingModelError if c2pa-python is not installed, InputError if the own key cannot be kept.
+        """
+        if suffix.lower() not in FORMATS:
+            return None
+        _library()
+        ready = replace(self, credentials=self.credentials or Credentials.own())
+        return partial(ready.sign, suffix=suffix.lower())
 
     def sign(self, path: Path, suffix: str) -> None:
         """Sign a file in place; nothing may be written to it after that. suffix: one of FORMATS.
