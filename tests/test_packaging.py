@@ -59,7 +59,7 @@ def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
         f"{LONGEST_NAME} bytes",
     ):
         assert said in security
-    app = (ROOT / "vasa_core" / "app.py").read_text()
+    app = (ROOT / "vasa_core" / "app" / "page.py").read_text()
     assert "queue(max_size=16)" in app
     assert "16 requests wait" in security
     assert "{PICTURES}" in app

@@ -210,9 +210,9 @@ def fetch_models(as_json: Json = False) -> None:
 def app() -> None:
     """Open the web app."""
     try:
-        from vasa_core.app import main
+        from vasa_core.app.serve import serve
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
         raise MissingModelError("the app needs gradio; `pip install 'vasa-core[app]'` gets it.") from error
-    main()
+    serve()

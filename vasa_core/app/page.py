@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import tempfile
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, no_type_check
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData
 
+from vasa_core.app.job import run
 from vasa_core.assets import ASSETS
-from vasa_core.cpu import share_cores
 from vasa_core.errors import InputError, MissingModelError, shown
 from vasa_core.options import CONTROLS, FACES, MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES, WHOLE, GenerationOptions
 from vasa_core.pipeline import Pipeline
@@ -30,16 +26,19 @@ TAKES = (
 )
 # A refused request is answered with its sentence, by Gradio too.
 LAUNCH: dict[str, Any] = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "show_error": True}
-POLL_SECONDS = 0.2
-GPU_SECONDS = 120  # of a ZeroGPU Space, per generation
+KEPT_SECONDS = 3600  # that a file is kept at least; every so often those older are deleted
 CONSENT = (
     "Use only portraits and voices of people who agreed to it. Every video is marked as AI-generated, "
     "in its pixels and in its file. Uploads and results are deleted within two hours."
 )
 
 
-def build_app(pipeline: Pipeline) -> gr.Blocks:
-    """The app around a loaded pipeline. Its endpoint for programs is `/generate`."""
+def build_app(pipeline: Pipeline, kept_seconds: int = KEPT_SECONDS) -> gr.Blocks:
+    """The app around a loaded pipeline. Its endpoint for programs is `/generate`.
+
+    kept_seconds: how long uploads and results are kept at least; they are gone after twice that time.
+    """
+    gr.set_static_paths([ASSETS])  # served from where they are: nothing deletes them
     worker = ThreadPoolExecutor(1)  # the pipeline serves one generation at a time, also while a stopped one winds down
 
     @no_type_check  # by beartype, whose wrapper would not be the generator that Gradio looks for
@@ -49,14 +48,15 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
             raise gr.Error(f"Add a {'speech clip' if portrait else 'portrait'} first.", print_exception=False)
         progress(0, desc="Reading the portrait and the speech")
         try:
+            _check_kept({"portrait": portrait, "speech clip": speech})
             if face_model not in FACES:
                 raise InputError(f"face_model is {shown(face_model)}; expected one of {', '.join(FACES)}.")
             named = dict(zip(SHOWN, chosen, strict=True))
             options = GenerationOptions.of(**{**named, "emotion": _emotion(named["emotion"])})
-            for done, total, video in _run(worker, pipeline, face_model, Path(portrait), Path(speech), options):
+            for done, total, video in run(worker, pipeline, face_model, Path(portrait), Path(speech), options):
                 if video is None:
                     progress((done, total), desc="Making the video", unit="frames")
-                    yield gr.skip()
+                    yield None  # gr.skip() would make Gradio forget which files it has to delete
                 else:
                     yield str(video)
         except (InputError, MissingModelError, OSError) as error:  # OSError: a full disk, say
@@ -64,7 +64,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
 
     generate.__signature__ = _signature()  # names the API's parameters
 
-    with gr.Blocks(title="Talking portrait", delete_cache=(3600, 3600), analytics_enabled=False) as app:
+    with gr.Blocks(title="Talking portrait", delete_cache=(kept_seconds, kept_seconds), analytics_enabled=False) as app:
         gr.Markdown(f"# Talking portrait\nOne photo and one voice become a talking-head video. {CONSENT}\n\n{TAKES}")
         with gr.Row():
             with gr.Column():
@@ -90,7 +90,7 @@ def build_app(pipeline: Pipeline) -> gr.Blocks:
                     stop = gr.Button("Stop", variant="stop")
         one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "gpu"}
         inputs = [portrait, speech, *controls]
-        event = start.click(_on_gpu(generate), inputs, video, api_name="generate", **one_at_a_time)
+        event = start.click(generate, inputs, video, api_name="generate", **one_at_a_time)
         stop.click(None, cancels=[event], api_visibility="private")
         gr.Examples(
             [[str(ASSETS / "portrait.jpg"), str(ASSETS / name)] for name in ("speech.wav", "speech2.wav")],
@@ -106,6 +106,18 @@ def _signature() -> inspect.Signature:
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     progress = inspect.Parameter("progress", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=gr.Progress())
     return inspect.Signature([*parameters, progress])
+
+
+def _check_kept(uploads: dict[str, str]) -> None:
+    """Raises InputError for an upload that was deleted because the page had been open too long."""
+    for name, path in uploads.items():
+        if not Path(path).is_file():
+            raise InputError(f"The {name} has expired; add it again.")
+
+
+def theme() -> gr.themes.Base:
+    """How the app looks."""
+    return gr.themes.Soft()
 
 
 def _emotion(chosen: Any) -> Any:
@@ -142,41 +154,6 @@ def _component(name: str) -> gr.components.Component:
     return gr.Slider(control.low, control.high, default, step=control.step, **look)
 
 
-def _run(
-    worker: ThreadPoolExecutor,
-    pipeline: Pipeline,
-    face_model: str,
-    portrait: Path,
-    speech: Path,
-    options: GenerationOptions,
-) -> Iterator[tuple[int, int, Path | None]]:
-    """Generate on `worker`; yields (frames done, frames in all, None) while it runs, then the video.
-
-    The video lives until the caller asks for the next item. Closing this generator stops the work without waiting
-    for it; either way nothing is left on disk.
-    """
-    stopped = threading.Event()
-    folder = tempfile.TemporaryDirectory(prefix="vasa_")
-    out = Path(folder.name) / "result.mp4"
-    reached = (0, 1)
-
-    def report(done: int, total: int) -> None:
-        nonlocal reached
-        reached = (done, total)
-
-    watch: Any = {"cancelled": stopped.is_set, "progress": report}
-    job = worker.submit(lambda: pipeline.with_face(face_model).generate(portrait, speech, out, options, **watch))
-    try:
-        while wait([job], POLL_SECONDS).not_done:
-            yield *reached, None
-        job.result()
-        yield *reached, out
-    finally:
-        stopped.set()
-        job.cancel()
-        job.add_done_callback(lambda _: folder.cleanup())
-
-
 def _uploaded_path(payload: ImageData | FileData | None) -> str | None:
     """The uploaded file as it is, without Gradio opening it first: what reads it says what is wrong with a bad one."""
     return payload.path if payload else None
@@ -184,17 +161,3 @@ def _uploaded_path(payload: ImageData | FileData | None) -> str | None:
 
 def _as_given(payload: Any) -> Any:
     return payload
-
-
-def _on_gpu(handler: Any) -> Any:
-    """On a ZeroGPU Space a handler borrows the GPU for each call; anywhere else it is left as it is."""
-    if importlib.util.find_spec("spaces") is None:
-        return handler
-    return importlib.import_module("spaces").GPU(duration=GPU_SECONDS)(handler)
-
-
-def main() -> None:
-    """Load the models and serve the app."""
-    pipeline = Pipeline.load()
-    share_cores(pipeline.device)
-    build_app(pipeline).launch(theme=gr.themes.Soft(), **LAUNCH)
