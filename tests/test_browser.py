@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +177,28 @@ def test_the_first_screen(browser: Browser, app_address: str, size: dict[str, in
     assert all(url.startswith((app_address, "data:", "blob:")) for url in hosts)
     assert errors == []
     page.close()
+
+
+def test_on_a_phone_the_newest_frame_is_in_sight_and_a_closed_page_ends_the_work(
+    browser: Browser, app_address: str
+) -> None:
+    page = browser.new_page(viewport=PHONE)  # pyright: ignore[reportArgumentType]
+    page.goto(app_address)
+    page.locator("#example-faces button").nth(1).click(timeout=TIMEOUT_MS)
+    page.get_by_role("button", name="Maple introduces herself").click()
+    expect(page.locator("#faces")).to_have_text("A face was found.")
+    expect(page.locator("#speech").get_by_text("0:00").first).to_be_visible()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("img", name="The newest frame")).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_role("img", name="The newest frame")).to_be_in_viewport(ratio=0.7)
+    expect(page.locator("#status p").first).to_be_in_viewport()
+    parts = list(Path(tempfile.gettempdir()).glob("vasa_*/.talking-*"))
+    assert parts
+    page.close()
+    deadline = time.monotonic() + 20
+    while any(part.exists() for part in parts):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_the_keyboard_s_place_is_seen(page: Page) -> None:

@@ -105,7 +105,7 @@ def _inputs() -> _Inputs:
             type="filepath",
             image_mode=None,
             sources=["upload", "webcam"],
-            height=280,
+            height=296,
             buttons=[],
             elem_id="portrait",
         )
@@ -167,8 +167,8 @@ def _connect_generation(line: Line, inputs: _Inputs, result: _Result, tune: _Tun
     given = [inputs.portrait, inputs.speech, *tune.controls]
     shown = [inputs.status, result.preview, result.video, result.record]
     together: Any = {"concurrency_limit": None}  # visitors wait in the line, which tells them how long
+    inputs.start.click(None, js=SEEN, api_visibility="private")  # before the next, which would hold it up
     event = inputs.start.click(handlers.speaker(line), given, shown, **HIDDEN, **together)
-    inputs.start.click(None, js=SEEN, api_visibility="private")
     event.then(None, js=PLAY, api_visibility="private")
     past = gr.State(list[tuple[str, str, str]]())
     event.then(handlers.remember, [result.video, result.record, past], [past, result.past], **HIDDEN)

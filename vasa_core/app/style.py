@@ -44,6 +44,7 @@ CSS = """
 @media (max-width: 800px) {
   #desk { grid-template-columns: minmax(0, 1fr); grid-template-areas: "give" "show" "tune"; grid-template-rows: auto; }
   #show { position: static; }
+  #example-faces .gallery-item { width: 44px !important; height: 44px !important; }
 }
 #inputs { flex-wrap: nowrap; gap: 8px; align-items: stretch; }
 #inputs > * { min-width: 0 !important; }
