@@ -117,7 +117,7 @@ def test_upload_slider_generate_and_play(page: Page, portrait: Path, short_speec
 
 
 def test_an_example_fills_the_inputs_and_stop_ends_the_work(page: Page) -> None:
-    page.locator("#example-faces button").first.click()
+    page.get_by_role("button", name="Example face 1").click()
     page.get_by_role("button", name="Maple introduces herself").click()
     expect(page.locator("#portrait img").first).to_be_visible()
     expect(page.locator("#speech").get_by_text(re.compile("0:(09|10)")).first).to_be_visible()

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import wavfile
 
 from vasa_core.app.job import DONE, MAKING, SILENT, WAITING, Line, Moment, Wish
-from vasa_core.errors import InputError
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.video import read_frames
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
@@ -55,6 +55,18 @@ def test_others_wait_and_a_visitor_has_one(pipeline: Pipeline, portrait: Path, s
     again = line.run(wish("a", portrait, short_speech))
     assert next(again).ahead == 0
     again.close()
+
+
+def test_who_stops_ends_their_own(pipeline: Pipeline, portrait: Path, short_speech: Path) -> None:
+    line = Line(pipeline, 4, 60.0)
+    mine, theirs = (line.run(wish(visitor, portrait, short_speech)) for visitor in "ab")
+    next(mine)
+    next(theirs)
+    line.stop("a")
+    line.stop("nobody")
+    with pytest.raises(Cancelled):
+        list(mine)
+    assert [moment.stage for moment in theirs][-1] == DONE
 
 
 def test_long_speech_is_refused_and_silence_is_told(pipeline: Pipeline, portrait: Path, tmp_path: Path) -> None:

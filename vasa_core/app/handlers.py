@@ -13,8 +13,8 @@ import gradio as gr
 from vasa_core.app.controls import DEFAULTS, SHOWN, asked, on_page, with_preset
 from vasa_core.app.job import DONE, Line, Moment, Wish
 from vasa_core.app.record import as_json, file_name, from_json, in_words
-from vasa_core.app.status import preview, sentence, status
-from vasa_core.errors import InputError, MissingModelError
+from vasa_core.app.status import STOPPED, preview, sentence, status
+from vasa_core.errors import Cancelled, InputError, MissingModelError
 from vasa_core.io.image import read_image
 from vasa_core.options import CONTROLS, MESH
 from vasa_core.preprocess.portrait import Preprocessor
@@ -47,10 +47,21 @@ def speaker(line: Line) -> Any:
             for moment in made:
                 # No gr.skip() for the video: it would make Gradio forget which files it has to delete.
                 yield status(moment), preview(_shown(moment)), _path(moment), record if moment.stage == DONE else ""
+        except Cancelled:
+            yield sentence(STOPPED), "", None, ""
         except REFUSALS as error:
             yield sentence(str(error), "wrong"), "", None, ""
 
     return _with_request(speak)
+
+
+def stopper(line: Line) -> Any:
+    """The page's Stop: the generation itself then says that it ended. Gradio's own way to cancel may leave "Error"."""
+
+    def stop(request: gr.Request) -> None:
+        line.stop(_visitor(request))
+
+    return stop
 
 
 def endpoint(line: Line) -> Any:

@@ -121,7 +121,7 @@ class Line:
         """Yields how far it is, several times a second. Closing it ends the work, without waiting for that.
 
         Raises InputError at once if there is no room, if the visitor has a generation already, and for a speech clip
-        that cannot be used; later whatever the pipeline raises.
+        that cannot be used; later whatever the pipeline raises, and Cancelled after `stop`.
         """
         self._check_room(wish.visitor)
         speech = AudioFile.open(wish.speech)
@@ -131,13 +131,22 @@ class Line:
             )
         job, future = self._enter(wish, speech)
         try:
-            while wait([future], POLL_SECONDS).not_done:
+            while wait([future], POLL_SECONDS).not_done and not job.stopped.is_set():
                 yield self._moment(job)
+            if job.stopped.is_set():
+                raise Cancelled("stopped by the visitor")
             result = future.result()
             self._speed = job.frames_a_second or self._speed
             yield Moment(DONE, done=job.done, total=job.total, result=result)
         finally:
             self._leave(job, future)
+
+    def stop(self, visitor: str) -> None:
+        """End the visitor's generation, if there is one."""
+        with self._lock:
+            for job in self._jobs:
+                if job.wish.visitor == visitor:
+                    job.stopped.set()
 
     def _check_room(self, visitor: str) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from vasa_core.app import handlers
 from vasa_core.app.controls import PRESETS, SHOWN, laid_out
 from vasa_core.app.job import Line
 from vasa_core.app.settings import Settings
-from vasa_core.app.status import READY, STOPPED, sentence
+from vasa_core.app.status import READY, sentence
 from vasa_core.app.style import CSS, THEME
 from vasa_core.assets import ASSETS
 from vasa_core.options import MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES
@@ -43,6 +43,8 @@ ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-
 PLAY = "() => setTimeout(() => document.querySelector('#result video')?.play().catch(() => {}), 400)"
 # On a phone the result is below the button that was pressed.
 SEEN = "() => innerWidth <= 800 && document.querySelector('#status').scrollIntoView({block: 'start'})"
+NAME_FACES = """() => document.querySelectorAll('#example-faces button').forEach(
+  (button, index) => button.setAttribute('aria-label', `Example face ${index + 1}`))"""
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -92,6 +94,7 @@ def build_app(pipeline: Pipeline, settings: Settings | None = None, kept_seconds
                 tune = _tune()
         seconds = settings.max_seconds
         gr.Markdown(TAKES.format(seconds=f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"))
+        app.load(None, js=NAME_FACES, api_visibility="private")
         _connect_generation(line, inputs, result, tune)
         _connect_settings(inputs, result, tune)
         _connect_portrait(pipeline, inputs, tune)
@@ -178,14 +181,7 @@ def _connect_generation(line: Line, inputs: _Inputs, result: _Result, tune: _Tun
         [inputs.status, result.video, result.record, *tune.controls],
         **HIDDEN,
     )
-    inputs.stop.click(
-        lambda: (sentence(STOPPED), "", None),
-        None,
-        [inputs.status, result.preview, result.video],
-        cancels=[event],
-        queue=False,
-        **HIDDEN,
-    )
+    inputs.stop.click(handlers.stopper(line), None, None, queue=False, **HIDDEN)
     program, made = gr.Button(visible=False), gr.Video(visible=False, label="result")
     program.click(handlers.endpoint(line), given, made, api_name="generate", **together)
 

@@ -50,6 +50,7 @@ CSS = """
 #inputs > * { min-width: 0 !important; }
 #faces, #status, #faces .html-container, #status .html-container { padding: 0 !important; min-height: 0 !important; }
 #example-faces .gallery-item { width: 56px; height: 56px; }
+#example-faces .gallery-item :is(div, img) { width: 100%; height: 100%; max-width: none; object-fit: cover; }
 #stage { position: relative; }
 #stage #preview { position: absolute; inset: 0; z-index: 5; pointer-events: none; padding: 0; }
 #preview :is(div, span) { height: 100%; padding: 0; }
