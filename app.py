@@ -1,8 +1,8 @@
-"""The web app of a checkout or a Hugging Face Space; `vasa app` opens the same one."""
+"""The web app of a checkout or a Hugging Face Space: `vasa app`, with the same options."""
 
-from vasa_core.app import build_app, main
+import sys
 
-__all__ = ["build_app", "main"]
+from vasa_core.__main__ import main
 
 if __name__ == "__main__":
-    main()
+    main(["app", *sys.argv[1:]])

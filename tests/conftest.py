@@ -72,8 +72,7 @@ def pipeline() -> Pipeline:
 @pytest.fixture(scope="session")
 def app_address(pipeline: Pipeline) -> Iterator[str]:
     """The real app, served on a free loopback port."""
-    from app import build_app
-    from vasa_core.app import LAUNCH
+    from vasa_core.app.page import LAUNCH, build_app
 
     app = build_app(pipeline)
     _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)

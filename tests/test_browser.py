@@ -2,68 +2,272 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from vasa_core.io.image import read_image, write_png
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS = [*_QUIET, "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 TIMEOUT_MS = 90_000
 VIDEO = "document.querySelector('#result video')"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+# Every text that is seen, whose contrast with what is behind it is below WCAG's 4.5 : 1.
+FAINT = """() => {
+  const parts = colour => { const n = colour.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
+  const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
+  const linear = v => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+  const light = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const faint = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const text = [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent).join('').trim();
+    const box = e.getBoundingClientRect();
+    if (!text || !box.width || !box.height) continue;
+    if (!e.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    let back = [255, 255, 255], opacity = 1;
+    const line = [];
+    for (let n = e; n; n = n.parentElement) line.unshift(getComputedStyle(n));
+    if (line.some(s => s.backgroundImage !== 'none')) continue;
+    for (const s of line) { back = over(parts(s.backgroundColor), back); opacity *= s.opacity; }
+    const colour = parts(getComputedStyle(e).color);
+    colour[3] *= opacity;
+    const [a, b] = [light(over(colour, back)), light(back)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) faint.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""
 
 expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed")
 
 
-@pytest.fixture
-def page(app_address: str) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        page.set_default_timeout(TIMEOUT_MS)
-        page.goto(app_address)
-        yield page
+        yield browser
         browser.close()
 
 
-def test_upload_slider_generate_and_play(page: Page, portrait: Path, short_speech: Path) -> None:
-    page.locator("#portrait input[type=file]").set_input_files(portrait)
-    page.locator("#speech input[type=file]").set_input_files(short_speech)
-    expect(page.locator("#portrait img").first).to_be_visible()
-    expect(page.locator("#speech").get_by_text("0:02").first).to_be_visible()
+@pytest.fixture
+def page(browser: Browser, app_address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(app_address)
+    expect(page.get_by_role("button", name="Generate")).to_be_visible(timeout=TIMEOUT_MS)
+    yield page
+    page.close()
 
+
+def upload(page: Page, portrait: Path, speech: Path) -> None:
+    page.locator("#portrait input[type=file]").set_input_files(portrait)
+    page.locator("#speech input[type=file]").set_input_files(speech)
+    expect(page.locator("#portrait img").first).to_be_visible()
+    expect(page.locator("#faces")).to_contain_text("face")
+    expect(page.locator("#speech").get_by_text("0:00").first).to_be_visible()
+
+
+def generate(page: Page) -> None:
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#status")).not_to_contain_text("Done")  # of the video before
+    expect(page.locator("#status")).to_contain_text("Done", timeout=TIMEOUT_MS)
+
+
+def set_number(page: Page, name: str, value: int) -> None:
+    page.locator(f"#option-{name} input[type=number]").fill(str(value))
+    page.locator(f"#option-{name} input[type=number]").blur()
+
+
+def test_upload_slider_generate_and_play(page: Page, portrait: Path, short_speech: Path) -> None:
+    upload(page, portrait, short_speech)
     page.get_by_label("range slider for Gaze left / right").press("ArrowRight")
     expect(page.get_by_label("number input for Gaze left / right")).to_have_value("1")
 
     page.get_by_role("button", name="Generate").click()
+    preview = page.get_by_role("img", name="The newest frame")
+    expect(preview).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_role("status").filter(has_text="left")).to_be_visible()  # it is read out
+    seen = preview.evaluate("i => [i.naturalWidth, i.getBoundingClientRect().height <= 480]")
+    assert seen == [384, True]
+    status = page.get_by_role("status").filter(has_text="Done: 2.0 s, 512 px, seed 0")
+    expect(status).to_be_visible(timeout=TIMEOUT_MS)
+    expect(preview).to_have_count(0)
+
     video = page.locator("#result video")
-    expect(video).to_be_visible(timeout=TIMEOUT_MS)
-    page.wait_for_function(f"{VIDEO}.readyState >= 2")
+    page.wait_for_function(f"{VIDEO}.currentTime > 0.5")  # it plays by itself
     assert video.evaluate("v => v.duration") == pytest.approx(2.0, abs=0.06)
     assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [512, 512]
-    video.evaluate("v => { v.muted = true; v.currentTime = 0; return v.play() }")
-    page.wait_for_function(f"{VIDEO}.currentTime > 0.5")
+    assert "talking-gaze-yaw-1-seed-0" in str(video.get_attribute("src"))
     if folder := os.environ.get("VASA_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / "app.png")
 
 
 def test_an_example_fills_the_inputs_and_stop_ends_the_work(page: Page) -> None:
-    page.get_by_text("speech.wav").first.click()
+    page.get_by_role("button", name="Example face 1").click()
+    page.get_by_role("button", name="Maple introduces herself").click()
     expect(page.locator("#portrait img").first).to_be_visible()
     expect(page.locator("#speech").get_by_text(re.compile("0:(09|10)")).first).to_be_visible()
     page.get_by_role("button", name="Generate").click()
-    expect(page.get_by_text("Making the video")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text(re.compile("Reading the photo|frames to make|Frame "))
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Making the video")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("Stopped.")
     expect(page.locator("#result video")).to_have_count(0)
+    page.wait_for_timeout(1500)
+    expect(page.locator("#status")).to_have_text("Stopped.")
+    expect(page.get_by_text("Error")).to_have_count(0)
 
 
-def test_a_missing_portrait_is_said_in_one_sentence(page: Page) -> None:
+def test_what_is_wrong_is_said_in_one_sentence_that_stays(page: Page, tmp_path: Path, portrait: Path) -> None:
     page.get_by_role("button", name="Generate").click()
-    expect(page.get_by_text("Add a portrait first.")).to_be_visible()
+    expect(page.locator("#status")).to_have_text("Add a portrait first.")
+    page.locator("#portrait input[type=file]").set_input_files(portrait)
+    expect(page.locator("#faces")).to_have_text("A face was found.")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#status")).to_have_text("Add a speech clip first.")
+    (tmp_path / "text.wav").write_text("no sound")
+    page.locator("#speech input[type=file]").set_input_files(tmp_path / "text.wav")
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#status")).to_contain_text("text.wav")
+    expect(page.locator("#status")).to_contain_text("expected")
+    expect(page.get_by_text("Error", exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_screen(browser: Browser, app_address: str, size: dict[str, int], theme: str) -> None:
+    """Inputs, examples, Generate and a result in sight; readable; nothing from other hosts."""
+    page = browser.new_page(viewport=size)  # pyright: ignore[reportArgumentType]
+    hosts: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: hosts.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{app_address}?__theme={theme}")
+    page.wait_for_function(f"{VIDEO} && {VIDEO}.readyState >= 2", timeout=TIMEOUT_MS)
+    page.wait_for_timeout(500)
+    tops = {
+        name: page.locator(f"#{name}").evaluate("e => e.getBoundingClientRect().top")
+        for name in ("portrait", "example-faces", "example-voices", "start", "result", "option-gaze_yaw")
+    }
+    order = sorted(tops, key=lambda name: tops[name])
+    if folder := os.environ.get("VASA_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"first-{size['width']}-{theme}.png")
+    if size is PHONE:
+        assert order == ["portrait", "example-faces", "example-voices", "start", "result", "option-gaze_yaw"]
+    assert tops["start"] < size["height"] - 40
+    assert tops["result"] < 1.3 * size["height"]
+    assert page.locator("#example-faces button").count() == 6
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily").startswith("system-ui")
+    assert all(url.startswith((app_address, "data:", "blob:")) for url in hosts)
+    assert errors == []
+    page.close()
+
+
+def test_on_a_phone_the_newest_frame_is_in_sight_and_a_closed_page_ends_the_work(
+    browser: Browser, app_address: str
+) -> None:
+    page = browser.new_page(viewport=PHONE)  # pyright: ignore[reportArgumentType]
+    page.goto(app_address)
+    page.locator("#example-faces button").nth(1).click(timeout=TIMEOUT_MS)
+    page.get_by_role("button", name="Maple introduces herself").click()
+    expect(page.locator("#faces")).to_have_text("A face was found.")
+    expect(page.locator("#speech").get_by_text("0:00").first).to_be_visible()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("img", name="The newest frame")).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_role("img", name="The newest frame")).to_be_in_viewport(ratio=0.7)
+    expect(page.locator("#status p").first).to_be_in_viewport()
+    parts = list(Path(tempfile.gettempdir()).glob("vasa_*/.talking-*"))
+    assert parts
+    page.close()
+    deadline = time.monotonic() + 20
+    while any(part.exists() for part in parts):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_keyboard_s_place_is_seen(page: Page) -> None:
+    for name in ("#start", "#option-gaze_yaw input[type=range]", "#option-emotion input", "#example-faces button"):
+        page.locator(name).first.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        outline = page.locator(name).first.evaluate("e => getComputedStyle(e).outlineWidth")
+        assert outline == "3px", name
+
+
+def test_settings_are_remembered_pasted_and_reset(page: Page, portrait: Path, short_speech: Path) -> None:
+    upload(page, portrait, short_speech)
+    page.get_by_role("button", name="Warm").click()
+    expect(page.get_by_label("number input for Head distance")).to_have_value("0.9")
+    page.get_by_text("Expert:").click()
+    page.locator("#option-size").get_by_label("256").check()
+    set_number(page, "seed", 7)
+    generate(page)
+    expect(page.locator("#status")).to_contain_text("256 px, seed 7")
+    first = page.locator("#result video").get_attribute("src")
+
+    page.get_by_role("button", name="Reset all").click()
+    expect(page.get_by_label("number input for Head distance")).to_have_value("1")
+    set_number(page, "steps", 2)
+    generate(page)
+    page.locator("#past").get_by_text("emotion happiness").click()
+    expect(page.get_by_label("number input for Head distance")).to_have_value("0.9")
+    expect(page.locator("#result video")).to_have_attribute("src", str(first))
+
+    page.get_by_text("What was used").click()
+    expect(page.locator("#record textarea")).to_have_value(re.compile("happiness"))
+    used = json.loads(page.locator("#record textarea").input_value())
+    assert used["emotion"] == "happiness"
+    assert used["seed"] == 7
+    assert used["portrait"] == "portrait.jpg"
+    page.locator("#record textarea").fill(json.dumps({**used, "gaze_yaw": -12, "emotion": None}))
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_label("number input for Gaze left / right")).to_have_value("-12")
+    page.locator("#record textarea").fill('{"gaze_yaw": 99}')
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.locator("#status")).to_contain_text("gaze_yaw is 99; expected a number from -30.0 to 30.0.")
+    expect(page.get_by_label("number input for Gaze left / right")).to_have_value("-12")
+    page.get_by_role("button", name="Random seed").click()
+    expect(page.locator("#option-seed input")).not_to_have_value("7")
+
+
+def click_at(page: Page, x: float, y: float) -> None:
+    """Click on a pixel of the uploaded portrait, which is shown as large as fits."""
+    picture = page.locator("#portrait img").first
+    width, height, natural_width, natural_height = picture.evaluate(
+        "i => [i.getBoundingClientRect().width, i.getBoundingClientRect().height, i.naturalWidth, i.naturalHeight]"
+    )
+    scale = min(width / natural_width, height / natural_height)
+    left, top = (width - scale * natural_width) / 2, (height - scale * natural_height) / 2
+    picture.click(position={"x": left + scale * x, "y": top + scale * y})
+
+
+def test_a_click_chooses_whose_face(page: Page, portrait: Path, tmp_path: Path) -> None:
+    photo = read_image(portrait)
+    small = cv2.resize(photo, (256, 256), interpolation=cv2.INTER_AREA)
+    both = np.hstack([small, photo[:256, 120:376]])  # two faces, the larger one on the right
+    write_png(tmp_path / "two.png", both)
+    page.locator("#portrait input[type=file]").set_input_files(tmp_path / "two.png")
+    expect(page.locator("#faces")).to_contain_text("2 faces found")
+    page.get_by_text("Expert:").click()
+    expect(page.locator("#option-face input")).to_have_value("0")
+    for (x, y), number in (((112, 60), 1), ((360, 115), 2), ((250, 20), 0)):  # px of the picture: faces, and none
+        click_at(page, x, y)
+        expect(page.locator("#option-face input")).to_have_value(str(number))
+        said = f"Face {number} of 2" if number else "There is no face at that place"
+        expect(page.locator("#faces")).to_contain_text(said)

@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 
 import vasa_core
+from vasa_core.app.page import LAUNCH, TAKES
+from vasa_core.app.settings import Settings
 from vasa_core.assets import ASSETS
 from vasa_core.files import LONGEST_NAME
 from vasa_core.io.video import MAX_SIDE
@@ -59,11 +61,9 @@ def test_readme_docs_and_app_name_the_same_files_and_limits() -> None:
         f"{LONGEST_NAME} bytes",
     ):
         assert said in security
-    app = (ROOT / "vasa_core" / "app.py").read_text()
-    assert "queue(max_size=16)" in app
-    assert "16 requests wait" in security
-    assert "{PICTURES}" in app
-    assert '"max_file_size": f"{MAX_UPLOAD_MB}mb"' in app
+    assert f"{Settings().queue} requests wait" in security
+    assert PICTURES in TAKES
+    assert LAUNCH["max_file_size"] == f"{MAX_UPLOAD_MB}mb"
 
 
 def test_the_readme_s_python_runs_as_it_stands_in_the_package() -> None:

@@ -12,12 +12,15 @@ from vasa_core.errors import Cancelled, InputError, MissingModelError
 FAILED, BAD_INPUT = 1, 2
 
 
-def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 failed, 2 bad input (one sentence), 128 + n ended by signal n."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, by default with the program's own arguments.
+
+    Exit codes: 0 done, 1 failed, 2 bad input (one sentence), 128 + n ended by signal n.
+    """
     silence_native_libraries()
     INTERRUPT.catch()
     try:
-        cli()
+        cli(arguments)
     except (InputError, MissingModelError, Cancelled, OSError) as error:
         if INTERRUPT.number:  # Ctrl-C ends ffmpeg too, which looks like a bad file until the request to stop is seen
             sys.exit(INTERRUPT.exit_code)

@@ -81,21 +81,21 @@ class GenerationOptions:
         0.0,
         "Where the eyes look, degrees: 0 into the camera, + to the viewer's right.",
         *(-GAZE_LIMIT, GAZE_LIMIT),
-        label="Gaze left / right (degrees)",
+        label="Gaze left / right",
         step=1,
     )
     gaze_pitch: float = _control(
         0.0,
         "The same up and down, degrees: + is up.",
         *(-GAZE_LIMIT, GAZE_LIMIT),
-        label="Gaze down / up (degrees)",
+        label="Gaze down / up",
         step=1,
     )
     distance: float = _control(
         1.0,
         "Head-to-camera distance: 1 as photographed, smaller is nearer.",
         *DISTANCE_RANGE,
-        label="Head distance (1 = as photographed)",
+        label="Head distance",
         step=0.05,
     )
     emotion: str | None = _control(
@@ -111,19 +111,19 @@ class GenerationOptions:
         1.0,
         "CFG scale: how closely the motion follows the speech.",
         *(0.0, 5.0),
-        label="CFG scale (how closely to follow the speech)",
+        label="CFG scale of the speech",
     )
     expressiveness: float = _control(
         1.0,
         "How lively lips, brows and smile are: 0 is quiet, and lips still articulate.",
         *(0.0, 2.0),
-        label="Expressiveness (how lively the face is)",
+        label="Expressiveness",
     )
     head_motion: float = _control(
         1.0,
         "Amount of head motion; 0 freezes the head, the face goes on.",
         *(0.0, 2.0),
-        label="Head motion (0 = still)",
+        label="Head motion",
     )
     style: str | Path | None = _control(
         None,
@@ -158,7 +158,7 @@ class GenerationOptions:
         0,
         "Whose face, of several: 0 is the largest, from 1 on they are counted from the left.",
         *(0, 99),
-        label="Face (0 = the largest, 1, 2 ... from the left)",
+        label="Whose face",
         step=1,
         expert=True,
     )

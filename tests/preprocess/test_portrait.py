@@ -250,6 +250,8 @@ def test_faces_are_counted_from_the_left(preprocess: Preprocessor, photo: np.nda
     places = [preprocess(canvas, face=face).framing.x for face in (0, 1, 2)]
     assert places[0] == places[1] < photo.shape[1] < places[2]
     assert len(preprocess(canvas).others) == 1
+    boxes = preprocess.faces(canvas)
+    assert all(box[0] < x < box[2] for box, x in zip(boxes, places[1:], strict=True))
     with pytest.raises(InputError, match="face is 3; expected at most 2, since the picture shows 2 faces"):
         preprocess(canvas, face=3)
 

@@ -118,6 +118,11 @@ class Preprocessor:
         others = _others(boxes, face_place(landmarks))
         return FaceCrop(tracked, matrix, face_height, size, shown, others)
 
+    def faces(self, image: Image) -> Boxes:
+        """Where the faces of a photo (RGB) are, from the left: the first is face 1 of a call."""
+        with self._lock:
+            return _from_left(self._detector(image))
+
     def track(self, image: Image) -> TrackedImage | None:
         """The same image with its landmarks, or None if it shows no face."""
         with self._lock:
@@ -153,11 +158,15 @@ def _chosen(boxes: Boxes, face: int) -> Boxes:
     """The boxes to be tried: all of them, the largest first, or the one that is counted from the left."""
     if not face:
         return boxes
-    ordered = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
+    ordered = _from_left(boxes)
     if face > len(ordered):
         shows = f"{len(ordered)} faces" if len(ordered) != 1 else "one face"
         raise InputError(f"face is {face}; expected at most {len(ordered)}, since the picture shows {shows}.")
     return ordered[face - 1 : face]
+
+
+def _from_left(boxes: Boxes) -> Boxes:
+    return boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
 
 
 def _others(boxes: Boxes, place: tuple[float, float, float]) -> Boxes:

@@ -1,0 +1,1 @@
+"""The web app; `serve` opens it. Nothing outside this package knows Gradio."""
