@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +16,8 @@ ATTACK = Path(__file__).with_name("attack.py")
 
 def attacked(first: int, count: int, folder: Path) -> None:
     command = [sys.executable, str(ATTACK), str(first), str(count), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found_here = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | found_here)
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(outcomes) == count, f"it ended with {done.returncode} after {outcomes[-1:]}: {done.stderr[-2000:]}"
     assert [found for found in outcomes if found["outcome"] == "failed"] == []
