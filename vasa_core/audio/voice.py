@@ -10,7 +10,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
-from scipy.signal import resample_poly
 
 from vasa_core.errors import InputError, MissingModelError, shown
 from vasa_core.rates import SAMPLE_RATE
@@ -99,6 +98,8 @@ class HibariVoice:
             parts += [sound, silence]
         if not words:
             raise InputError(f"the text is {shown(text)}; expected English words, which the voice can read.")
+        from scipy.signal import resample_poly  # which takes a second to import
+
         waveform = resample_poly(np.concatenate(parts), 2, self._rate * 2 // SAMPLE_RATE)
         return Spoken(waveform.astype(np.float32).clip(-1, 1), tuple(words))
 

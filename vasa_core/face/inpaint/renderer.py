@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import cv2
+import numba
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 
 from vasa_core.checkpoint import WEIGHTS, config_from, file_sha256, load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
@@ -45,6 +46,8 @@ from vasa_core.face.mesh.raster import sample
 
 FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
 OWN_GRAIN = 24.0  # grey levels of change; where the photo is changed less, some of its own grain is left
+NO_BASE = np.zeros((0, 0, 3), np.uint8)
+NO_GRAIN = np.zeros((1, 1, 1), np.float32)
 SHRINKING = 0.8  # frame px per patch px; below it what is painted is smoothed before it is shrunk
 
 
@@ -212,24 +215,42 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
         return
     inverse[:, 2] -= (left, top)
     size = (int(right - left), int(bottom - top))
-    added = cv2.warpAffine(layers, inverse, size, flags=cv2.INTER_LINEAR)  # (h, w, 3 or 4)
+    added = cv2.warpAffine(
+        layers.astype(np.float32, copy=False), inverse, size, flags=cv2.INTER_LINEAR
+    )  # (h, w, 3 or 4)
     region = frame[top:bottom, left:right]
-    result = region + added[..., :3]
+    before = region.copy() if source.tone is not None else region
+    base = NO_BASE
     if layers.shape[2] > 3 and layers[..., 3].any():
         base = cv2.warpAffine(view.warped, inverse, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        result += added[..., 3:] * (base.astype(np.float32) - region)
-    if source.grain is not None:
-        changed = np.abs(result - region).max(-1, keepdims=True) / OWN_GRAIN  # (h, w, 1)
-        result += np.minimum(changed, 1) * _tiled(source.grain, size)
-    painted = np.clip(np.rint(result), 0, 255).astype(np.uint8)
+    _blend(region, added, base, NO_GRAIN if source.grain is None else source.grain)
     if source.tone is not None:
-        toned = source.tone[np.asarray(cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY), np.uint8)]
-        painted = np.where((painted != region).any(-1, keepdims=True), toned, region)
-    region[:] = painted
+        toned = source.tone[np.asarray(cv2.cvtColor(region, cv2.COLOR_RGB2GRAY), np.uint8)]
+        region[:] = np.where((region != before).any(-1, keepdims=True), toned, before)
 
 
-def _tiled(tile: Grain, size: tuple[int, int]) -> Float32[np.ndarray, "height width 1"]:
-    """The tile again and again. size: (width, height), px."""
-    width, height = size
-    side = len(tile)
-    return np.tile(tile, (-(-height // side), -(-width // side), 1))[:height, :width]
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _blend(region: np.ndarray, added: np.ndarray, base: np.ndarray, grain: np.ndarray) -> None:
+    """Add to a region of a frame (h, w, 3), in place, what the first three channels of `added` (h, w, 3 or 4) say.
+
+    base: what the frame first gives way to by the fourth channel, or nothing (0, w, 3). grain: (side, side, 1), of
+    which there is as much as the frame is changed.
+    """
+    height, width, _ = region.shape
+    giving_way, side = len(base) > 0, len(grain)
+    for y in range(height):
+        for x in range(width):
+            most = np.float32(0)
+            for channel in range(3):
+                change = added[y, x, channel]
+                if giving_way:
+                    change += added[y, x, 3] * (np.float32(base[y, x, channel]) - np.float32(region[y, x, channel]))
+                added[y, x, channel] = change
+                most = max(most, abs(change))
+            if most == 0:
+                continue
+            noise = min(most / np.float32(OWN_GRAIN), np.float32(1)) * grain[y % side, x % side, 0]
+            for channel in range(3):
+                level = np.rint(np.float32(region[y, x, channel]) + added[y, x, channel] + noise)
+                region[y, x, channel] = np.uint8(min(max(level, np.float32(0)), np.float32(255)))

@@ -12,8 +12,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from vasa_core.face.mesh.raster import Box, identity_flow, sample, warp
-from vasa_core.face.mesh.shifts import Ground
-from vasa_core.face.mesh.texture import continued
 
 AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
 GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
@@ -233,6 +231,12 @@ def _continued(
     outline = (depth > 0) & (depth < CLOSE)
     strength = _all_over(pixels, source, height)
     share = _ramp(strength, TEXTURED) * (1 - _ramp(depth, CONTINUED))
+    if not share.any():
+        return _Behind(pixels, np.zeros_like(share), np.zeros_like(share), 1.0)
+    # Imported here: what they need takes half a second, and plain backgrounds do without.
+    from vasa_core.face.mesh.shifts import Ground
+    from vasa_core.face.mesh.texture import continued
+
     found = continued(Ground(pixels, hole, hole & (share[..., 0] > 0), source), GROWN * height, height)
     if found is None:
         missing = float(share[outline].mean()) if outline.any() else 0.0

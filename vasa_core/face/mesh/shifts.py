@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.fft
 from jaxtyping import Bool, Float32, Int32
 
 CELL = 0.22  # of the face's height: side of the parts of the outline that choose shifts of their own
@@ -112,7 +111,7 @@ class _Search:
         self.band = beside * np.exp(-apart / (FADE * self.unit)).astype(np.float32)
         self.cells = cv2.resize(cells, size[::-1], interpolation=cv2.INTER_NEAREST)
         self.reach = min(round(REACH * self.unit), *size)
-        self.padded = tuple(scipy.fft.next_fast_len(n + self.reach, True) for n in size)
+        self.padded = tuple(cv2.getOptimalDFTSize(n + self.reach) for n in size)
         self.shift = np.r_[0 : self.reach + 1, -self.reach : 0]
         self.seen = [self._transform(self.known * part) for part in (1, self.squares, self.variance)]
         self.seen_pixels = [self._transform(self.known * self.pixels[..., channel]) for channel in range(3)]
@@ -162,11 +161,11 @@ class _Search:
         return np.maximum(square - (mean**2).sum(-1), 0)
 
     def _transform(self, values: Map) -> np.ndarray:
-        return np.asarray(scipy.fft.rfft2(values.astype(np.float32), self.padded))
+        return np.asarray(np.fft.rfft2(values.astype(np.float32), self.padded))
 
     def _back(self, spectrum: np.ndarray) -> Float32[np.ndarray, "shifts shifts"]:
         """Sums over the picture for each shift, in the order of `shift`."""
-        return np.asarray(scipy.fft.irfft2(spectrum, self.padded))[np.ix_(self.shift, self.shift)]
+        return np.asarray(np.fft.irfft2(spectrum, self.padded))[np.ix_(self.shift, self.shift)]
 
 
 def _shrunk(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
