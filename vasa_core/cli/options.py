@@ -112,6 +112,21 @@ def check_photo(portrait: Path) -> None:
     read_image(portrait)
 
 
+def check_inputs(
+    portrait: Path, speech: Path | None, options: GenerationOptions, out: Path, suffix: str | None = None
+) -> None:
+    """Raise InputError at once, before models are loaded, for files that no video with these options can be made of.
+
+    suffix: see `check_paths`.
+    """
+    sources = (portrait, speech, options.style, options.head_pose, options.backdrop)
+    check_paths(*sources, out=out, suffix=suffix, transparent=options.transparent)
+    check_videos(options.style, options.head_pose)
+    check_photo(portrait)
+    if options.backdrop:
+        check_photo(options.backdrop)
+
+
 def open_speech(speech: Path) -> Any:
     """The speech, decoded once. Raises InputError for a file without sound that can be used."""
     from vasa_core.io.audio import AudioFile

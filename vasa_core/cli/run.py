@@ -24,6 +24,7 @@ from vasa_core.cli.options import (
     Json,
     Key,
     Seed,
+    check_inputs,
     check_paths,
     check_photo,
     check_videos,
@@ -97,12 +98,7 @@ def generate(
     """Make the person of PORTRAIT speak SPEECH, or a --text, and write the video to OUT: .mp4, .mov, .webm or .gif."""
     options = GenerationOptions(**controls).validate()
     file = spoken_file(speech or [], text, subtitles, out)
-    sources = (portrait, file, options.style, options.head_pose, options.backdrop)
-    check_paths(*sources, out=out, transparent=options.transparent)
-    check_videos(options.style, options.head_pose)
-    check_photo(portrait)
-    if options.backdrop:
-        check_photo(options.backdrop)
+    check_inputs(portrait, file, options, out)
     sound, words = (open_speech(file), ()) if file else read_aloud(text)
     signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
@@ -215,9 +211,7 @@ def compare(
     """
     options = GenerationOptions(**controls).validate()
     varied = varied_values(vary, options)
-    check_paths(portrait, speech, options.style, options.head_pose, out=out, suffix=".mp4")
-    check_videos(options.style, options.head_pose)
-    check_photo(portrait)
+    check_inputs(portrait, speech, options, out, ".mp4")
     sound = open_speech(speech)
     signer = signing(certificate, key)
     with progress_bar("compare", "frame") as progress:

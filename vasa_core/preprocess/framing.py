@@ -18,7 +18,7 @@ FACE_CENTRE_Y = 0.56  # of the crop: a little more room above, for the hair
 LEAST_SIDE = 1.55  # face heights; in a smaller square hair or chin would be cut, and the whole photo shows more
 MORE = 1.12  # longer side of the photo / that square: from there on it does show more
 CUT = 0.06  # of the face's height: so far beyond the border a landmark may lie, being read that well
-_FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
+FOREHEAD, CHIN = 10, 152  # landmarks, the ends of the face's height
 _FACE = 468  # landmarks of the face itself; the irises' come after them
 
 USUAL = "usual"  # a framing for models that know no other
@@ -39,11 +39,16 @@ class Framing:
         return self.x, self.y, self.side
 
 
+def face_height(landmarks: Float[np.ndarray, "478 3"]) -> float:
+    """From the forehead's upper end to the chin, in the landmarks' unit."""
+    return float(np.linalg.norm(landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]))
+
+
 def face_place(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
     """Middle of the face from side to side, middle between forehead and chin, and their distance; in px."""
     x = float(landmarks[:_FACE, 0].min() + landmarks[:_FACE, 0].max()) / 2
-    y = float(landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2
-    return x, y, float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
+    y = float(landmarks[FOREHEAD, 1] + landmarks[CHIN, 1]) / 2
+    return x, y, face_height(landmarks)
 
 
 def usual_square(landmarks: Float[np.ndarray, "478 3"]) -> tuple[float, float, float]:
@@ -80,7 +85,7 @@ def framed(landmarks: Float[np.ndarray, "478 3"], size: tuple[int, int], mode: s
 def _check_whole(landmarks: Float[np.ndarray, "478 3"], size: tuple[int, int]) -> None:
     """Raises InputError, naming the side, if the face reaches beyond the photo."""
     face = landmarks[:_FACE, :2]
-    beyond = np.concatenate([-face.min(0), face.max(0) - np.array(size[::-1])]) / face_place(landmarks)[2]
+    beyond = np.concatenate([-face.min(0), face.max(0) - np.array(size[::-1])]) / face_height(landmarks)
     side = int(beyond.argmax())
     if beyond[side] > CUT:
         name = ("left", "upper", "right", "lower")[side]

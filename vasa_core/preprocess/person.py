@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from vasa_core.preprocess.framing import CHIN, FOREHEAD, face_height
+
 _INPUT_SIZE = 256  # px
 _VIEWS_PER_FACE = 2.2  # side of the closer of the network's two pictures / face height
 _VIEW_FADE = 0.08  # of the closer picture's side: where it fades into the whole picture's result
@@ -27,7 +29,6 @@ _CORE = 0.4  # face heights: width of the middle of a face
 _NECK = 0.12  # face heights: half the width of the middle of a neck
 _ROUNDS = 3  # of learning the colours
 _FACE_PER_BOX = 0.95  # height of a face / that of the detector's box
-_FOREHEAD, _CHIN = 10, 152  # landmarks, the ends of the face's height
 _OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
@@ -65,18 +66,17 @@ class PersonMatte:
         if found[cap > 0].mean() < _SURE:
             return np.full(image.shape[:2], 255, np.uint8)
         if others is not None and len(others):
-            found = found * _own_share(image, found, landmarks, others)
+            found = found * _own_share(image, found, face, landmarks, others)
         found = np.maximum(_attached(found, face), face / np.float32(255))
-        height = float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
-        refined = refine(image, found, max(_MIN_BAND, round(_BAND * height)))
+        refined = refine(image, found, max(_MIN_BAND, round(_BAND * face_height(landmarks))))
         return np.maximum(np.rint(255 * refined).astype(np.uint8), face)
 
     def _look(self, image: Image, landmarks: Float[np.ndarray, "478 3"]) -> Soft:
         """The network on the whole picture and on the part around the face, faded into each other."""
         height, width = image.shape[:2]
         found = cv2.resize(self._run(image), (width, height), interpolation=cv2.INTER_LINEAR)
-        centre = (landmarks[_FOREHEAD, :2] + landmarks[_CHIN, :2]) / 2
-        half = _VIEWS_PER_FACE / 2 * float(np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]))
+        centre = (landmarks[FOREHEAD, :2] + landmarks[CHIN, :2]) / 2
+        half = _VIEWS_PER_FACE / 2 * face_height(landmarks)
         left, top = np.maximum(np.floor(centre - half).astype(int), 0)
         right, bottom = np.minimum(np.ceil(centre + half).astype(int), (width, height))
         if right - left < 2 or bottom - top < 2:
@@ -99,7 +99,11 @@ class PersonMatte:
 
 
 def _own_share(
-    image: Image, found: Soft, landmarks: Float[np.ndarray, "478 3"], others: Float[np.ndarray, "faces 4"]
+    image: Image,
+    found: Soft,
+    face: UInt8[np.ndarray, "height width"],
+    landmarks: Float[np.ndarray, "478 3"],
+    others: Float[np.ndarray, "faces 4"],
 ) -> Soft:
     """1 where people are this person and 0 where they are another.
 
@@ -107,10 +111,7 @@ def _own_share(
     the picture's edges decide (GrabCut) but in the middle of each face and neck, and far from the one's own body.
     """
     size = image.shape[:2]
-    face = _face_masks(landmarks, size)[0]
-    forehead, chin = landmarks[[_FOREHEAD, _CHIN], :2]
-    height = float(np.linalg.norm(forehead - chin))
-    own = _distance_to_body((forehead + chin) / 2, height, size)
+    own = _distance_to_body(landmarks[[FOREHEAD, CHIN], :2].mean(0), face_height(landmarks), size)
     centres = (others[:, :2] + others[:, 2:]) / 2
     heights = _FACE_PER_BOX * (others[:, 3] - others[:, 1])
     bodies = [_distance_to_body(c, float(h), size) for c, h in zip(centres, heights, strict=True)]
@@ -191,7 +192,7 @@ def _face_masks(
     centre = oval.mean(0)
     face, cap = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     cv2.fillPoly(face, [np.rint(centre + _INNER * (oval - centre)).astype(np.int32)], (255,))
-    up = landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]
+    up = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
     above = oval[(oval - centre) @ up > 0.5 * np.abs((oval - centre) @ up).max()]
     cv2.fillPoly(
         cap,

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from vasa_core.preprocess.framing import face_height
+
 _EYES = (  # contours
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382),
@@ -16,7 +18,6 @@ _LIDS = ((159, 145, 33, 133), (386, 374, 362, 263))  # upper and lower lid, corn
 _LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 _UPPER = (151, 9, 116, 345, 50, 280, 195)  # forehead, cheeks, nose
 _LOWER = (164, 18, 200, 199, 212, 432, 210, 430)  # around the mouth, chin
-_FOREHEAD, _CHIN = 10, 152
 _SPOT = 0.02  # of the face's height: half the side of the piece of skin around a landmark
 _LENS = 1.25  # size of what is looked at / the eye's opening
 _DARK, _EVEN = 0.3, 2.5  # a dark lens: lightness against the skin's; standard deviation of it (of 100)
@@ -71,7 +72,7 @@ def visible(photo: Image, landmarks: Landmarks) -> Visible:
 
 def _spots(lab: Float32[np.ndarray, "height width 3"], landmarks: Landmarks, points: tuple[int, ...]) -> Lab:
     """The colour around each of some landmarks that lie in the picture."""
-    half = max(1, int(_SPOT * np.linalg.norm(landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2])))
+    half = max(1, int(_SPOT * face_height(landmarks)))
     size = np.array(lab.shape[1::-1])
     places = np.rint(landmarks[list(points), :2]).astype(int).clip(0, size - 1)
     pieces = [lab[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1] for x, y in places]

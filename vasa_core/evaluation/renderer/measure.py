@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 
 from vasa_core.assets import resolve
+from vasa_core.cpu import share_cores
 from vasa_core.data.clips import Clip
 from vasa_core.errors import InputError
 from vasa_core.evaluation.metrics.geometry import gaze_in_head, region_errors
@@ -137,7 +137,7 @@ def measure_renderer(
     """
     check_count(most)
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+    share_cores("cpu")
     missing = [] if distance else [NO_PERCEPTUAL_DISTANCE]
     measured: list[dict[str, Any]] = []
     sheets: dict[str, list[Image]] = {name: [] for name in TITLES}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
+from vasa_core.cpu import share_cores
 from vasa_core.data.frames import FaceFrames
 from vasa_core.errors import InputError
 from vasa_core.evaluation.metrics.geometry import landmark_distance
@@ -201,7 +201,7 @@ def measure_volume(
     """
     check_count(most)
     out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+    share_cores("cpu")
     missing = [] if distance else [NO_PERCEPTUAL_DISTANCE]
     with open_tracker() as tracker:
         reader = FaceReader(tracker)
