@@ -67,6 +67,22 @@ def test_parts_of_killed_runs_go_and_others_stay(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "b.txt"])
 
 
+LEFT_BY_A_SIGNAL = """
+import sys
+from pathlib import Path
+from vasa_core.files import part_beside
+part_beside(Path(sys.argv[1])).touch()
+raise SystemExit(143)
+"""
+
+
+def test_a_part_whose_writer_was_cut_short_goes_at_the_process_end(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    done = subprocess.run([sys.executable, "-c", LEFT_BY_A_SIGNAL, "folder/a.txt"], check=False, cwd=tmp_path)
+    assert done.returncode == 143
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
 def test_two_writers_of_one_file_do_not_share_a_part(tmp_path: Path) -> None:
     with whole_file(tmp_path / "a") as one, whole_file(tmp_path / "a") as two:
         one.write_text("1")

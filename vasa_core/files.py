@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import platform
@@ -9,7 +10,7 @@ import re
 import secrets
 import shutil
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -130,11 +131,20 @@ def check_space(folder: Path, wanted: float) -> None:
 
 @cache
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the parts of runs on this machine whose process is gone; once a process and folder."""
+    """Remove the parts of runs on this machine whose process is gone; once a process and folder.
+
+    This process's own follow at its end: a signal may come before whoever named a part can remove it.
+    """
+    _remove_parts(folder, lambda process: not _runs(process))
+    atexit.register(_remove_parts, folder, lambda process: process == os.getpid())
+
+
+def _remove_parts(folder: Path, of: Callable[[int], bool]) -> None:
+    """Remove the parts in a folder that processes `of` this machine named."""
     with suppress(OSError):  # who writes there will be told
         for name in [entry.name for entry in os.scandir(folder) if entry.name.endswith(".part")]:
             found = _PART.fullmatch(name)
-            if found and found[1] == _machine() and not _runs(int(found[2])):
+            if found and found[1] == _machine() and of(int(found[2])):
                 (folder / name).unlink(missing_ok=True)
 
 
