@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage lint format install install-dev system models wheel clean
+.PHONY: help demo test test-all coverage lint format install install-dev system models wheel lock clean
 
 help:
 	@echo "make demo      install, make out/demo.mp4, open the app"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  the same with the slow tests"
 	@echo "make coverage  how much of the package outside training the quick tests run"
 	@echo "make lint      ruff and pyright only"
+	@echo "make lock      requirements.lock anew, with hashes, after a change of requirements.txt"
 	@echo "make wheel     out/vasa_core-VERSION-py3-none-any.whl, weights included"
 
 demo: install models
@@ -73,6 +74,16 @@ system:
 
 wheel: install-dev
 	$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir out .
+
+# backports-strenum: its later releases are for Python below 3.11, which uv overlooks.
+lock: install
+	@mkdir -p out
+	$(BIN)/python -m pip install -qq uv
+	echo "backports-strenum<1.3" >out/held.txt
+	head -2 requirements.lock >out/requirements.lock
+	$(BIN)/uv pip compile requirements.txt -c out/held.txt --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url -q >>out/requirements.lock
+	mv out/requirements.lock requirements.lock
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .ruff_cache .coverage*

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import vasa_core
 from vasa_core.app.page import LAUNCH, TAKES
@@ -92,11 +99,28 @@ def test_a_gpu_machine_gets_the_same_with_one_onnxruntime() -> None:
 
 def test_the_docker_file_takes_the_makefile_s_steps() -> None:
     recipe, makefile = (ROOT / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
-    for step in ("-r requirements.txt", "-m vasa_core fetch-models", "$(cat packages.txt)", "app.py"):
+    for step in ("-m pip install", "-m vasa_core fetch-models", "$(cat packages.txt)", "app.py"):
         assert step in recipe
         assert step.replace("$(", "$$(") in makefile or step in makefile
-    for copied in ("packages.txt", "requirements.txt"):
+    for copied in ("packages.txt", "requirements.lock"):
+        assert f"COPY {copied} " in recipe
         assert Path(ROOT / copied).is_file()
+
+
+def test_the_lock_holds_what_is_pinned_and_all_that_it_needs_by_hash() -> None:
+    blocks = re.split(r"\n(?=[a-z])", (ROOT / "requirements.lock").read_text().partition("\n#")[2].partition("\n")[2])
+    assert all(block.count("--hash=sha256:") > 0 for block in blocks)
+    found = [re.match(r"([a-z0-9-]+)==(\S+)(?: ; (.*?))? \\", block) for block in blocks]
+    locked = {match[1]: match[2] for match in found if match and (not match[3] or Marker(match[3]).evaluate())}
+    assert all(found)
+    for name, versions in pins("requirements.txt").items():
+        assert locked[name] in SpecifierSet(versions), name
+    for name, version in locked.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):  # another build of torch needs other packages
+            installed = metadata.distribution(name)
+            needed = [Requirement(line) for line in installed.requires or []] if installed.version == version else []
+            names = [canonicalize_name(r.name) for r in needed if not r.marker or r.marker.evaluate({"extra": ""})]
+            assert set(names) <= set(locked), name
 
 
 def test_versions_agree() -> None:
