@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -23,7 +21,7 @@ PORTRAIT = np.array([0.1, -0.2, 0.05, 0.3, -0.1, 0.4])
 def test_round_trip() -> None:
     usual = usual_pose(MOTION)
     gaze = np.array([0.2, -0.1])
-    back = from_model(to_model(MOTION, usual, gaze, 0.1), usual, gaze, 0.1)
+    back = from_model(to_model(MOTION, usual, gaze), usual, gaze)
     assert back.pose == pytest.approx(MOTION.pose)
     assert back.dynamics == pytest.approx(MOTION.dynamics)
 
@@ -34,12 +32,9 @@ def test_gaze_is_in_the_camera() -> None:
     assert x[:, 7] == pytest.approx(MOTION.pose[:, 0] + MOTION.dynamics[:, 1])  # pitch
 
 
-@pytest.mark.parametrize("distance", [1.0, 0.7, 1.5])
-def test_no_head_motion_is_the_portraits_pose_at_that_distance(distance: float) -> None:
-    x = to_model(MOTION, usual_pose(MOTION))
-    motion = from_model(x, PORTRAIT, log_distance=math.log(distance), head_motion=0.0)
-    expected = PORTRAIT + [0, 0, 0, 0, 0, math.log(distance)]
-    assert motion.pose == pytest.approx(np.tile(expected, (30, 1)))
+def test_no_head_motion_is_the_portraits_pose() -> None:
+    motion = from_model(to_model(MOTION, usual_pose(MOTION)), PORTRAIT, head_motion=0.0)
+    assert motion.pose == pytest.approx(np.tile(PORTRAIT, (30, 1)))
 
 
 def test_frozen_heads_keep_the_gaze_in_the_camera() -> None:
@@ -49,26 +44,24 @@ def test_frozen_heads_keep_the_gaze_in_the_camera() -> None:
     assert motion.dynamics[:, 1] + PORTRAIT[0] == pytest.approx(x[:, 7])
 
 
-def test_head_motion_scales_about_the_asked_distance() -> None:
+def test_head_motion_scales_about_the_usual_pose() -> None:
     x = np.zeros((4, 18))
     x[:, 5] = [0.1, -0.1, 0.2, 0.0]
-    motion = from_model(x, np.zeros(6), log_distance=0.3, head_motion=2.0)
-    assert motion.pose[:, 5] == pytest.approx(0.3 + 2 * x[:, 5])
+    motion = from_model(x, PORTRAIT, head_motion=2.0)
+    assert motion.pose[:, 5] == pytest.approx(PORTRAIT[5] + 2 * x[:, 5])
 
 
-def test_controls_add_exactly() -> None:
+def test_gaze_adds_exactly() -> None:
     x = to_model(MOTION, usual_pose(MOTION))
     plain = from_model(x, PORTRAIT)
-    moved = from_model(x, PORTRAIT, gaze=np.array([0.3, -0.2]), log_distance=0.25)
+    moved = from_model(x, PORTRAIT, gaze=np.array([0.3, -0.2]))
     assert moved.dynamics[:, :2] == pytest.approx(plain.dynamics[:, :2] + [0.3, -0.2])
-    assert moved.pose == pytest.approx(plain.pose + [0, 0, 0, 0, 0, 0.25])
+    assert moved.pose == pytest.approx(plain.pose)
 
 
 def test_lids_and_expression_are_untouched() -> None:
     x = to_model(MOTION, usual_pose(MOTION))
-    assert from_model(x, PORTRAIT, np.array([0.3, 0.1]), 0.2, 0.5).dynamics[:, 2:] == pytest.approx(
-        MOTION.dynamics[:, 2:]
-    )
+    assert from_model(x, PORTRAIT, np.array([0.3, 0.1]), 0.5).dynamics[:, 2:] == pytest.approx(MOTION.dynamics[:, 2:])
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])

@@ -32,15 +32,14 @@ def to_model(
     motion: Motion,
     usual: Float[np.ndarray, " 6"],
     gaze: Float[np.ndarray, " 2"] | None = None,
-    log_distance: float = 0.0,
 ) -> Float[np.ndarray, "n channels"]:
-    """Motion -> x of a head whose usual pose is `usual`, relative to the conditions.
+    """Motion -> x of a head whose usual pose is `usual`, relative to the main gaze.
 
-    gaze: main gaze in the camera (yaw, pitch), rad; None is into the camera. log_distance: relative to `usual`.
+    gaze: main gaze in the camera (yaw, pitch), rad; None is into the camera.
     """
     x = np.concatenate([motion.pose - usual, motion.dynamics], 1)  # (n, 6 + D)
     x[:, GAZE] += motion.pose[:, _HEAD]
-    return relative(x, np.zeros(2) if gaze is None else gaze, log_distance)
+    return relative(x, np.zeros(2) if gaze is None else gaze, 0.0)
 
 
 def relative(
@@ -57,16 +56,14 @@ def from_model(
     x: Float[np.ndarray, "n channels"],
     usual: Float[np.ndarray, " 6"],
     gaze: Float[np.ndarray, " 2"] | None = None,
-    log_distance: float = 0.0,
     head_motion: float = 1.0,
 ) -> Motion:
     """x -> Motion; the inverse of `to_model` for head_motion 1.
 
-    head_motion: amount of head motion; 0 is `usual` in every frame (at that distance). Eyes keep their direction in
-    the camera whatever the head does.
+    head_motion: amount of head motion; 0 is `usual` in every frame. Eyes keep their direction in the camera whatever
+    the head does. The distance asked for is no part of it: that is the zoom of the whole picture.
     """
     pose = usual + head_motion * x[:, POSE]
-    pose[:, LOG_DISTANCE] += log_distance
     dynamics = x[:, POSE.stop :].copy()
     dynamics[:, :2] += (np.zeros(2) if gaze is None else gaze) - pose[:, _HEAD]
     return Motion(pose, dynamics)

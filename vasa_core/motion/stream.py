@@ -32,7 +32,8 @@ class MotionStream:
     """Push features as they come, get motion back; what comes out does not depend on how they were cut.
 
     Windows lie at fixed places of the stream, each with noise of its own from the seed, its number and its sound, and
-    take the last frames of motion before them as context. Memory is bounded by one window.
+    take the last frames of motion before them as context. Memory is bounded by one window. Poses are those of the usual
+    distance: the one asked for is a condition, and the zoom of the whole picture, shoulders included.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class MotionStream:
             rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
             x = with_emotion(x, rest, float(self._options.emotion_strength))
         head_motion = float(self._options.head_motion)
-        motion = from_model(x, self._usual, self._gaze, self._log_distance, head_motion)
+        motion = from_model(x, self._usual, self._gaze, head_motion=head_motion)
         return replace(motion, breath=head_motion * breath)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -21,7 +20,6 @@ from vasa_core.errors import InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
 from vasa_core.motion.model import MotionModel
@@ -264,7 +262,7 @@ class Pipeline:
         stream = MotionStream(self.motion_model, usual, options, hop, look_ahead, style, widest)
         first = 0
         for made in _pushed(stream, sound.blocks or stream_features(speech, sound.chunks)):
-            yield eased_in(_placed(made, contact, options), portrait.motion, first)
+            yield eased_in(contact.kept(made), portrait.motion, first)
             first += len(made)
 
     def reenact(
@@ -389,11 +387,3 @@ def _pushed(stream: MotionStream, blocks: Iterable[Float[np.ndarray, "_ audio"]]
         for start in range(0, len(features), stream.hop):
             yield stream.push(features[start : start + stream.hop])
     yield stream.finish()
-
-
-def _placed(motion: Motion, contact: EyeContact, options: GenerationOptions) -> Motion:
-    """Eyes as this face has them, and the pose without the distance asked for: the picture as a whole is zoomed by
-    that, shoulders included."""
-    pose = motion.pose.copy()
-    pose[:, LOG_DISTANCE] -= math.log(options.distance)
-    return contact.kept(replace(motion, pose=pose))

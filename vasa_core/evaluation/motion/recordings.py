@@ -94,13 +94,10 @@ class Generator:
         options: GenerationOptions | None = None,
         style: Style | None = None,
     ) -> Motion:
-        """own: the portrait's motion. The head's distance is as set in `options`."""
+        """own: the portrait's motion. The head's distance is as set in `options`: the picture's zoom is in the pose."""
         options = options or GenerationOptions()
-        made = whole_motion(self.model, features, own.pose[0], options, style)
-        # The picture as a whole is zoomed by the distance, which no limit of the face model touches.
-        distance = np.array([0, 0, 0, 0, 0, np.log(options.distance)])
-        shown = limited(Motion(made.pose - distance, made.dynamics), own)
-        return Motion(shown.pose + distance, shown.dynamics)
+        shown = limited(whole_motion(self.model, features, own.pose[0], options, style), own)
+        return Motion(shown.pose + [0, 0, 0, 0, 0, np.log(options.distance)], shown.dynamics)
 
 
 class Listener:

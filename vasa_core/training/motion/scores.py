@@ -92,7 +92,8 @@ def sample_scores(
 def control_scores(
     model: MotionModel, audio: Float[np.ndarray, "n audio"], options: GenerationOptions
 ) -> dict[str, float]:
-    """Slope of generated gaze (in the camera) against the slider in yaw and pitch, and the error of the distance."""
+    """Slope of generated gaze (in the camera) against the slider in yaw and pitch, and by how much heads add to the
+    distance asked for, which is the picture's zoom."""
     audio = audio[: 4 * model.config.window]
     slopes = {}
     for axis, name in enumerate(("gaze_yaw", "gaze_pitch")):
@@ -106,7 +107,7 @@ def control_scores(
     errors = []
     for distance in DISTANCES:
         motion = generate(model, audio, replace(options, distance=distance))
-        errors.append(abs(np.exp(np.median(motion.pose[:, 5])) / distance - 1))
+        errors.append(abs(np.exp(np.median(motion.pose[:, 5])) - 1))
     return {**slopes, "distance_error": float(np.mean(errors))}
 
 
