@@ -46,19 +46,29 @@ def portrait() -> Path:
     return ASSETS / "portrait.jpg"
 
 
-@pytest.fixture(scope="session")
-def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first two seconds of the bundled speech."""
+def _beginning(seconds: float, target: Path) -> Path:
+    """The first seconds of the bundled speech, written to the file `target`."""
     from vasa_core.io.audio import read_audio
 
-    samples = read_audio(ASSETS / "speech.wav")[: 2 * SAMPLE_RATE]
-    target = tmp_path_factory.mktemp("speech") / "short.wav"
+    samples = read_audio(ASSETS / "speech.wav")[: round(seconds * SAMPLE_RATE)]
     with wave.open(str(target), "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
         stream.setframerate(SAMPLE_RATE)
         stream.writeframes((samples * 32767).round().astype(np.dtype("<i2")).tobytes())
     return target
+
+
+@pytest.fixture(scope="session")
+def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the bundled speech: 50 frames."""
+    return _beginning(2.0, tmp_path_factory.mktemp("speech") / "short.wav")
+
+
+@pytest.fixture(scope="session")
+def brief_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 0.6 s of the bundled speech, 15 frames: for tests of what does not depend on how long it is."""
+    return _beginning(0.6, tmp_path_factory.mktemp("speech") / "brief.wav")
 
 
 @pytest.fixture(scope="session")
