@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests of one file stay together, for what they share; each process takes up to 2 GB.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# Tests of one file stay together, for what they share, and files keep their order, the longest first (see
+# tests/conftest.py); each process takes up to 2 GB.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SYSTEM_LIBRARIES := libEGL.so.1 libGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False

@@ -18,6 +18,15 @@ from vasa_core.rates import SAMPLE_RATE
 if TYPE_CHECKING:
     from vasa_core.pipeline import Pipeline
 
+# Files of tests that take longest, the longest first: begun first, none of them is left to one process at the end.
+LONGEST = (
+    *("test_cli.py", "test_app.py", "test_browser.py", "test_pipeline.py", "test_batch.py", "test_wheel.py"),
+    *("test_volume_training.py", "test_compare.py", "test_api.py", "test_retarget.py", "test_head.py"),
+    *("test_motion_training.py", "test_live.py", "test_folder.py", "test_mark.py", "test_imports.py"),
+    *("test_motion_evaluation.py", "test_renderer_evaluation.py", "test_preparation.py", "test_verify.py"),
+    *("test_line.py", "test_background.py", "test_hostile_inputs.py", "test_hostile_arguments.py", "test_idle.py"),
+)
+
 
 def pytest_configure() -> None:
     """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy.
@@ -31,7 +40,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` are skipped, and say why, where torch has no CUDA device."""
+    """Files that take long come first; tests marked `gpu` are skipped, and say why, where torch has no CUDA device."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch
