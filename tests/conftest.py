@@ -16,7 +16,7 @@ from vasa_core.assets import ASSETS
 from vasa_core.rates import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from vasa_core.pipeline import Pipeline
+    from vasa_core.pipeline import Pipeline, Prepared
 
 # Files of tests that take longest, the longest first: begun first, none of them is left to one process at the end.
 LONGEST = (
@@ -87,6 +87,12 @@ def pipeline() -> Pipeline:
     from vasa_core.pipeline import Pipeline
 
     return Pipeline.load("cpu")
+
+
+@pytest.fixture(scope="session")
+def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
+    """The bundled portrait, prepared once."""
+    return pipeline.prepare(portrait)
 
 
 @pytest.fixture(scope="session")
