@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests of one file stay together, for what they share; each process takes up to 2 GB.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# Tests of one file stay together, for what they share, and files keep their order, the longest first (see
+# tests/conftest.py); each process takes up to 2 GB.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SYSTEM_LIBRARIES := libEGL.so.1 libGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage lint format install install-dev system models wheel lock clean
+.PHONY: help demo test test-all quick every coverage lint style types format install install-dev system models wheel lock clean
 
 help:
 	@echo "make demo      install, make out/demo.mp4, open the app"
@@ -25,19 +26,30 @@ demo: install models
 	$(BIN)/python -m vasa_core generate assets/portrait.jpg assets/speech.wav out/demo.mp4
 	$(BIN)/python app.py
 
-test: install-dev models lint
+# Pyright, which takes one core, works beside the tests, which wait for others' processes now and then.
+test: install-dev models style
+	@$(MAKE) --no-print-directory -j 2 types quick
+
+test-all: install-dev models style
+	@$(MAKE) --no-print-directory -j 2 types every
+
+quick: install-dev
 	$(PYTEST) -m "not slow"
 
-test-all: install-dev models lint
+every: install-dev
 	$(PYTEST)
 
 # Apart from `test`, whose time it would double. Types of arguments are checked there.
 coverage: install-dev models
 	$(PYTEST) -m "not slow" -o addopts=--strict-markers --ignore tests/training --cov
 
-lint: install-dev
+lint: style types
+
+style: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: install-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: install-dev

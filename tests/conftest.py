@@ -16,7 +16,16 @@ from vasa_core.assets import ASSETS
 from vasa_core.rates import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from vasa_core.pipeline import Pipeline
+    from vasa_core.pipeline import Pipeline, Prepared
+
+# Files of tests that take longest, the longest first: begun first, none of them is left to one process at the end.
+LONGEST = (
+    *("test_cli.py", "test_app.py", "test_browser.py", "test_pipeline.py", "test_batch.py", "test_wheel.py"),
+    *("test_volume_training.py", "test_compare.py", "test_api.py", "test_retarget.py", "test_head.py"),
+    *("test_motion_training.py", "test_live.py", "test_folder.py", "test_mark.py", "test_imports.py"),
+    *("test_motion_evaluation.py", "test_renderer_evaluation.py", "test_preparation.py", "test_verify.py"),
+    *("test_line.py", "test_background.py", "test_hostile_inputs.py", "test_hostile_arguments.py", "test_idle.py"),
+)
 
 
 def pytest_configure() -> None:
@@ -31,7 +40,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` are skipped, and say why, where torch has no CUDA device."""
+    """Files that take long come first; tests marked `gpu` are skipped, and say why, where torch has no CUDA device."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked:
         import torch
@@ -46,13 +56,11 @@ def portrait() -> Path:
     return ASSETS / "portrait.jpg"
 
 
-@pytest.fixture(scope="session")
-def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first two seconds of the bundled speech."""
+def _beginning(seconds: float, target: Path) -> Path:
+    """The first seconds of the bundled speech, written to the file `target`."""
     from vasa_core.io.audio import read_audio
 
-    samples = read_audio(ASSETS / "speech.wav")[: 2 * SAMPLE_RATE]
-    target = tmp_path_factory.mktemp("speech") / "short.wav"
+    samples = read_audio(ASSETS / "speech.wav")[: round(seconds * SAMPLE_RATE)]
     with wave.open(str(target), "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
@@ -62,11 +70,29 @@ def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the bundled speech: 50 frames."""
+    return _beginning(2.0, tmp_path_factory.mktemp("speech") / "short.wav")
+
+
+@pytest.fixture(scope="session")
+def brief_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 0.6 s of the bundled speech, 15 frames: for tests of what does not depend on how long it is."""
+    return _beginning(0.6, tmp_path_factory.mktemp("speech") / "brief.wav")
+
+
+@pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
     """The bundled models, loaded once, on the CPU."""
     from vasa_core.pipeline import Pipeline
 
     return Pipeline.load("cpu")
+
+
+@pytest.fixture(scope="session")
+def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
+    """The bundled portrait, prepared once."""
+    return pipeline.prepare(portrait)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from vasa_core.io.video import read_frames
 from vasa_core.pipeline import Pipeline
 from vasa_core.provenance.mark import METADATA
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 300.0  # on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def given(portrait: Path, speech: Path, **options: Any) -> dict[str, Any]:
     return {"portrait": handle_file(portrait), "speech": handle_file(speech), **options}
 
 
-def test_a_program_gets_a_video_of_the_right_length(client: Client, portrait: Path, short_speech: Path) -> None:
-    video = Path(client.predict(api_name="/generate", **given(portrait, short_speech, size=256, gaze_yaw=10, steps=4)))
+def test_a_program_gets_a_video_of_the_right_length(client: Client, portrait: Path, brief_speech: Path) -> None:
+    video = Path(client.predict(api_name="/generate", **given(portrait, brief_speech, size=256, gaze_yaw=10, steps=4)))
     frames = list(read_frames(video))
-    assert len(frames) == 50
+    assert len(frames) == 15
     assert frames[0].shape == (256, 256, 3)
-    assert AudioFile.open(video).seconds == pytest.approx(2.0, abs=0.03)
+    assert AudioFile.open(video).seconds == pytest.approx(0.6, abs=0.03)
     content = video.read_bytes()
     assert all(value.encode() in content for value in METADATA.values())
     wait_until(lambda: not request_folders())
@@ -75,7 +75,7 @@ def test_the_endpoint_names_every_option(client: Client) -> None:
 
 
 def test_every_parameter_is_described_and_takes_what_is_documented(
-    client: Client, portrait: Path, short_speech: Path
+    client: Client, portrait: Path, brief_speech: Path
 ) -> None:
     endpoints: Any = client.view_api(return_format="dict", print_info=False)
     endpoint = endpoints["named_endpoints"]["/generate"]
@@ -85,7 +85,7 @@ def test_every_parameter_is_described_and_takes_what_is_documented(
         assert parameters[name]["python_type"]["description"], name
     assert "-30 to 30" in parameters["gaze_yaw"]["python_type"]["description"]
     for size in parameters["size"]["type"]["enum"]:
-        given_size = given(portrait, short_speech, size=size, steps=1)
+        given_size = given(portrait, brief_speech, size=size, steps=1)
         video = Path(client.predict(api_name="/generate", **given_size))
         assert next(read_frames(video)).shape[0] == int(size)
 
@@ -155,7 +155,7 @@ def answer_to_a_page(url: str, client: Client, **given: Any) -> str:
 
 
 def test_uploads_and_results_are_deleted_in_time_and_examples_stay(
-    pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, portrait: Path, brief_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "visitors"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
@@ -163,9 +163,9 @@ def test_uploads_and_results_are_deleted_in_time_and_examples_stay(
     _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
     try:
         client = Client(url, verbose=False, download_files=tmp_path / "downloads")
-        given_here: dict[str, Any] = {"portrait": uploaded(url, portrait), "speech": uploaded(url, short_speech)}
-        assert "event: complete" in answer_to_a_page(url, client, **given_here)
-        assert {"portrait.jpg", "short.wav", "talking-seed-0.mp4"} <= files_in(folder)
+        given_here: dict[str, Any] = {"portrait": uploaded(url, portrait), "speech": uploaded(url, brief_speech)}
+        assert "event: complete" in answer_to_a_page(url, client, **given_here, steps=1)
+        assert {"portrait.jpg", "brief.wav", "talking-seed-0.mp4"} <= files_in(folder)
         wait_until(lambda: not files_in(folder))
         for name, what in (("portrait", "portrait"), ("speech", "speech clip")):
             other = "speech" if name == "portrait" else "portrait"
@@ -179,10 +179,10 @@ def test_uploads_and_results_are_deleted_in_time_and_examples_stay(
         app.close()
 
 
-def test_stop_leaves_nothing_and_the_next_visitor_is_served(client: Client, portrait: Path, short_speech: Path) -> None:
+def test_stop_leaves_nothing_and_the_next_visitor_is_served(client: Client, portrait: Path, brief_speech: Path) -> None:
     speech = portrait.parent / "speech.wav"
     job = client.submit(api_name="/generate", **given(portrait, speech))
     wait_until(lambda: any(list(folder.glob(".*.mp4")) for folder in request_folders()) or job.done())
     assert job.cancel()
     wait_until(lambda: not request_folders())
-    assert Path(client.predict(api_name="/generate", **given(portrait, short_speech, size=256, steps=1))).is_file()
+    assert Path(client.predict(api_name="/generate", **given(portrait, brief_speech, size=256, steps=1))).is_file()

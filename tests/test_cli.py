@@ -18,7 +18,7 @@ from vasa_core.io.video import read_frames
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "vasa_core"]
-TIMEOUT_S = 120
+TIMEOUT_S = 600  # on a busy machine
 Made = tuple[Path, dict[str, Any]]
 
 
@@ -35,10 +35,10 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture(scope="module")
-def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_speech: Path) -> Made:
+def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, brief_speech: Path) -> Made:
     """A generated video and the JSON that was printed."""
     out = tmp_path_factory.mktemp("talking") / "out.mp4"
-    done = run("generate", portrait, short_speech, out, "--gaze-yaw", "-5", "--steps", "4", "--seed", "3", "--json")
+    done = run("generate", portrait, brief_speech, out, "--gaze-yaw", "-5", "--steps", "4", "--seed", "3", "--json")
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)
 
@@ -46,11 +46,11 @@ def talking(tmp_path_factory: pytest.TempPathFactory, portrait: Path, short_spee
 def test_generate_writes_the_video_and_says_so(talking: Made) -> None:
     out, made = talking
     assert made["path"] == str(out)
-    assert made["frames"] == 50
-    assert made["seconds"] == 2.0
+    assert made["frames"] == 15
+    assert made["seconds"] == 0.6
     assert made["seed"] == 3
     frames = list(read_frames(out))
-    assert len(frames) == 50
+    assert len(frames) == 15
     assert frames[0].shape == (512, 512, 3)
     assert list(out.parent.iterdir()) == [out]
 
@@ -69,40 +69,40 @@ def test_verify_knows_its_own_videos_and_no_others(talking: Made, portrait: Path
 def test_reenact_follows_a_video(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, talking[0], tmp_path / "out.mp4", "--use", "pose", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 15
 
 
 @pytest.mark.slow
 def test_reenact_takes_head_and_face_from_where_it_is_told(talking: Made, portrait: Path, tmp_path: Path) -> None:
     done = run("reenact", portrait, "--pose", "spin", "--dynamics", talking[0], tmp_path / "out.mp4", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 15
 
 
 @pytest.mark.slow
-def test_showcase_writes_one_video(talking: Made, portrait: Path, short_speech: Path, tmp_path: Path) -> None:
-    done = run("showcase", portrait, short_speech, tmp_path / "out.mp4", "--pose", talking[0], "--json")
+def test_showcase_writes_one_video(talking: Made, portrait: Path, brief_speech: Path, tmp_path: Path) -> None:
+    done = run("showcase", portrait, brief_speech, tmp_path / "out.mp4", "--pose", talking[0], "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 15
 
 
-def test_compare_writes_a_grid_and_singles(portrait: Path, short_speech: Path, tmp_path: Path) -> None:
+def test_compare_writes_a_grid_and_singles(portrait: Path, brief_speech: Path, tmp_path: Path) -> None:
     vary = ("--vary", "emotion=none,anger", "--vary", "steps=1,2", "--size", "256", "--singles", tmp_path / "singles")
-    done = run("compare", portrait, short_speech, tmp_path / "out.mp4", *vary, "--json")
+    done = run("compare", portrait, brief_speech, tmp_path / "out.mp4", *vary, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 50
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 15
     assert len(list((tmp_path / "singles").glob("*.mp4"))) == 4
     assert (tmp_path / "singles" / "index.html").is_file()
 
 
 def test_generate_speaks_a_text_with_subtitles(portrait: Path, tmp_path: Path) -> None:
-    options = ("--text", "Good morning, everybody.", "--subtitles", "vtt", "--size", "256", "--steps", "1", "--json")
+    options = ("--text", "Good morning.", "--subtitles", "vtt", "--size", "256", "--steps", "1", "--json")
     done = run("generate", portrait, tmp_path / "out.mp4", *options)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) > 40
+    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) > 15
     lines = (tmp_path / "out.vtt").read_text().splitlines()
     assert lines[0] == "WEBVTT"
-    assert lines[4] == "Good morning, everybody."
+    assert lines[4] == "Good morning."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.vtt"]
 
 
@@ -186,6 +186,7 @@ finally:
         (["showcase", "{text}", "{speech}", "{out}"], "text.mp4 is not an image"),
         (["batch", "{folder}/none.csv", "{folder}/out"], "none.csv does not exist; expected"),
         (["encode", "{text}", "{folder}/none/out.npz"], "expected an existing folder"),
+        (["encode", "{text}", "{folder}/out.npz"], "text.mp4 is not a video"),
     ],
 )
 def test_files_are_refused_before_models_are_loaded(
@@ -212,7 +213,10 @@ def test_a_missing_model_file_is_named_with_the_command_that_gets_it(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_an_interrupt_leaves_no_file(number: signal.Signals, portrait: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "generate", str(portrait), str(portrait.parent / "speech.wav"), str(tmp_path / "out.mp4")]
     process = subprocess.Popen(

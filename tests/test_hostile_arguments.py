@@ -56,8 +56,8 @@ print(json.dumps([len(calls), wrong, [path.name for path in folder.iterdir()]]))
 """
 
 
-def test_what_an_entry_does_not_take_is_refused_in_one_short_sentence(portrait: Path, short_speech: Path) -> None:
-    command = [sys.executable, "-c", ENTRIES, str(portrait), str(short_speech)]
+def test_what_an_entry_does_not_take_is_refused_in_one_short_sentence(portrait: Path, brief_speech: Path) -> None:
+    command = [sys.executable, "-c", ENTRIES, str(portrait), str(brief_speech)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     count, wrong, left = json.loads(done.stdout.strip().splitlines()[-1])

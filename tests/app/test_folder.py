@@ -49,7 +49,7 @@ def test_a_folder_goes_with_its_process_and_what_a_killed_one_left_with_the_next
         alive.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_served_app_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

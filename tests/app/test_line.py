@@ -22,44 +22,44 @@ def wish(visitor: str, portrait: Path, speech: Path) -> Wish:
 
 
 def test_the_newest_frame_is_seen_and_the_file_is_there_until_the_next_moment(
-    pipeline: Pipeline, portrait: Path, short_speech: Path
+    pipeline: Pipeline, portrait: Path, brief_speech: Path
 ) -> None:
     line = Line(pipeline, 4, 60.0)
     seen: list[Moment] = []
-    for moment in line.run(wish("a", portrait, short_speech)):
+    for moment in line.run(wish("a", portrait, brief_speech)):
         seen.append(moment)
         if moment.result:
-            assert len(list(read_frames(Path(moment.result.path)))) == 50
+            assert len(list(read_frames(Path(moment.result.path)))) == 15
     assert seen[-1].stage == DONE
     assert any(moment.stage == MAKING and moment.frame is not None for moment in seen)
-    assert all(moment.total == 50 for moment in seen)
+    assert all(moment.total == 15 for moment in seen)
     done = [moment.done for moment in seen]
     assert done == sorted(done)
     assert seen[-1].result is not None
     assert not Path(seen[-1].result.path).parent.exists()
 
 
-def test_others_wait_and_a_visitor_has_one(pipeline: Pipeline, portrait: Path, short_speech: Path) -> None:
+def test_others_wait_and_a_visitor_has_one(pipeline: Pipeline, portrait: Path, brief_speech: Path) -> None:
     line = Line(pipeline, 1, 60.0)
-    first = line.run(wish("a", portrait, short_speech))
+    first = line.run(wish("a", portrait, brief_speech))
     next(first)
     with pytest.raises(InputError, match="Your last video is still being made; expected one at a time"):
-        next(line.run(wish("a", portrait, short_speech)))
-    second = line.run(wish("b", portrait, short_speech))
+        next(line.run(wish("a", portrait, brief_speech)))
+    second = line.run(wish("b", portrait, brief_speech))
     waiting = next(second)
     assert (waiting.stage, waiting.ahead) == (WAITING, 1)
     with pytest.raises(InputError, match="2 videos are waiting already; expected fewer"):
-        next(line.run(wish("c", portrait, short_speech)))
+        next(line.run(wish("c", portrait, brief_speech)))
     first.close()
     assert [moment.stage for moment in second][-1] == DONE
-    again = line.run(wish("a", portrait, short_speech))
+    again = line.run(wish("a", portrait, brief_speech))
     assert next(again).ahead == 0
     again.close()
 
 
-def test_who_stops_ends_their_own(pipeline: Pipeline, portrait: Path, short_speech: Path) -> None:
+def test_who_stops_ends_their_own(pipeline: Pipeline, portrait: Path, brief_speech: Path) -> None:
     line = Line(pipeline, 4, 60.0)
-    mine, theirs = (line.run(wish(visitor, portrait, short_speech)) for visitor in "ab")
+    mine, theirs = (line.run(wish(visitor, portrait, brief_speech)) for visitor in "ab")
     next(mine)
     next(theirs)
     line.stop("a")

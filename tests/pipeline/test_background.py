@@ -24,11 +24,6 @@ GREEN = (0, 177, 64)
 
 
 @pytest.fixture(scope="module")
-def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
-    return pipeline.prepare(portrait)
-
-
-@pytest.fixture(scope="module")
 def waveform() -> np.ndarray:
     return (0.1 * np.random.default_rng(0).normal(size=8_000)).astype(np.float32)
 

@@ -17,7 +17,7 @@ from vasa_core.errors import InputError
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import read_frames
 from vasa_core.options import GenerationOptions
-from vasa_core.pipeline import Pipeline, compare
+from vasa_core.pipeline import Pipeline, Prepared, compare
 from vasa_core.pipeline.compare import MOST, cells
 from vasa_core.pipeline.grid import TILE, Grid
 from vasa_core.pipeline.player import player_page
@@ -91,7 +91,7 @@ class Counting:
 
 
 def test_a_comparison_is_one_video_with_sound_of_what_generate_makes(
-    pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, portrait: Path, brief_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting = Counting(pipeline.speech)
     monkeypatch.setattr(pipeline, "speech", counting)
@@ -100,7 +100,7 @@ def test_a_comparison_is_one_video_with_sound_of_what_generate_makes(
     made = compare(
         pipeline,
         portrait,
-        short_speech,
+        brief_speech,
         tmp_path / "out.mp4",
         vary,
         OPTIONS,
@@ -109,27 +109,27 @@ def test_a_comparison_is_one_video_with_sound_of_what_generate_makes(
     )
     assert len(counting.calls) == 1
     frames = list(read_frames(tmp_path / "out.mp4"))
-    assert made.frames == len(frames) == 50
+    assert made.frames == len(frames) == 15
     assert frames[0].shape == (made.height, made.width, 3)
     assert made.width == 2 * TILE
-    assert seen[-1] == (50, 50)
-    assert mark_score(frames[::5], 5) > MARKED_FROM
-    assert AudioFile.open(tmp_path / "out.mp4").seconds == pytest.approx(2, abs=0.03)
+    assert seen[-1] == (15, 15)
+    assert mark_score(frames[::2], 2) > MARKED_FROM
+    assert AudioFile.open(tmp_path / "out.mp4").seconds == pytest.approx(0.6, abs=0.03)
     names = ["01_gaze-yaw=-20_seed=1.mp4", "02_gaze-yaw=20_seed=1.mp4", "index.html"]
     assert sorted(path.name for path in (tmp_path / "singles").iterdir()) == names
     single = np.stack(list(read_frames(tmp_path / "singles" / names[0])))
     alone = np.stack(
-        list(pipeline.stream(pipeline.prepare(portrait), short_speech, OPTIONS.of(OPTIONS, gaze_yaw=-20, seed=1)))
+        list(pipeline.stream(pipeline.prepare(portrait), brief_speech, OPTIONS.of(OPTIONS, gaze_yaw=-20, seed=1)))
     )
     assert np.abs(single.astype(int) - alone).mean() < 4  # H.264
-    assert mark_score(list(single[::5]), 5) > MARKED_FROM
+    assert mark_score(list(single[::2]), 2) > MARKED_FROM
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "singles"]
 
 
-def test_known_features_give_the_same_frames(pipeline: Pipeline, portrait: Path, short_speech: Path) -> None:
-    person, heard = pipeline.prepare(portrait), Heard.by(pipeline.speech, short_speech)
+def test_known_features_give_the_same_frames(pipeline: Pipeline, prepared: Prepared, brief_speech: Path) -> None:
+    heard = Heard.by(pipeline.speech, brief_speech)
     assert Heard.by(pipeline.speech, heard) is heard
-    twice = [np.stack(list(pipeline.animate(person, speech, OPTIONS))) for speech in (short_speech, heard, heard)]
+    twice = [np.stack(list(pipeline.animate(prepared, speech, OPTIONS))) for speech in (brief_speech, heard, heard)]
     assert np.array_equal(twice[0], twice[1])
     assert np.array_equal(twice[0], twice[2])
 
@@ -144,10 +144,10 @@ def test_the_page_names_its_videos_and_nothing_elsewhere() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed")
-def test_the_page_plays_all_in_step(pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path) -> None:
+def test_the_page_plays_all_in_step(pipeline: Pipeline, portrait: Path, brief_speech: Path, tmp_path: Path) -> None:
     vary = {"seed": [1, 2, 3]}
     compare(
-        pipeline, portrait, short_speech, tmp_path / "out.mp4", vary, GenerationOptions(size=256, steps=1), tmp_path
+        pipeline, portrait, brief_speech, tmp_path / "out.mp4", vary, GenerationOptions(size=256, steps=1), tmp_path
     )
     times = "[...document.querySelectorAll('video')].map(video => video.currentTime)"
     shown = "[...document.querySelectorAll('figure')].map(figure => figure.offsetParent !== null)"
@@ -157,8 +157,8 @@ def test_the_page_plays_all_in_step(pipeline: Pipeline, portrait: Path, short_sp
         page.set_default_timeout(60_000)
         page.goto((tmp_path / "index.html").as_uri())
         page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.readyState >= 2)")
-        page.locator("#time").evaluate("slider => { slider.value = 1; slider.dispatchEvent(new Event('input')); }")
-        page.wait_for_function(f"{times}.every(time => time === 1)")
+        page.locator("#time").evaluate("slider => { slider.value = 0.32; slider.dispatchEvent(new Event('input')); }")
+        page.wait_for_function(f"{times}.every(time => time === 0.32)")
         assert page.evaluate(shown) == [True, True, True]
         page.get_by_role("button", name="Solo").nth(1).click()
         assert page.evaluate(shown) == [False, True, False]
@@ -174,7 +174,7 @@ def test_the_page_plays_all_in_step(pipeline: Pipeline, portrait: Path, short_sp
             page.screenshot(path=Path(folder) / "compare.png")
         page.locator("#wiped").uncheck()
         page.get_by_role("button", name="Play").click()
-        page.wait_for_function(f"{times}.every(time => time > 1.1)")
+        page.wait_for_function(f"{times}.every(time => time > 0.36)")
         now = page.evaluate(times)
         assert max(now) - min(now) < 0.3
         browser.close()

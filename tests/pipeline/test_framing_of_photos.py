@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline.pipeline import Pipeline
 from vasa_core.pipeline.prepared import Prepared
-
-
-@pytest.fixture(scope="module")
-def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
-    return pipeline.prepare(portrait)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Who is silent lives on: lips closed, eyes and head in motion, breath in head and shoulders."""
 
-from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -10,7 +9,7 @@ from vasa_core.face.basis import LIDS
 from vasa_core.face.measure import lip_gap
 from vasa_core.motion.breath import RISE
 from vasa_core.options import GenerationOptions
-from vasa_core.pipeline import Pipeline
+from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import open_sound
 from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Motion
@@ -19,8 +18,8 @@ SECONDS = 8
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_silence_gives_a_listener_with_closed_lips(pipeline: Pipeline, portrait: Path, live: bool) -> None:
-    ready = pipeline.prepare(portrait).portrait
+def test_silence_gives_a_listener_with_closed_lips(pipeline: Pipeline, prepared: Prepared, live: bool) -> None:
+    ready = prepared.portrait
     silence = np.zeros(SECONDS * SAMPLE_RATE, np.float32)
     sound = open_sound(iter(np.split(silence, SECONDS * 4)) if live else silence, Event())
     motion = Motion.joined(list(pipeline.speech_motion(ready, sound, GenerationOptions(seed=3))))

