@@ -87,10 +87,11 @@ def train_renderer(
 @cli.command("export-renderer")
 def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""
-    from vasa_core.training.renderer.export import export_driving
+    from vasa_core.training.renderer.export import export_networks
 
     for network in ("mouth", "eyes"):
-        print(f"{export_driving(checkpoints / network)} written")
+        for file in export_networks(checkpoints / network):
+            print(f"{file} written")
 
 
 @dataclass(frozen=True)

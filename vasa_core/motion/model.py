@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.continuity import continued
 from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
@@ -20,6 +20,7 @@ from vasa_core.motion.liveliness import LIVELINESS
 from vasa_core.motion.representation import FACE, GAZE, LIDS
 from vasa_core.motion.sampler import sample
 from vasa_core.options import EMOTIONS
+from vasa_core.weights import config_from
 
 MOST_LIVELY = 2.5  # standard deviations over people: a style further out is taken for that
 EXPRESSIVENESS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])  # at which a checkpoint says what liveliness is meant
