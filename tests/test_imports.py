@@ -16,7 +16,7 @@ import vasa_core
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"errors", "options", "files", "rates", "types"}
-MODEL_FILES = {"assets", "checkpoint", "cpu", "onnx"}
+MODEL_FILES = {"assets", "checkpoint", "cpu", "device", "onnx", "weights"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "errors": set(),
@@ -25,8 +25,10 @@ MAY_IMPORT = {
     "rates": set(),
     "types": BASE,
     "assets": BASE,
-    "checkpoint": BASE | {"assets"},
+    "checkpoint": BASE | {"assets", "weights"},
     "cpu": BASE,
+    "device": BASE,
+    "weights": BASE | {"assets"},
     "onnx": BASE,
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,

@@ -1,4 +1,4 @@
-"""How networks run on this machine's CPU: number format and threads. Nothing here imports torch.
+"""How networks run on this machine's CPU: number format and threads. Nothing here needs torch to be imported.
 
 The format follows from the instruction sets and never from timing, so that a seed gives one video.
 """

@@ -11,8 +11,8 @@ from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.app.settings import Settings
 from vasa_core.assets import ASSETS
 from vasa_core.cpu import share_cores
+from vasa_core.device import usable_device
 from vasa_core.pipeline import Pipeline
-from vasa_core.pipeline.prepared import usable_device
 
 
 def serve(settings: Settings) -> None:

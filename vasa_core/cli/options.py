@@ -212,8 +212,8 @@ def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH, signer
     if face_model not in FACES:
         raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
     from vasa_core.cpu import share_cores
+    from vasa_core.device import usable_device
     from vasa_core.pipeline import Pipeline
-    from vasa_core.pipeline.prepared import usable_device
 
     device = usable_device(device)
     share_cores(device)  # before the models are loaded: threads that wait for work burn more time than loading takes

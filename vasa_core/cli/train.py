@@ -84,6 +84,14 @@ def train_renderer(
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
+@cli.command("export-motion")
+def export_motion(checkpoints: Checkpoints = CHECKPOINTS) -> None:
+    """Write the motion model's network as ONNX beside its weights, for onnxruntime."""
+    from vasa_core.training.motion.export import export_denoiser
+
+    print(f"{export_denoiser(checkpoints / 'motion')} written")
+
+
 @cli.command("export-renderer")
 def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""

@@ -28,6 +28,7 @@ from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.mesh.raster import Box, backward_flow, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
+from vasa_core.options import MESH
 from vasa_core.types import Border, Motion, TrackedImage
 from vasa_core.weights import load_arrays
 
@@ -63,6 +64,8 @@ class Portrait(LiftedPhoto):
 
 class MeshFaceModel(LandmarkEncoder):
     """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
+
+    name = MESH
 
     def __init__(
         self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], renderer: Renderer, device: str = "cpu"

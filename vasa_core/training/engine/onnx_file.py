@@ -76,3 +76,18 @@ def halve_weights(model: Any) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def share_weights(model: Any) -> None:
+    """Keep each weight once, however often the network is in the file."""
+    kept: dict[bytes, str] = {}
+    names: dict[str, str] = {}
+    for tensor in list(model.graph.initializer):
+        name, tensor.name = tensor.name, ""
+        names[name] = kept.setdefault(tensor.SerializeToString(deterministic=True), name)
+        tensor.name = name
+        if names[name] != name:
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
