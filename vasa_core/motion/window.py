@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -35,6 +35,7 @@ class Window:
     has_liveliness: Bool[np.ndarray, " 1"]
 
 
+@runtime_checkable
 class MotionSampler(Protocol):
     """A motion model made ready to run. audio_encoder: the speech features that it was trained on."""
 
