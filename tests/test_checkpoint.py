@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vasa_core.checkpoint import config_from, load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from vasa_core.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from vasa_core.errors import InputError
+from vasa_core.weights import config_from
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import vasa_core
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"errors", "options", "files", "rates", "types"}
-MODEL_FILES = {"assets", "checkpoint", "cpu", "onnx"}
+MODEL_FILES = {"assets", "checkpoint", "cpu", "device", "onnx", "weights"}
 PARTS = {"face", "audio", "motion", "preprocess", "io", "provenance"}
 MAY_IMPORT = {
     "errors": set(),
@@ -25,8 +26,10 @@ MAY_IMPORT = {
     "rates": set(),
     "types": BASE,
     "assets": BASE,
-    "checkpoint": BASE | {"assets"},
+    "checkpoint": BASE | {"assets", "weights"},
     "cpu": BASE,
+    "device": BASE,
+    "weights": BASE | {"assets"},
     "onnx": BASE,
     **dict.fromkeys(PARTS, BASE | MODEL_FILES),
     "pipeline": BASE | MODEL_FILES | PARTS,
@@ -173,3 +176,27 @@ def test_the_command_line_starts_light() -> None:
     script = "import sys, vasa_core.__main__; print([m for m in ('torch', 'numpy', 'cv2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+GENERATE_LIGHT = """
+import json, sys
+from vasa_core.__main__ import main
+main(["generate", *sys.argv[1:], "--size", "256"])
+print(json.dumps([name for name in ("torch", "transformers", "scipy", "matplotlib", "pandas") if name in sys.modules]))
+"""
+
+
+def test_generating_imports_none_of_the_heavy_packages(tmp_path: Path) -> None:
+    """On a CPU whose painters are onnxruntime's; one with tiles of bfloat16 is held to less."""
+    speech = tmp_path / "speech.wav"
+    with wave.open(str(speech), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(2 * 8_000))
+    files = [str(ROOT / "assets" / "portrait.jpg"), str(speech), str(tmp_path / "out.mp4")]
+    command = [sys.executable, "-c", GENERATE_LIGHT, *files, "--device", "cpu"]
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": "avx2"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -7,10 +7,10 @@ sha256 of the weights beside it, so that a mismatched pair is an error and never
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,15 +19,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vasa_core.assets import file_sha256
-from vasa_core.errors import InputError, shortened
-from vasa_core.files import parsed_json, whole_file
+from vasa_core.files import whole_file
+from vasa_core.weights import CONFIG, HASH, WEIGHTS, checked_config, damaged
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-_HASH = "weights_sha256"
 _MODE = 0o644  # the format's writer makes files that only their owner can read
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -48,38 +43,14 @@ def save_checkpoint(folder: Path, config: Mapping[str, Any], tensors: Mapping[st
     with whole_file(folder / CONFIG) as about, whole_file(folder / WEIGHTS) as weights:
         save_file({name: value.detach().cpu().contiguous() for name, value in stored.items()}, weights)
         weights.chmod(_MODE)
-        about.write_text(json.dumps({**config, _HASH: file_sha256(weights)}, indent=2) + "\n")
+        about.write_text(json.dumps({**config, HASH: file_sha256(weights)}, indent=2) + "\n")
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint folder. Raises InputError if a file is missing, damaged or not the config's partner."""
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name} is missing; expected a checkpoint folder with {CONFIG} and {WEIGHTS}.")
-    config = parsed_json((folder / CONFIG).read_bytes(), str(folder / CONFIG))
-    expected = config.pop(_HASH, None)
-    found = file_sha256(folder / WEIGHTS)
-    if found != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} has sha256 {found}; expected {shortened(str(expected))} as {CONFIG} beside it says."
-        )
+    config, _ = checked_config(folder)
     tensors, _ = load_tensors(folder / WEIGHTS)
     return Checkpoint(config, {name: v.float() if v.is_floating_point() else v for name, v in tensors.items()})
-
-
-def config_from(kind: Callable[..., Config], values: Mapping[str, Any]) -> Config:
-    """The dataclass `kind` made of `values`. Raises InputError for unknown keys and for missing ones.
-
-    Lists become tuples, since JSON has no tuples and frozen configs hold no lists.
-    """
-    known = {field.name: field for field in fields(kind)}  # pyright: ignore[reportArgumentType]
-    name = getattr(kind, "__name__", str(kind))
-    if unknown := sorted(set(values) - set(known)):
-        raise InputError(f"{name} has no key {', '.join(unknown)}; expected only {', '.join(known)}.")
-    required = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
-    if missing := sorted(required - set(values)):
-        raise InputError(f"{name} lacks the key {', '.join(missing)}.")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -96,7 +67,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as stream:
             return {name: stream.get_tensor(name) for name in stream.keys()}, dict(stream.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
-        raise InputError(f"{path} cannot be read ({error}); expected a safetensors file.") from error
+        raise damaged(path, error) from error
 
 
 def optimizer_tensors(part: str, optimizer: Optimizer) -> dict[str, Tensor]:

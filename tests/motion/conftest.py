@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vasa_core.motion.conditions import Conditions
-from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.model import MotionModel, Statistics
 
 CONFIG = DenoiserConfig("tiny", motion_channels=14, audio_channels=6, dropout=0.0)

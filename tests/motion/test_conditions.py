@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vasa_core.motion.conditions import NAMES, Conditions, concatenated, emotion_code, main_gaze
+from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
+from vasa_core.motion.window import NAMES, emotion_code
 from vasa_core.options import EMOTIONS
 
 CONTEXT = 10

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vasa_core.motion.continuity import FAST_FRAMES, SLOW_FRAMES, continued, fade
+from vasa_core.motion.continuity import continued, fade
+from vasa_core.motion.seam import FAST_FRAMES, SLOW_FRAMES
 
 
 def test_a_straight_line_goes_on() -> None:

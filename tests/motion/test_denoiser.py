@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vasa_core.motion.conditions import NAMES, Conditions
-from vasa_core.motion.denoiser import SIZES, Denoiser, DenoiserConfig
+from vasa_core.motion.conditions import Conditions
+from vasa_core.motion.config import SIZES, DenoiserConfig
+from vasa_core.motion.denoiser import Denoiser
 from vasa_core.motion.model import MotionModel
+from vasa_core.motion.window import NAMES
 
 T = torch.tensor([700, 700])
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from vasa_core.motion.conditions import NAMES, Conditions
+from vasa_core.motion.conditions import Conditions
 from vasa_core.motion.guidance import WITHHELD, guided
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import MotionStream
+from vasa_core.motion.window import NAMES
 from vasa_core.options import GenerationOptions
 
 calls: list[int] = []

@@ -11,6 +11,7 @@ from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.app.settings import Settings
 from vasa_core.assets import ASSETS
 from vasa_core.cpu import share_cores
+from vasa_core.device import usable_device
 from vasa_core.pipeline import Pipeline
 
 
@@ -19,8 +20,9 @@ def serve(settings: Settings) -> None:
     with visitors_folder(Path(tempfile.gettempdir())) as folder:
         tempfile.tempdir = str(folder)
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "files")
-        pipeline = Pipeline.load()
-        share_cores(pipeline.device)
+        device = usable_device("auto")
+        share_cores(device)
+        pipeline = Pipeline.load(device)
         where = {"server_name": settings.host, "server_port": settings.port, "auth": settings.login}
         _warm_up(pipeline)
         build_app(pipeline, settings).launch(**where, **LAUNCH)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.weights import config_from, load_arrays
 
 MAX_LAG = 15  # frames
 MIN_FRAMES = 2 * MAX_LAG  # of a recording that can be read
@@ -102,13 +102,15 @@ class SyncJudge:
     @classmethod
     def load(cls, folder: Path) -> SyncJudge:
         """The judge of a checkpoint folder. Raises InputError if it is missing or damaged."""
-        checkpoint = load_checkpoint(folder)
-        tensors = {name: value.numpy().astype(np.float64) for name, value in checkpoint.tensors.items()}
-        return cls(config_from(JudgeConfig, checkpoint.config), tensors["mean"], tensors["weight"])
+        checkpoint = load_arrays(folder)
+        arrays = {name: value.astype(np.float64) for name, value in checkpoint.arrays.items()}
+        return cls(config_from(JudgeConfig, checkpoint.config), arrays["mean"], arrays["weight"])
 
     def save(self, folder: Path) -> None:
         """Write config.json and model.safetensors."""
         import torch
+
+        from vasa_core.checkpoint import save_checkpoint
 
         tensors = {"mean": torch.from_numpy(self.mean), "weight": torch.from_numpy(self.weight)}
         save_checkpoint(folder, asdict(self.config), tensors)

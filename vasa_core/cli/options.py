@@ -212,11 +212,13 @@ def load_pipeline(device: str, checkpoints: Path, face_model: str = MESH, signer
     if face_model not in FACES:
         raise InputError(f"face_model is {face_model!r}; expected one of {', '.join(FACES)}.")
     from vasa_core.cpu import share_cores
+    from vasa_core.device import usable_device
     from vasa_core.pipeline import Pipeline
 
+    device = usable_device(device)
+    share_cores(device)  # before the models are loaded: threads that wait for work burn more time than loading takes
     pipeline = Pipeline.load(device, checkpoints, face_model)
     pipeline.credentials = signer
-    share_cores(pipeline.device)
     return pipeline
 
 

@@ -84,13 +84,22 @@ def train_renderer(
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 
+@cli.command("export-motion")
+def export_motion(checkpoints: Checkpoints = CHECKPOINTS) -> None:
+    """Write the motion model's network as ONNX beside its weights, for onnxruntime."""
+    from vasa_core.training.motion.export import export_denoiser
+
+    print(f"{export_denoiser(checkpoints / 'motion')} written")
+
+
 @cli.command("export-renderer")
 def export_renderer(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the renderer's networks as ONNX beside their weights, for onnxruntime."""
-    from vasa_core.training.renderer.export import export_driving
+    from vasa_core.training.renderer.export import export_networks
 
     for network in ("mouth", "eyes"):
-        print(f"{export_driving(checkpoints / network)} written")
+        for file in export_networks(checkpoints / network):
+            print(f"{file} written")
 
 
 @dataclass(frozen=True)

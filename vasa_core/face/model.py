@@ -19,10 +19,11 @@ P = TypeVar("P", bound=LiftedPhoto)
 class FaceModel(Protocol[P]):
     """Encodes faces to motion, and animates portraits of its own kind P; may be called by several threads at once.
 
-    basis: what its motion's dynamics mean. batch: frames that it draws at once. Of a portrait, what `LiftedPhoto` has
-    is everybody's to read.
+    name: one of options.FACES. basis: what its motion's dynamics mean. batch: frames that it draws at once. Of a
+    portrait, what `LiftedPhoto` has is everybody's to read.
     """
 
+    name: str
     basis: FaceBasis
     batch: int
 

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vasa_core.options import EMOTIONS
+from vasa_core.motion.window import NAMES, Window
 
-NAMES = ("audio", "gaze", "distance", "emotion", "liveliness", "previous")
 _BIN = np.deg2rad(4.0)  # of the gaze histogram
 
 
@@ -41,6 +40,11 @@ class Conditions:
     has_emotion: Bool[Tensor, " batch"]
     liveliness: Float[Tensor, "batch 4"]
     has_liveliness: Bool[Tensor, " batch"]
+
+    @classmethod
+    def of(cls, window: Window) -> Conditions:
+        """A batch of one window."""
+        return cls(**{name: torch.from_numpy(value) for name, value in vars(window).items()})
 
     def __len__(self) -> int:
         return len(self.gaze)
@@ -102,11 +106,3 @@ def main_gaze(gaze: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " 2"]:
     near = np.abs(cells[:, None] - cells[None]).max(-1) <= 1  # (n, n): in the same or a neighbouring cell
     fullest = near[near.sum(1).argmax()]
     return gaze[fullest].mean(0)
-
-
-def emotion_code(name: str, strength: float) -> Float[np.ndarray, " 7"]:
-    """Probabilities for an emotion offset: `strength` of the named emotion, the rest neutral."""
-    code = np.zeros(len(EMOTIONS), np.float32)
-    code[EMOTIONS.index("neutral")] = 1 - strength
-    code[EMOTIONS.index(name)] += strength
-    return code

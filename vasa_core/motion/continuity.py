@@ -7,15 +7,11 @@ on the transition; this makes it exact.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vasa_core.motion.representation import LIDS
-
-SLOW_FRAMES, FAST_FRAMES = 16, 4  # over which a gap fades: pose and gaze; lids and expression
+from vasa_core.motion import seam
 
 
 def continued(
@@ -28,7 +24,5 @@ def continued(
 
 
 def fade(window: int, channels: int) -> Float[Tensor, "{window} {channels}"]:
-    """Share of the gap that each frame is moved by: 1 at frame 0, then a half cosine down to 0."""
-    frames = torch.where(torch.arange(channels) < LIDS.start, SLOW_FRAMES, FAST_FRAMES)
-    place = (torch.arange(window)[:, None] / frames).clamp(max=1)
-    return (1 + torch.cos(math.pi * place)) / 2
+    """See `seam.fade`."""
+    return torch.from_numpy(seam.fade(window, channels))

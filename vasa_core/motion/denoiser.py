@@ -10,50 +10,23 @@ D width, H heads, T tokens, G conditions of the whole window.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vasa_core.motion.conditions import NAMES, Conditions
+from vasa_core.motion.conditions import Conditions
+from vasa_core.motion.config import SIZES, DenoiserConfig, Size
 from vasa_core.motion.liveliness import LIVELINESS
 from vasa_core.motion.sampler import Denoise
 from vasa_core.motion.schedule import SCHEDULES
+from vasa_core.motion.window import NAMES
 
 GAZE_UNIT, DISTANCE_UNIT = 0.25, 0.2  # rad, log: about the spread of these conditions in training
 _FAR = 16  # frames; relative positions further apart than this share a bias
 _TIME_FEATURES = 128
 _WHOLE = 4  # conditions of a whole window: gaze, distance, emotion, liveliness
-
-
-@dataclass(frozen=True)
-class Size:
-    """Width of the transformer."""
-
-    layers: int
-    width: int
-    heads: int
-    feedforward: int
-
-
-SIZES = {"paper": Size(8, 512, 8, 2048), "small": Size(4, 192, 4, 768), "tiny": Size(2, 32, 2, 64)}
-
-
-@dataclass(frozen=True)
-class DenoiserConfig:
-    """Architecture, stored with the weights. alignment: frames of audio on each side that a motion frame may see."""
-
-    size: str = "small"
-    motion_channels: int = 42
-    audio_channels: int = 288
-    window: int = 50
-    context: int = 10
-    alignment: int = 6
-    diffusion_steps: int = 1000
-    schedule: str = "cosine"
-    dropout: float = 0.1
 
 
 class Denoiser(nn.Module):
@@ -93,29 +66,36 @@ class Denoiser(nn.Module):
 
     def bind(self, conditions: Conditions) -> Denoise:
         """x, t -> forward(x, t, conditions), with the conditions' own tokens computed once for all steps."""
+        bound = self.bound(conditions)
+        return lambda x, t: self.estimated(x, t, bound)
+
+    def bound(self, conditions: Conditions) -> list[Tensor]:
+        """What the conditions' own tokens are to the motion's: of each block, their keys, then of each, their values
+        (both (B, H, G + F, D/H)), and the tokens of the motion before (B, K, D)."""
         tokens = self._condition_tokens(conditions)  # (B, G + F, D)
-        seen = []  # of each block, the condition tokens' keys and values
+        seen = []
         last = self.blocks[-1]
         assert isinstance(last, Block)
         for block in self.blocks[:-1]:
             tokens, keys_values = block(tokens)
             seen.append(keys_values)
         seen.append(last.keys_values(tokens))
-        previous = self._previous_tokens(conditions)  # (B, K, D)
+        return [*(keys for keys, _ in seen), *(values for _, values in seen), self._previous_tokens(conditions)]
 
-        def denoise(
-            x: Float[Tensor, "batch window channels"], t: Int[Tensor, " batch"]
-        ) -> Float[Tensor, "batch window channels"]:
-            time = self.time_in(sinusoids(t, _TIME_FEATURES))[:, None]  # (B, 1, D)
-            noisy = self.motion_in(x) + time + self.kinds[2]  # (B, W, D)
-            tokens = torch.cat([previous, noisy], 1) + self.positions  # (B, F, D)
-            tokens = torch.cat([time, tokens], 1)  # (B, 1 + F, D)
-            for block, condition in zip(self.blocks, seen, strict=True):
-                tokens, _ = block(tokens, condition)
-            output = self.out(self.norm(tokens[:, -x.shape[1] :])).float()  # (B, W, X)
-            return self.schedule.estimate(x, output, t)
-
-        return denoise
+    def estimated(
+        self, x: Float[Tensor, "batch window channels"], t: Int[Tensor, " batch"], bound: list[Tensor]
+    ) -> Float[Tensor, "batch window channels"]:
+        """X_0 from X_t and what `bound` gave of the conditions."""
+        *seen, previous = bound
+        time = self.time_in(sinusoids(t, _TIME_FEATURES))[:, None]  # (B, 1, D)
+        noisy = self.motion_in(x) + time + self.kinds[2]  # (B, W, D)
+        tokens = torch.cat([previous, noisy], 1) + self.positions  # (B, F, D)
+        tokens = torch.cat([time, tokens], 1)  # (B, 1 + F, D)
+        layers = len(self.blocks)
+        for block, keys, values in zip(self.blocks, seen[:layers], seen[layers:], strict=True):
+            tokens, _ = block(tokens, (keys, values))
+        output = self.out(self.norm(tokens[:, -x.shape[1] :])).float()  # (B, W, X)
+        return self.schedule.estimate(x, output, t)
 
     def _condition_tokens(self, conditions: Conditions) -> Float[Tensor, "batch tokens width"]:
         audio = self._or_null(self.audio_in(conditions.audio), conditions.has_audio, "audio")  # (B, F, D)

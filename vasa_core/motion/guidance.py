@@ -9,8 +9,7 @@ from torch import Tensor
 
 from vasa_core.motion.conditions import Conditions, concatenated
 from vasa_core.motion.sampler import Denoise
-
-WITHHELD = -1.0  # a scale that leaves H(x_t, t, C | c = null) alone: the condition is not told at all
+from vasa_core.motion.window import WITHHELD
 
 Bind = Callable[[Conditions], Denoise]
 

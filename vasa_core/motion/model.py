@@ -11,18 +11,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.motion.conditions import Conditions
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.continuity import continued
-from vasa_core.motion.denoiser import Denoiser, DenoiserConfig
+from vasa_core.motion.denoiser import Denoiser
 from vasa_core.motion.guidance import guided
 from vasa_core.motion.liveliness import LIVELINESS
+from vasa_core.motion.numbers import LEVELS, MotionNumbers
 from vasa_core.motion.representation import FACE, GAZE, LIDS
 from vasa_core.motion.sampler import sample
+from vasa_core.motion.window import Window
 from vasa_core.options import EMOTIONS
+from vasa_core.weights import config_from
 
-MOST_LIVELY = 2.5  # standard deviations over people: a style further out is taken for that
-EXPRESSIVENESS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])  # at which a checkpoint says what liveliness is meant
+EXPRESSIVENESS = torch.tensor(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -115,26 +118,17 @@ class MotionModel(nn.Module):
     def device(self) -> torch.device:
         return self.motion_mean.device
 
-    def denormalise(self, x: Float[Tensor, "*shape channels"]) -> Float[Tensor, "*shape channels"]:
-        """What the denoiser gives -> motion in `representation` units."""
-        return x * self.motion_std + self.motion_mean
+    @property
+    def numbers(self) -> MotionNumbers:
+        """The buffers as numpy arrays."""
+        return MotionNumbers.of({name: value.cpu().numpy() for name, value in self.named_buffers()})
 
-    def normalise_audio(self, features: Float[Tensor, "*shape audio"]) -> Float[Tensor, "*shape audio"]:
-        """Speech features -> what the denoiser sees."""
-        return (features - self.audio_mean) / self.audio_std
-
-    def liveliness(self, expressiveness: float, style: Float[np.ndarray, " 4"] | None = None) -> Float[Tensor, " 4"]:
-        """The condition at an expressiveness from 0 to 2: `liveliness_at`, linear in between.
-
-        style: somebody's own `motion.liveliness`, which takes the place of expressiveness 1.
-        """
-        place = min(max(expressiveness, 0.0), 2.0) / float(EXPRESSIVENESS[1])
-        low = min(int(place), len(EXPRESSIVENESS) - 2)
-        asked = torch.lerp(self.liveliness_at[low], self.liveliness_at[low + 1], place - low)
-        if style is None:
-            return asked
-        own = (torch.from_numpy(style).to(self.lively_mean) - self.lively_mean) / self.lively_std
-        return own.clamp(-MOST_LIVELY, MOST_LIVELY) + asked - self.liveliness_at[len(EXPRESSIVENESS) // 2]
+    def sampled(
+        self, window: Window, scales: Mapping[str, float], steps: int, seed: int
+    ) -> Float[np.ndarray, "window channels"]:
+        """See `MotionSampler`."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.sample_window(Conditions.of(window), scales, steps, generator)[0].cpu().numpy()
 
     @torch.inference_mode()
     def sample_window(

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 
 from vasa_core.motion.schedule import Frames, Schedule, Steps
+from vasa_core.motion.steps import LEAST
 
 Denoise = Callable[[Frames, Steps], Frames]
-_LEAST = 1e-2  # signal taken for the first step, where the log of the true one is -infinity
 
 
 def sample(
@@ -29,7 +29,7 @@ def sample(
     """
     times = schedule.spaced(steps)
     ends = torch.tensor([*times, 0])
-    signals, noises = schedule.signal(ends).clamp(min=_LEAST), schedule.noise(ends)
+    signals, noises = schedule.signal(ends).clamp(min=LEAST), schedule.noise(ends)
     signal, noise = signals.tolist(), noises.tolist()
     widths = (signals / noises)[:-1].log().diff().tolist()  # in half the log signal-to-noise ratio
     x = torch.randn(shape, generator=generator, device=generator.device)

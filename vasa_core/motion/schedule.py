@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from vasa_core.motion.steps import OFFSET, PATHS, spaced
+
 Frames = Float[Tensor, "batch frames channels"]
 Steps = Int[Tensor, " batch"]
-
-_OFFSET = 0.008  # keeps the first steps from being almost noiseless
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,20 @@ class Schedule(ABC):
         return self.noise(t).square().reciprocal().clamp(max=self.most_weight).float()
 
     def spaced(self, count: int) -> list[int]:
-        """`count` steps from `steps` down, without the final 0.
-
-        Raises ValueError unless there is at least one and at most a fifth of `steps`.
-        """
-        if not 1 <= count <= self.steps // 5:
-            raise ValueError(f"{count} sampling steps; expected 1 to {self.steps // 5}")
-        return [max(1, round(self.steps * ((count - i) / count) ** self.spacing)) for i in range(count)]
+        """See `steps.spaced`."""
+        return spaced(count, self.steps, self.spacing)
 
 
 class CosineSchedule(Schedule):
     """signal = sqrt(alpha_bar), noise = sqrt(1 - alpha_bar); alpha_bar_steps is 0."""
 
-    spacing = 1.25  # fine motion is decided near 0
+    spacing = PATHS["cosine"].spacing  # fine motion is decided near 0
     most_weight = 5.0
 
     def alpha_bar(self, t: Steps) -> Float[Tensor, " batch"]:
         """Share of signal power left at step t; 1 at t = 0."""
-        angle = (t.double() / self.steps + _OFFSET) / (1 + _OFFSET) * (math.pi / 2)
-        start = math.cos(_OFFSET / (1 + _OFFSET) * math.pi / 2)
+        angle = (t.double() / self.steps + OFFSET) / (1 + OFFSET) * (math.pi / 2)
+        start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2)
         return (torch.cos(angle) / start).square().clamp(0, 1)
 
     def signal(self, t: Steps) -> Float[Tensor, " batch"]:
@@ -85,7 +80,7 @@ class CosineSchedule(Schedule):
 class LinearSchedule(Schedule):
     """signal = 1 - t / steps, noise = t / steps."""
 
-    spacing = 1.0
+    spacing = PATHS["linear"].spacing
     most_weight = math.inf
 
     def signal(self, t: Steps) -> Float[Tensor, " batch"]:

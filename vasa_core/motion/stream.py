@@ -6,18 +6,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Float32
 
 from vasa_core.errors import InputError
 from vasa_core.motion.breath import HEAD_RISES, breathing
-from vasa_core.motion.conditions import NAMES, Conditions, emotion_code
 from vasa_core.motion.eyes import STARTLED, Eyes
 from vasa_core.motion.head import Head
-from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import POSE, from_model, with_emotion
 from vasa_core.motion.style import Style
+from vasa_core.motion.window import NAMES, MotionSampler, Window, emotion_code
 from vasa_core.options import EMOTIONS, GenerationOptions
 from vasa_core.types import Motion
 
@@ -38,7 +35,7 @@ class MotionStream:
 
     def __init__(
         self,
-        model: MotionModel,
+        model: MotionSampler,
         portrait_pose: Float[np.ndarray, " 6"],
         options: GenerationOptions,
         hop: int | None = None,
@@ -67,11 +64,12 @@ class MotionStream:
         self._log_distance = math.log(options.distance)
         self._style = style
         lively = style.liveliness if style else None
-        self._liveliness = model.liveliness(float(options.expressiveness), lively).cpu()
+        self._numbers = model.numbers
+        self._liveliness = self._numbers.liveliness(float(options.expressiveness), lively)
         self._scales = {name: float(getattr(options, f"guidance_{name}")) for name in NAMES}
         self._pending = np.zeros((0, config.audio_channels), np.float32)
-        self._context_audio = torch.zeros(1, config.context, config.audio_channels)
-        self._previous = torch.zeros(1, config.context, config.motion_channels)
+        self._context_audio = np.zeros((1, config.context, config.audio_channels), np.float32)
+        self._previous = np.zeros((1, config.context, config.motion_channels), np.float32)
         self._known = 0  # frames of the context that are there
         self._windows = 0
         self._given = 0  # frames
@@ -98,41 +96,39 @@ class MotionStream:
         config = self._model.config
         heard = self._pending[: self.hop + self._look_ahead]
         kept = min(self.hop, len(heard))
-        audio = torch.zeros(1, config.window, config.audio_channels)
-        audio[0, : len(heard)] = self._model.normalise_audio(torch.from_numpy(heard).to(self._model.device)).cpu()
-        entropy = [int(self._options.seed), self._windows, *_code(audio[0, :kept].numpy())]
+        audio = np.zeros((1, config.window, config.audio_channels), np.float32)
+        audio[0, : len(heard)] = self._numbers.normalise_audio(heard)
+        entropy = [int(self._options.seed), self._windows, *_code(audio[0, :kept])]
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
-        conditions = self._conditions(torch.cat([self._context_audio, audio], 1), len(heard))
-        x = self._model.sample_window(conditions, self._scales, int(self._options.steps), generator)  # (1, W, X)
-        x = x[:, :kept]
-        self._context_audio = torch.cat([self._context_audio, audio[:, :kept]], 1)[:, -config.context :]
+        window = self._asked(np.concatenate([self._context_audio, audio], 1), len(heard))
+        x = self._model.sampled(window, self._scales, int(self._options.steps), int(state[0] >> np.uint64(1)))[:kept]
+        self._context_audio = np.concatenate([self._context_audio, audio[:, :kept]], 1)[:, -config.context :]
         # Where the stream is yet shorter than the context, its first frame is repeated.
-        before = self._previous if self._windows else x[:, :1].expand(-1, config.context, -1)
-        self._previous = torch.cat([before, x], 1)[:, -config.context :]
+        before = self._previous if self._windows else np.repeat(x[None, :1], config.context, 1)
+        self._previous = np.concatenate([before, x[None]], 1)[:, -config.context :]
         self._known = min(config.context, self._known + kept)
         self._pending = self._pending[kept:]
         self._windows += 1
-        return self._model.denormalise(x[0].to(self._model.device)).cpu().numpy().astype(np.float64)
+        return self._numbers.denormalise(x).astype(np.float64)
 
-    def _conditions(self, audio: Float[Tensor, "1 total audio"], heard: int) -> Conditions:
+    def _asked(self, audio: Float32[np.ndarray, "1 total audio"], heard: int) -> Window:
         context, options = self._model.config.context, self._options
-        present = torch.zeros(audio.shape[:2], dtype=torch.bool)
+        present = np.zeros(audio.shape[:2], bool)
         present[:, context - self._known : context + heard] = True
-        emotion = emotion_code(options.emotion or "neutral", float(options.emotion_strength))
-        return Conditions(
+        yes = np.array([True])
+        return Window(
             audio,
             present,
             self._previous,
-            torch.tensor([self._windows > 0]),
-            torch.tensor(self._gaze[None], dtype=torch.float32),
-            torch.tensor([True]),
-            torch.tensor([[self._log_distance]], dtype=torch.float32),
-            torch.tensor([True]),
-            torch.from_numpy(emotion)[None],
-            torch.tensor([options.emotion is not None and options.emotion_strength > 0]),
+            np.array([self._windows > 0]),
+            self._gaze[None].astype(np.float32),
+            yes,
+            np.array([[self._log_distance]], np.float32),
+            yes,
+            emotion_code(options.emotion or "neutral", float(options.emotion_strength))[None],
+            np.array([options.emotion is not None and options.emotion_strength > 0]),
             self._liveliness[None],
-            torch.tensor([True]),
+            yes,
         )
 
     def _joined(self, parts: list[Float[np.ndarray, "_ channels"]]) -> Motion:
@@ -144,7 +140,7 @@ class MotionStream:
         x[:, POSE] += breath[:, None] * HEAD_RISES
         self._given += len(x)
         if self._options.emotion is not None:
-            rest = self._model.emotion_rest[EMOTIONS.index(self._options.emotion)].cpu().numpy()
+            rest = self._numbers.emotion_rest[EMOTIONS.index(self._options.emotion)]
             x = with_emotion(x, rest, float(self._options.emotion_strength))
         head_motion = float(self._options.head_motion)
         motion = from_model(x, self._usual, self._gaze, head_motion=head_motion)
@@ -160,7 +156,7 @@ def _code(heard: Float[np.ndarray, "frames audio"]) -> list[int]:
 
 
 def whole_motion(
-    model: MotionModel,
+    model: MotionSampler,
     features: Float[np.ndarray, "frames audio"],
     portrait_pose: Float[np.ndarray, " 6"],
     options: GenerationOptions,

@@ -16,16 +16,16 @@ from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
+from vasa_core.device import usable_device
 from vasa_core.errors import InputError, shown
 from vasa_core.face.basis import LIDS
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.image import IMAGE_SUFFIXES, read_image
-from vasa_core.motion.model import MotionModel
 from vasa_core.motion.representation import with_head
 from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD, MotionStream
-from vasa_core.options import AUTO, MESH, PORTRAIT_SIZE, SPIN, VOLUME, GenerationOptions
+from vasa_core.motion.window import MotionSampler
+from vasa_core.options import AUTO, MESH, PORTRAIT_SIZE, SPIN, GenerationOptions
 from vasa_core.pipeline.driving import track_driving
 from vasa_core.pipeline.ease import eased_in
 from vasa_core.pipeline.eye_contact import EyeContact
@@ -37,11 +37,11 @@ from vasa_core.pipeline.prepared import (
     Prepared,
     frame_size,
     open_face,
+    open_motion,
     paster,
     photo_file,
     prepare_photo,
     read_photo,
-    usable_device,
 )
 from vasa_core.pipeline.retarget import taken_over
 from vasa_core.pipeline.sound import Sound, Speech, SpeechFile, open_sound, opened, played_sound, sound_of
@@ -71,7 +71,7 @@ class Pipeline:
     def __init__(
         self,
         face: FaceModel[Any],
-        motion_model: MotionModel,
+        motion_model: MotionSampler,
         speech: SpeechEncoder,
         preprocessor: Preprocessor,
         person: PersonMatte,
@@ -97,7 +97,7 @@ class Pipeline:
         Raises InputError for a device that is not there, MissingModelError for a third-party file that is not.
         """
         device = usable_device(device)
-        motion = MotionModel.load(checkpoints / "motion", device)
+        motion = open_motion(checkpoints / "motion", device)
         return cls(
             open_face(face_model, checkpoints, device),
             motion,
@@ -125,7 +125,7 @@ class Pipeline:
     @property
     def face_name(self) -> str:
         """Which of FACES the face model is."""
-        return VOLUME if isinstance(self.face, VolumeFaceModel) else MESH
+        return self.face.name
 
     def origin(self, options: GenerationOptions, *inputs: object, **more: Any) -> Origin:
         """What the manifest of a video with these options, made of these inputs (those that are files), says."""

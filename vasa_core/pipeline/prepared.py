@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
 from vasa_core.errors import InputError, shortened, shown
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.face.mesh.photo import LiftedPhoto
 from vasa_core.face.model import FaceModel
-from vasa_core.face.volume.model import VolumeFaceModel
 from vasa_core.io.image import read_image
+from vasa_core.motion.exported import ONNX_FILE, ExportedMotion
+from vasa_core.motion.window import MotionSampler
 from vasa_core.options import AUTO, FACES, MAX_IMAGE_PIXELS, MESH, PHOTO, VOLUME, GenerationOptions
 from vasa_core.pipeline.background import before
 from vasa_core.preprocess.framing import USUAL
@@ -123,7 +123,7 @@ def prepare_photo(
     Raises InputError if there is no usable face, or its mouth is covered.
     """
     options = options or GenerationOptions()
-    any_framing = options.framing == PHOTO or not isinstance(face_model, VolumeFaceModel)
+    any_framing = options.framing == PHOTO or face_model.name != VOLUME
     framing = options.framing if any_framing else USUAL
     crop = preprocessor(photo, framing, options.face, options.size)
     shows = visible(crop.tracked.image, crop.tracked.landmarks)
@@ -146,21 +146,22 @@ def open_face(name: str, checkpoints: Path, device: str) -> FaceModel[Any]:
     if name == MESH:
         return MeshFaceModel.load(checkpoints, device)
     if name == VOLUME:
+        from vasa_core.face.volume.model import VolumeFaceModel  # which needs torch
+
         return VolumeFaceModel.load(checkpoints, device)
     raise InputError(f"face_model is {name!r}; expected one of {', '.join(FACES)}.")
 
 
-def usable_device(name: str) -> str:
-    """The device of that name; "auto": a GPU when there is one. Raises InputError for one that torch cannot use."""
-    if not isinstance(name, str):
-        raise InputError(f"device is {shown(name)}; expected its name.")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {shown(name)}; expected auto, cpu or a GPU that torch can use.") from error
-    return name
+def open_motion(folder: Path, device: str) -> MotionSampler:
+    """The motion model of a checkpoint folder: in onnxruntime on a CPU if it was exported, else in torch.
+
+    Raises InputError if it is missing or damaged, or the export is of other weights.
+    """
+    if device == "cpu" and (folder / ONNX_FILE).is_file():
+        return ExportedMotion(folder)
+    from vasa_core.motion.model import MotionModel
+
+    return MotionModel.load(folder, device)
 
 
 def frame_size(person: Prepared, options: GenerationOptions) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.io import wavfile
 
 from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.files import part_beside
@@ -148,6 +147,8 @@ def _sound_file(
     if sound is None or isinstance(sound, Path):
         yield sound
         return
+    from scipy.io import wavfile  # imported only here: it takes as long as ten frames
+
     path = part_beside(target)
     try:
         wavfile.write(path, SAMPLE_RATE, sound)

@@ -20,7 +20,7 @@ from vasa_core.data.shards import SUFFIXES, write_shards
 from vasa_core.data.tracking import track_clips
 from vasa_core.face.mesh.model import MeshFaceModel
 from vasa_core.motion.conditions import main_gaze
-from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.preprocess.labellers import Labellers
 from vasa_core.preprocess.labellers.emotions import FerEmotion
 from vasa_core.training.motion.data import MotionClip, load_clips

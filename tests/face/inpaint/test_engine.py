@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from vasa_core.checkpoint import WEIGHTS, file_sha256
+from vasa_core.assets import file_sha256
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.engine import ONNX_FILE, OnnxEngine, TorchEngine, open_engine
-from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork
-from vasa_core.face.inpaint.renderer import load_network, save_network
+from vasa_core.face.inpaint.channels import PatchConfig
+from vasa_core.face.inpaint.engine import ONNX_FILE, SOURCE_FILE, OnnxEngine, open_engine
+from vasa_core.face.inpaint.network import PatchNetwork, load_network, save_network
+from vasa_core.face.inpaint.torch_engine import TorchEngine
+from vasa_core.weights import WEIGHTS
 
 TINY = PatchConfig(patch=32, widths=(8, 16))
 
@@ -31,7 +33,7 @@ def test_bundled_export_gives_what_torch_gives(checkpoints: Path, network: str, 
     loaded = load_network(folder)
     driving, photo = inputs(loaded.config.patch, batch)
     exact = TorchEngine(loaded)
-    exported = OnnxEngine(loaded, folder / ONNX_FILE, file_sha256(folder / WEIGHTS))
+    exported = OnnxEngine(folder, file_sha256(folder / WEIGHTS))
     expected = exact(driving, exact.encode(photo))
     assert np.abs(expected).max() > 1
     assert np.abs(exported(driving, exported.encode(photo)) - expected).max() < 0.01  # grey levels
@@ -39,16 +41,16 @@ def test_bundled_export_gives_what_torch_gives(checkpoints: Path, network: str, 
 
 def test_export_is_of_the_weights_beside_it(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    from vasa_core.training.renderer.export import export_driving
+    from vasa_core.training.renderer.export import export_networks
 
     torch.manual_seed(0)
     save_network(tmp_path, PatchNetwork(TINY))
-    exported = export_driving(tmp_path)
+    export_networks(tmp_path)
     network, driving, photo = load_network(tmp_path), *inputs(32, 3)
-    engine, exact = OnnxEngine(network, exported, file_sha256(tmp_path / WEIGHTS)), TorchEngine(network)
+    engine, exact = OnnxEngine(tmp_path, file_sha256(tmp_path / WEIGHTS)), TorchEngine(network)
     assert engine(driving, engine.encode(photo)) == pytest.approx(exact(driving, exact.encode(photo)), abs=1e-3)
     with pytest.raises(InputError, match="other weights"):
-        OnnxEngine(network, exported, "0")
+        OnnxEngine(tmp_path, "0")
 
 
 def test_half_precision_gives_nearly_the_same() -> None:
@@ -72,14 +74,15 @@ def test_half_precision_gives_nearly_the_same() -> None:
 )
 def test_the_engine_is_that_of_the_cpu_s_kind(checkpoints: Path, network: str, instructions: str, name: str) -> None:
     folder = checkpoints / network
-    assert open_engine(load_network(folder), folder, file_sha256(folder / WEIGHTS), instructions).name == name
+    assert open_engine(folder, load_network(folder).config.patch, instructions).name == name
 
 
 def test_without_an_export_torch_runs_the_network_and_a_foreign_export_is_refused(
     checkpoints: Path, tmp_path: Path
 ) -> None:
-    network = PatchNetwork(TINY)
-    assert open_engine(network, None, "").name == "torch float32"
-    shutil.copy(checkpoints / "eyes" / ONNX_FILE, tmp_path)
+    save_network(tmp_path, PatchNetwork(TINY))
+    assert open_engine(tmp_path, 32).name == "torch float32"
+    for name in (ONNX_FILE, SOURCE_FILE):
+        shutil.copy(checkpoints / "eyes" / name, tmp_path)
     with pytest.raises(InputError, match="export-renderer"):
-        open_engine(network, tmp_path, "of other weights")
+        open_engine(tmp_path, 32)

@@ -12,10 +12,11 @@ import torch
 from vasa_core.assets import resolve
 from vasa_core.checkpoint import save_checkpoint
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.engine import TorchEngine
-from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, blended
+from vasa_core.face.inpaint.channels import PatchConfig
+from vasa_core.face.inpaint.network import PatchNetwork, blended, load_network, save_network
 from vasa_core.face.inpaint.regions import EYE_LEFT, MOUTH, REGIONS, patch_affine, polygon_mask
-from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped, feather, load_network, save_network
+from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped, feather
+from vasa_core.face.inpaint.torch_engine import TorchEngine
 from vasa_core.face.mesh.raster import backward_flow, identity_flow, warp
 from vasa_core.face.topology import (
     CHEEK_LEFT,
@@ -47,7 +48,7 @@ def face(tracked: TrackedImage) -> Face:
 
 @pytest.fixture(scope="module")
 def trained(checkpoints: Path) -> Renderer:
-    return Renderer.load(checkpoints, precision=torch.float32)
+    return Renderer.load(checkpoints, precision="float32")
 
 
 @pytest.fixture(scope="module")

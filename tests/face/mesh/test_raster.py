@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from vasa_core.face.mesh.raster import backward_flow, backward_flow_torch, identity_flow
+from vasa_core.face.mesh.raster import backward_flow, identity_flow
+from vasa_core.face.mesh.raster_torch import backward_flow_torch
 
 SIZE = (48, 64)
 SQUARE = np.array([[0, 1, 2], [0, 2, 3]], np.int32)

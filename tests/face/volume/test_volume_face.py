@@ -192,7 +192,7 @@ def test_bfloat16_draws_nearly_the_same(
 
 
 def test_precision_is_that_of_the_cpu_s_kind_unless_told(networks: VolumeNetworks) -> None:
-    assert VolumeEngine(networks).precision == cpu_precision()
+    assert VolumeEngine(networks).precision == getattr(torch, cpu_precision())
     assert VolumeEngine(networks, precision=torch.float32).precision == torch.float32
 
 

@@ -15,7 +15,7 @@ from vasa_core.data.clips import Clip
 from vasa_core.data.sync import SyncScore, lag_correlation, sync_scores
 from vasa_core.data.tracking import cache_file
 from vasa_core.motion.conditions import main_gaze
-from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.training.motion.data import MotionClip, rested, with_trusted_sound
 from vasa_core.training.motion.windows import BORROWED_WEIGHT, Augmentation, WindowSampler, between, statistics
 

@@ -19,7 +19,7 @@ from vasa_core.errors import InputError
 from vasa_core.face.basis import FaceBasis
 from vasa_core.face.measure import lip_gaps
 from vasa_core.face.mesh.model import load_basis
-from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.liveliness import liveliness
 from vasa_core.rates import FPS
 from vasa_core.training.motion.speech import closed_at_phones, spoken_clips

@@ -16,9 +16,9 @@ from vasa_core.assets import ASSETS, resolve
 from vasa_core.data.crops import FaceClip, face_clip, kept_frames
 from vasa_core.data.descriptors import open_descriptor
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, blended
+from vasa_core.face.inpaint.channels import PatchConfig
+from vasa_core.face.inpaint.network import PatchNetwork, blended, load_network, save_network
 from vasa_core.face.inpaint.regions import EYE_LEFT, EYE_RIGHT, MOUTH, Region
-from vasa_core.face.inpaint.renderer import load_network, save_network
 from vasa_core.face.topology import CHEEK_RIGHT, CHIN, EYES, LIPS_INNER, canonical_mesh
 from vasa_core.io.image import read_image
 from vasa_core.preprocess.landmarker import Landmarker

@@ -27,9 +27,9 @@ from vasa_core.face.limits import limited
 from vasa_core.face.measure import eye_gap, lip_shape
 from vasa_core.face.model import FaceModel
 from vasa_core.io.audio import read_audio
-from vasa_core.motion.model import MotionModel
 from vasa_core.motion.stream import whole_motion
 from vasa_core.motion.style import Style
+from vasa_core.motion.window import MotionSampler
 from vasa_core.options import GenerationOptions
 from vasa_core.rates import FPS, SAMPLES_PER_FRAME
 from vasa_core.types import Motion
@@ -84,7 +84,7 @@ class Recording:
 class Generator:
     """Motion for speech features, within what the face model can show."""
 
-    model: MotionModel
+    model: MotionSampler
     basis: FaceBasis
 
     def __call__(

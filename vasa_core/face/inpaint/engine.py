@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
+from vasa_core.face.inpaint.channels import PatchConfig
 from vasa_core.onnx import open_session
 from vasa_core.rates import exact_div
+from vasa_core.weights import checked_config, config_from
 
-ONNX_FILE = "driving.onnx"  # beside the weights that it was exported from
-WEIGHTS_KEY = "weights_sha256"  # of its metadata: which weights those were
+ONNX_FILE, SOURCE_FILE = "driving.onnx", "source.onnx"  # beside the weights that they were exported from
+WEIGHTS_KEY = "weights_sha256"  # of their metadata: which weights those were
 HALVED_WIDTH = 32  # first width of a network from which bfloat16 pays on a CPU that is fast in it
 
 Channels = UInt8[np.ndarray, "b patch patch c"]
 Change = Float[np.ndarray, "b patch patch 3"]
+
+# Of a photo at 1/4, 1/8 ... of the patch, then the style as one column: arrays or tensors, the engine's own.
+Features = tuple[Any, ...]
 
 
 @runtime_checkable
@@ -30,11 +33,11 @@ class Engine(Protocol):
 
     name: str
 
-    def encode(self, photo: Channels) -> SourceFeatures:
+    def encode(self, photo: Channels) -> Features:
         """Features of the photo's own patches (4 channels), once a portrait."""
         ...
 
-    def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
+    def __call__(self, driving: Channels, source: Features) -> Change:
         """What the network adds to the warped photo (9 channels), in grey levels.
 
         driving: patches of one frame, or of several after one another, as many of each as `source` is of.
@@ -42,81 +45,76 @@ class Engine(Protocol):
         ...
 
 
-class TorchEngine:
-    """The network in torch, on any device and in any precision."""
-
-    def __init__(self, network: PatchNetwork, device: str = "cpu", precision: torch.dtype = torch.float32) -> None:
-        self.name = f"torch {str(precision).removeprefix('torch.')}"
-        self._device, self._precision = torch.device(device), precision
-        placed = PatchNetwork(network.config)
-        placed.load_state_dict(network.state_dict())
-        placed = placed.eval().requires_grad_(False).to(self._device, precision)
-        self._network = placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-    def encode(self, photo: Channels) -> SourceFeatures:
-        """See Engine."""
-        with torch.inference_mode():
-            return self._network.source(self._tensor(photo))
-
-    def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
-        """See Engine."""
-        with torch.inference_mode():
-            change, weight = self._network(self._tensor(driving), _for_each(source, len(driving)))
-            return (127.5 * weight * change).permute(0, 2, 3, 1).cpu().numpy()  # (b, patch, patch, 3)
-
-    def _tensor(self, channels: Channels) -> Tensor:
-        pixels = torch.from_numpy(channels).to(self._device)
-        return (pixels.permute(0, 3, 1, 2).float() / 127.5 - 1).to(self._precision)  # (b, c, patch, patch)
-
-
 class OnnxEngine:
-    """The exported network in onnxruntime, float32 on the CPU; the photo is encoded by torch."""
+    """The exported network in onnxruntime, float32 on the CPU, without torch."""
 
     name = "onnxruntime float32"
 
-    def __init__(self, network: PatchNetwork, exported: Path, weights_sha256: str) -> None:
-        """exported: file of `export_driving`. Raises InputError if it was exported from other weights."""
-        self._session = open_session(exported)
-        found = self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY)
-        if found != weights_sha256:
-            raise InputError(
-                f"{exported} is of other weights than the checkpoint beside it; `python -m vasa_core export-renderer` "
-                "writes it anew."
-            )
-        self._encoder = TorchEngine(network)
-        self._names = [value.name for value in self._session.get_inputs()]
+    def __init__(self, folder: Path, weights_sha256: str) -> None:
+        """folder: a checkpoint's, with what `export_networks` writes. Raises InputError if that is of other weights."""
+        self._driving, self._source = (open_session(folder / name) for name in (ONNX_FILE, SOURCE_FILE))
+        for name, session in ((ONNX_FILE, self._driving), (SOURCE_FILE, self._source)):
+            if session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) != weights_sha256:
+                raise InputError(
+                    f"{folder / name} is of other weights than the checkpoint beside it; "
+                    "`python -m vasa_core export-renderer` writes it anew."
+                )
+        self._names = [value.name for value in self._driving.get_inputs()]
 
-    def encode(self, photo: Channels) -> SourceFeatures:
+    def encode(self, photo: Channels) -> Features:
         """See Engine."""
-        return self._encoder.encode(photo)
+        return tuple(self._source.run(None, {"photo": _scaled(photo)}))
 
-    def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
+    def __call__(self, driving: Channels, source: Features) -> Change:
         """See Engine."""
-        x = np.ascontiguousarray(driving.transpose(0, 3, 1, 2), np.float32)  # (b, 9, patch, patch)
-        x *= 1 / 127.5
-        x -= 1
-        values = [x, *(features.numpy() for features in _for_each(source, len(driving)))]
-        change, weight = self._session.run(None, dict(zip(self._names, values, strict=True)))
+        frames = frames_of(source, len(driving))
+        features = source if frames == 1 else [np.tile(each, (frames, 1, 1, 1)) for each in source]
+        values = [_scaled(driving), *features]
+        change, weight = self._driving.run(None, dict(zip(self._names, values, strict=True)))
         return (127.5 * np.asarray(weight) * np.asarray(change)).transpose(0, 2, 3, 1)  # (b, patch, patch, 3)
 
 
-def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:
-    """Features of a photo's patches, repeated for every frame of so many patches in all."""
-    frames = exact_div(patches, len(source[0]))
-    return source if frames == 1 else tuple(features.repeat(frames, 1, 1, 1) for features in source)
+def _scaled(channels: Channels) -> Float[np.ndarray, "b c patch patch"]:
+    """Pixels as networks see them, -1 to 1."""
+    x = np.ascontiguousarray(channels.transpose(0, 3, 1, 2), np.float32)  # (b, c, patch, patch)
+    x *= 1 / 127.5
+    x -= 1
+    return x
 
 
-def open_engine(
-    network: PatchNetwork, folder: Path | None, weights_sha256: str, instructions: str | None = None
-) -> Engine:
-    """The engine for a CPU with these instructions (see `cpu_precision`), by what was measured to be fastest.
+def frames_of(source: Sequence[Any], patches: int) -> int:
+    """Of how many frames so many patches are, with the features of one frame's."""
+    return exact_div(patches, len(source[0]))
+
+
+def open_engine(folder: Path, patch: int, instructions: str | None = None) -> Engine:
+    """The engine for a checkpoint's network on a CPU with these instructions (see `cpu_precision`), by what was
+    measured to be fastest.
 
     bfloat16 in torch for networks of HALVED_WIDTH and more where the CPU is fast in it, else onnxruntime; torch in
-    float32 where `folder`, of the checkpoint, holds no export. Raises InputError for an export of other weights.
+    float32 where `folder` holds no export. Raises InputError for an export of other weights, or a network of another
+    patch.
     """
+    values, sha256 = checked_config(folder)
+    config = config_from(PatchConfig, values)
+    if config.patch != patch:
+        raise InputError(f"{folder} paints {config.patch} px; expected {patch}.")
     precision = cpu_precision(instructions)
-    if precision != torch.float32 and network.config.widths[0] >= HALVED_WIDTH:
-        return TorchEngine(network, precision=precision)
-    if folder and (folder / ONNX_FILE).is_file():
-        return OnnxEngine(network, folder / ONNX_FILE, weights_sha256)
-    return TorchEngine(network)
+    halved = precision != "float32" and config.widths[0] >= HALVED_WIDTH
+    if not halved and (folder / ONNX_FILE).is_file() and (folder / SOURCE_FILE).is_file():
+        return OnnxEngine(folder, sha256)
+    return open_torch_engine(folder, patch, "cpu", precision if halved else "float32")
+
+
+def open_torch_engine(folder: Path, patch: int, device: str, precision: str) -> Engine:
+    """A checkpoint's network in torch. precision: "float32", "float16" or "bfloat16". Raises InputError for a network
+    of another patch."""
+    import torch
+
+    from vasa_core.face.inpaint.network import load_network
+    from vasa_core.face.inpaint.torch_engine import TorchEngine
+
+    network = load_network(folder)
+    if network.config.patch != patch:
+        raise InputError(f"{folder} paints {network.config.patch} px; expected {patch}.")
+    return TorchEngine(network, device, getattr(torch, precision))

@@ -7,21 +7,18 @@ photo itself looks like there is encoded once a portrait and enters at every lev
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# Channels of the driving input, all in -1..1.
-WARPED = slice(0, 3)  # the photo warped to the driving face
-OPENING = slice(3, 4)  # the driving inner lips, or the opening between the lids
-SHAPE = slice(4, 5)  # the driving outer lips, or the iris as far as the lids show it
-PHOTO_OPENING = slice(5, 6)  # the photo's own openings, warped along: were those pixels teeth or skin?
-# 6 to 8: distances to points that sit on the bone: where upper teeth, lower teeth and brow are.
-CHANNELS = 9
-SOURCE_CHANNELS = 4  # the photo's own patch, unwarped, and its opening
+from vasa_core.checkpoint import load_checkpoint, save_checkpoint
+from vasa_core.errors import InputError
+from vasa_core.face.inpaint.channels import CHANNELS, SOURCE_CHANNELS, WARPED, PatchConfig
+from vasa_core.weights import config_from
 
 SLOPE = 0.1
 BLEND_BIAS = -1.0  # the photo's pixels stay unless there is a reason
@@ -29,14 +26,6 @@ RESIDUAL_SCALE = 0.1  # of each block's second convolution at the start
 
 # Features of a photo at 1/4, 1/8 ... of the patch, then the style as one column.
 SourceFeatures = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class PatchConfig:
-    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two."""
-
-    patch: int = 128
-    widths: tuple[int, ...] = (32, 64, 96, 128)
 
 
 class _Block(nn.Module):
@@ -132,3 +121,19 @@ def blended(
 ) -> Float[Tensor, "b 3 h w"]:
     """The warped photo as the network changes it; may leave -1..1 a little."""
     return x[:, WARPED].float() + weight * change
+
+
+def load_network(folder: Path) -> PatchNetwork:
+    """The network of a checkpoint folder, float32. Raises InputError if it does not fit this architecture."""
+    checkpoint = load_checkpoint(folder)
+    network = PatchNetwork(config_from(PatchConfig, checkpoint.config))
+    try:
+        network.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise InputError(f"{folder} does not hold a renderer network ({error}).") from error
+    return network
+
+
+def save_network(folder: Path, network: PatchNetwork) -> None:
+    """Write a checkpoint folder, weights in float16."""
+    save_checkpoint(folder, asdict(network.config), network.state_dict())

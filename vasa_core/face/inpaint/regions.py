@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS
+from vasa_core.face.inpaint.channels import CHANNELS, SOURCE_CHANNELS
 from vasa_core.face.measure import lip_gap_of_width
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, CHIN, EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER
 

@@ -8,20 +8,16 @@ keeps the photo's full detail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, no_type_check
 
 import cv2
 import numba
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 
-from vasa_core.checkpoint import WEIGHTS, config_from, file_sha256, load_checkpoint, save_checkpoint
-from vasa_core.errors import InputError
-from vasa_core.face.inpaint.engine import Engine, TorchEngine, open_engine
-from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, SourceFeatures
+from vasa_core.face.inpaint.engine import Engine, Features, open_engine, open_torch_engine
 from vasa_core.face.inpaint.regions import (
     EYE_LEFT,
     MOUTH,
@@ -68,8 +64,8 @@ class RenderSource:
 
     openings: Mask
     gap: float
-    mouth: SourceFeatures
-    eyes: SourceFeatures
+    mouth: Features
+    eyes: Features
     painted: tuple[Region, ...] = REGIONS
     tone: Tone | None = None
     grain: Grain | None = None
@@ -93,24 +89,19 @@ class Renderer:
         self._feathers = {region: feather(region.patch) for region in REGIONS}
 
     @classmethod
-    def load(cls, checkpoints: Path, device: str = "cpu", precision: torch.dtype | None = None) -> Renderer:
+    def load(cls, checkpoints: Path, device: str = "cpu", precision: str | None = None) -> Renderer:
         """From a folder with the checkpoints `mouth` and `eyes`. Raises InputError if one is missing or damaged.
 
-        precision: of the networks' arithmetic; by default float16 on a GPU, and what suits the kind of CPU
-        elsewhere.
+        precision: of the networks' arithmetic, "float32", "float16" or "bfloat16"; by default float16 on a GPU, and
+        what suits the kind of CPU elsewhere.
         """
         engines: list[Engine] = []
         for region in (MOUTH, EYE_LEFT):
             folder = checkpoints / region.network
-            network = load_network(folder)
-            if network.config.patch != region.patch:
-                raise InputError(f"{folder} paints {network.config.patch} px; expected {region.patch}.")
-            if torch.device(device).type != "cpu":
-                engines.append(TorchEngine(network, device, precision or torch.float16))
-            elif precision:
-                engines.append(TorchEngine(network, device, precision))
+            if precision or device != "cpu":
+                engines.append(open_torch_engine(folder, region.patch, device, precision or "float16"))
             else:
-                engines.append(open_engine(network, folder, file_sha256(folder / WEIGHTS)))
+                engines.append(open_engine(folder, region.patch))
         return cls(*engines)
 
     def prepare(self, photo: Image, landmarks: Landmarks, painted: tuple[Region, ...] = REGIONS) -> RenderSource:
@@ -168,22 +159,6 @@ class _View:
     warped: UInt8[np.ndarray, "patch patch 3"]
     channels: UInt8[np.ndarray, "patch patch 9"]
     reach: Float[np.ndarray, "patch patch 1"]
-
-
-def load_network(folder: Path) -> PatchNetwork:
-    """The network of a checkpoint folder, float32. Raises InputError if it does not fit this architecture."""
-    checkpoint = load_checkpoint(folder)
-    network = PatchNetwork(config_from(PatchConfig, checkpoint.config))
-    try:
-        network.load_state_dict(checkpoint.tensors)
-    except RuntimeError as error:
-        raise InputError(f"{folder} does not hold a renderer network ({error}).") from error
-    return network
-
-
-def save_network(folder: Path, network: PatchNetwork) -> None:
-    """Write a checkpoint folder, weights in float16."""
-    save_checkpoint(folder, asdict(network.config), network.state_dict())
 
 
 def _soft(face: Mask) -> Float[np.ndarray, "patch patch 1"]:

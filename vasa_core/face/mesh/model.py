@@ -13,10 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
 
-from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.face.basis import EXPRESSION, GAZE, LIDS, FaceBasis, toward_gaps
 from vasa_core.face.inpaint.regions import REGIONS
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
@@ -27,33 +25,25 @@ from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import cut_out, draw_person, still_scene
 from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
-from vasa_core.face.mesh.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
+from vasa_core.face.mesh.raster import Box, backward_flow, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
+from vasa_core.options import MESH
 from vasa_core.types import Border, Motion, TrackedImage
+from vasa_core.weights import load_arrays
 
 BATCHES = {"cuda": 8, "cpu": 1}  # frames painted in one pass
-_ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
-_NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
-
-
-def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:
-    """Write the basis and the face's own triangles as a checkpoint."""
-    arrays = {name: getattr(basis, name) for name in _ARRAYS}
-    tensors = {
-        name: torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else None) for name, a in arrays.items()
-    }
-    config = {"face_model": "mesh", **{name: getattr(basis, name) for name in _NUMBERS}}
-    save_checkpoint(folder, config, {**tensors, "triangles": torch.tensor(triangles)}, half=False)
+ARRAYS = ("mean", "identity", "dynamics", "lids", "iris_rest", "mirror_index")
+NUMBERS = ("eyeball_radius", "iris_gain", "lid_floor", "lid_follow", "noise")
 
 
 def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
     """The basis and the face's triangles of a checkpoint folder. Raises InputError if it is not one."""
-    checkpoint = load_checkpoint(folder)
-    arrays = {name: checkpoint.tensors[name].numpy() for name in _ARRAYS}
+    checkpoint = load_arrays(folder)
+    arrays = {name: checkpoint.arrays[name] for name in ARRAYS}
     values: dict[str, Any] = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
-    values |= {name: float(checkpoint.config[name]) for name in _NUMBERS}
-    return FaceBasis(**values), checkpoint.tensors["triangles"].numpy()
+    values |= {name: float(checkpoint.config[name]) for name in NUMBERS}
+    return FaceBasis(**values), checkpoint.arrays["triangles"]
 
 
 @dataclass(frozen=True)
@@ -75,13 +65,15 @@ class Portrait(LiftedPhoto):
 class MeshFaceModel(LandmarkEncoder):
     """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
 
+    name = MESH
+
     def __init__(
         self, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"], renderer: Renderer, device: str = "cpu"
     ) -> None:
         super().__init__(basis)
         self.renderer = renderer
-        self.device = torch.device(device)
-        self.batch = BATCHES.get(self.device.type, 1)
+        self.device = device
+        self.batch = BATCHES.get(device.partition(":")[0], 1)
         self.triangles = np.concatenate([triangles, ring_triangles(N_FACE, len(RADII))])
 
     @classmethod
@@ -189,8 +181,12 @@ class MeshFaceModel(LandmarkEncoder):
         behind: Float[np.ndarray, "h w 2"],
         box: Box,
     ) -> Float[np.ndarray, "h w 2"]:
-        if self.device.type == "cpu":
+        if self.device == "cpu":
             return backward_flow(vertices, source, triangles, behind.shape[:2], behind, box)[0]
+        import torch
+
+        from vasa_core.face.mesh.raster_torch import backward_flow_torch
+
         moved, still, corners, flow = (
             torch.tensor(v, device=self.device) for v in (vertices, source, triangles, behind)
         )

@@ -46,7 +46,7 @@ class VolumeEngine:
         self.device = torch.device(device)
         self.batch = BATCHES.get(self.device.type, 1)
         self._exact = fixed(networks).to(self.device)
-        self.precision = precision or (cpu_precision() if self.device.type == "cpu" else torch.float16)
+        self.precision = precision or (getattr(torch, cpu_precision()) if self.device.type == "cpu" else torch.float16)
         self._networks = _halved(self._exact, self.precision)
         self._render = torch.compile(self._networks.render) if compiled else self._networks.render
 

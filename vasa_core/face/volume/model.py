@@ -26,6 +26,7 @@ from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
 from vasa_core.face.volume.adapter import DynamicsAdapter
 from vasa_core.face.volume.engine import VolumeEngine
 from vasa_core.face.volume.networks import MotionCode, load_volume_model
+from vasa_core.options import VOLUME
 from vasa_core.types import Border, Motion, TrackedImage
 
 FOLDER = "volume"  # of the checkpoints
@@ -48,6 +49,8 @@ class VolumePortrait(LiftedPhoto):
 
 class VolumeFaceModel(LandmarkEncoder):
     """Encodes faces to motion and decodes motion on a portrait; stateless after loading."""
+
+    name = VOLUME
 
     def __init__(self, basis: FaceBasis, engine: VolumeEngine, adapter: DynamicsAdapter) -> None:
         super().__init__(basis)

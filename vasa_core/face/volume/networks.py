@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from vasa_core.checkpoint import config_from, load_checkpoint, save_checkpoint
+from vasa_core.checkpoint import load_checkpoint, save_checkpoint
 from vasa_core.errors import InputError
 from vasa_core.face.volume.adapter import AdapterConfig, DynamicsAdapter
 from vasa_core.face.volume.appearance import AppearanceEncoder
@@ -35,6 +35,7 @@ from vasa_core.face.volume.rigid import (
 )
 from vasa_core.face.volume.volume_unet import VolumeUNet
 from vasa_core.face.volume.warp import Unseen, learned_warp
+from vasa_core.weights import config_from
 
 ADAPTER = "adapter"  # where a checkpoint keeps it
 UNSEEN_CONTRAST = 1.6

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 
 from vasa_core.assets import resolve
+from vasa_core.checkpoint import save_checkpoint
 from vasa_core.data.clips import few_per_person, find_clips
 from vasa_core.data.tracking import TrackedClip, track_clips
 from vasa_core.face.basis import FaceBasis, iris_offset, move_lips
 from vasa_core.face.measure import eye_gap, face_height, lip_gap, lip_gaps, most_closed
-from vasa_core.face.mesh.model import save_basis
+from vasa_core.face.mesh.model import ARRAYS, NUMBERS
 from vasa_core.face.pose import fit_similarity, rotation_angles, unproject
 from vasa_core.face.topology import EYES, FACE_OVAL, LIPS_INNER, LIPS_OUTER, STABLE, canonical_mesh
 
@@ -60,6 +62,16 @@ def train_basis(data: list[Path], out: Path, cache: Path, config: BasisTrainingC
     }
     save_basis(out, basis, canonical_mesh(resolve("face_landmarker"))[1])
     return {"clips": len(train), "frames": sum(len(a.shapes) for a in aligned), **scores}
+
+
+def save_basis(folder: Path, basis: FaceBasis, triangles: Int[np.ndarray, "898 3"]) -> None:
+    """Write the basis and the face's own triangles as a checkpoint."""
+    arrays = {name: getattr(basis, name) for name in ARRAYS}
+    tensors = {
+        name: torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else None) for name, a in arrays.items()
+    }
+    config = {"face_model": "mesh", **{name: getattr(basis, name) for name in NUMBERS}}
+    save_checkpoint(folder, config, {**tensors, "triangles": torch.tensor(triangles)}, half=False)
 
 
 def _aligned_mean(clips: list[TrackedClip], rounds: int) -> Float[np.ndarray, "478 3"]:

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vasa_core.checkpoint import WEIGHTS, file_sha256
+from vasa_core.assets import file_sha256
 from vasa_core.errors import MissingModelError
 from vasa_core.face.inpaint.engine import WEIGHTS_KEY
 from vasa_core.files import whole_file
+from vasa_core.weights import WEIGHTS
 
 
 def write_onnx(
@@ -58,3 +59,35 @@ def write_onnx(
         onnx.checker.check_model(model)
         part.write_bytes(model.SerializeToString())
     return target
+
+
+def halve_weights(model: Any) -> None:
+    """Store the float32 weights as float16, cast back when the file is loaded: half the size, the same numbers."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.ndim > 0:
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def share_weights(model: Any) -> None:
+    """Keep each weight once, however often the network is in the file."""
+    kept: dict[bytes, str] = {}
+    names: dict[str, str] = {}
+    for tensor in list(model.graph.initializer):
+        name, tensor.name = tensor.name, ""
+        names[name] = kept.setdefault(tensor.SerializeToString(deterministic=True), name)
+        tensor.name = name
+        if names[name] != name:
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)

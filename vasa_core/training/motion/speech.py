@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from vasa_core.assets import file_sha256
 from vasa_core.audio import SpeechEncoder
 from vasa_core.audio.alignment import Aligner
 from vasa_core.audio.phones import Phone
-from vasa_core.checkpoint import WEIGHTS, file_sha256
 from vasa_core.data.recordings import recording_key, transcripts
 from vasa_core.errors import InputError
 from vasa_core.face.basis import EXPRESSION, FaceBasis, toward_gaps
@@ -31,6 +31,7 @@ from vasa_core.rates import FPS
 from vasa_core.training.motion.data import MIN_FRAMES, MotionClip, heard_twice, of_length
 from vasa_core.training.motion.scores import generate
 from vasa_core.types import Motion
+from vasa_core.weights import WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

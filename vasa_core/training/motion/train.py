@@ -21,7 +21,8 @@ from vasa_core.audio.prosody import NAMES as PROSODY_NAMES
 from vasa_core.checkpoint import load_checkpoint
 from vasa_core.errors import InputError
 from vasa_core.motion.conditions import Conditions
-from vasa_core.motion.denoiser import SIZES, Block, DenoiserConfig
+from vasa_core.motion.config import SIZES, DenoiserConfig
+from vasa_core.motion.denoiser import Block
 from vasa_core.motion.model import MotionModel
 from vasa_core.motion.schedule import SCHEDULES
 from vasa_core.training.engine.accelerator import accelerator_of

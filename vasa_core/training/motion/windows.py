@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vasa_core.motion.conditions import Conditions, concatenated, main_gaze
-from vasa_core.motion.denoiser import DenoiserConfig
+from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.liveliness import FACE_PARTS, HEAD_PART, LIVELINESS, scaled
 from vasa_core.motion.model import EXPRESSIVENESS, LivelyPeople, Statistics
 from vasa_core.motion.representation import EXPRESSION, GAZE, LIDS, LOG_DISTANCE, POSE, relative

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vasa_core.face.inpaint.engine import ONNX_FILE
-from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS, PatchNetwork
-from vasa_core.face.inpaint.renderer import load_network
-from vasa_core.training.engine.onnx_file import write_onnx
+from vasa_core.face.inpaint.channels import CHANNELS, SOURCE_CHANNELS
+from vasa_core.face.inpaint.engine import ONNX_FILE, SOURCE_FILE
+from vasa_core.face.inpaint.network import PatchNetwork, load_network
+from vasa_core.training.engine.onnx_file import halve_weights, write_onnx
 
 OPSET = 17
 
@@ -27,39 +26,24 @@ class _Driving(nn.Module):
         return self.network(driving, source)
 
 
-def export_driving(folder: Path) -> Path:
-    """Write the per-frame part of a renderer checkpoint as ONNX beside it, weights in float16; returns the file.
+def export_networks(folder: Path) -> list[Path]:
+    """Write a renderer checkpoint as ONNX beside it, weights in float16: what runs once a portrait, what runs for every
+    frame. Returns the files.
 
     Raises InputError if the folder holds no renderer network, MissingModelError if the package onnx is not installed.
     """
     network = load_network(folder)
     patch = network.config.patch
+    photo = torch.zeros(2, SOURCE_CHANNELS, patch, patch)
     with torch.no_grad():
-        source = network.source(torch.zeros(2, SOURCE_CHANNELS, patch, patch))
-    inputs = ["driving", *(f"source_{index}" for index in range(len(source)))]
-    return write_onnx(
-        folder / ONNX_FILE,
-        _Driving(network),
-        (torch.zeros(2, CHANNELS, patch, patch), *source),
-        (inputs, ["change", "weight"]),
-        OPSET,
-        any_batch=True,
-        change=_halve_weights,
+        source = network.source(photo)
+    features = [f"source_{index}" for index in range(len(source))]
+    driving = torch.zeros(2, CHANNELS, patch, patch)
+    parts = (
+        (SOURCE_FILE, network.source, (photo,), (["photo"], features)),
+        (ONNX_FILE, _Driving(network), (driving, *source), (["driving", *features], ["change", "weight"])),
     )
-
-
-def _halve_weights(model: Any) -> None:
-    """Store the float32 weights as float16, cast back when the file is loaded: half the size, the same numbers."""
-    import numpy as np
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.ndim > 0:
-            name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    return [
+        write_onnx(folder / name, part, example, names, OPSET, any_batch=True, change=halve_weights)
+        for name, part, example, names in parts
+    ]

@@ -9,7 +9,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vasa_core.data.crops import FaceClip
-from vasa_core.face.inpaint.network import OPENING, WARPED, PatchNetwork, blended
+from vasa_core.face.inpaint.channels import OPENING, WARPED
+from vasa_core.face.inpaint.network import PatchNetwork, blended
 from vasa_core.training.losses.perceptual import Perceptual
 from vasa_core.training.renderer.data import Batch, make_pairs, regions_of, stacked
 from vasa_core.training.renderer.losses import about_opening

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vasa_core.face.inpaint.network import OPENING, PHOTO_OPENING, SHAPE
+from vasa_core.face.inpaint.channels import OPENING, PHOTO_OPENING, SHAPE
 from vasa_core.training.losses.adversarial import SLOPE, PatchDiscriminator, Verdict
 from vasa_core.training.losses.identity import IdentityDescriptor, identity_loss
 

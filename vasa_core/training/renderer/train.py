@@ -21,9 +21,9 @@ from vasa_core.data.crops import FaceClip, load_clip
 from vasa_core.data.descriptors import IdentityDescriptor, open_descriptor
 from vasa_core.data.tracking import track_clips
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.network import PatchConfig, PatchNetwork, blended
+from vasa_core.face.inpaint.channels import PatchConfig
+from vasa_core.face.inpaint.network import PatchNetwork, blended, load_network, save_network
 from vasa_core.face.inpaint.regions import EYE_LEFT, MOUTH
-from vasa_core.face.inpaint.renderer import load_network, save_network
 from vasa_core.face.topology import canonical_mesh
 from vasa_core.training.engine.accelerator import accelerator_of
 from vasa_core.training.engine.ema import Average
