@@ -22,12 +22,13 @@ from vasa_core.face.inpaint.regions import REGIONS
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
 from vasa_core.face.measure import eye_gap, lip_gaps
+from vasa_core.face.mesh.compose import Box, compile_composer
 from vasa_core.face.mesh.far_side import MeshSource, clear_point, mesh_source
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import cut_out, draw_person, still_scene
 from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
-from vasa_core.face.mesh.raster import Box, backward_flow, backward_flow_torch, compile_rasterizer
+from vasa_core.face.mesh.raster import backward_flow, backward_flow_torch, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
 from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
 from vasa_core.types import Border, Motion, TrackedImage
@@ -89,6 +90,7 @@ class MeshFaceModel(LandmarkEncoder):
         """From a folder with the checkpoints `mesh`, `mouth`, `eyes`. Raises InputError if one is missing or bad."""
         basis, triangles = load_basis(checkpoints / "mesh")
         compile_rasterizer()
+        compile_composer()
         return cls(basis, triangles, Renderer.load(checkpoints, device), device)
 
     def encode_portrait(
