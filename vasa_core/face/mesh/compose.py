@@ -1,8 +1,7 @@
 """The person's picture sampled through a flow and laid over what is behind it, in one compiled pass.
 
 Bicubic in the 4 x 4 pixels around a place, which lie in four runs of 16 bytes: each is one vector of the CPU, so that
-all colours and the opacity are weighted at once. A place counts as the nearest of PHASES between two pixels, as in
-OpenCV.
+all colours and the opacity are weighted at once. A place counts as the nearest of PHASES between two pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-PHASE_BITS = 5
+PHASE_BITS = 8
 PHASES = 1 << PHASE_BITS
 _SHARPNESS = -0.75  # of the cubic kernel: slope at one pixel's distance
 _TAPS = 4  # pixels along each axis
