@@ -199,7 +199,7 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
     """
     patch = view.region.patch
     inside = np.zeros((patch, patch), np.float32) if view.region.iris else well_inside(view.channels[..., 3])
-    layers = _reached(change, view.reach, view.channels, view.warped, inside)  # (patch, patch, 4)
+    layers = reached(change, view.reach, view.channels, view.warped, inside)  # (patch, patch, 4)
     scale = 1 / float(np.linalg.norm(view.affine[0, :2]))  # frame px per patch px
     if scale < SHRINKING:
         layers = cv2.GaussianBlur(layers, (0, 0), 0.4 / scale)
@@ -214,7 +214,7 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
     added = cv2.warpAffine(layers, inverse, size, flags=cv2.INTER_LINEAR)  # (h, w, 4)
     region = frame[top:bottom, left:right]
     before = region.copy() if source.tone is not None else region
-    _blend(region, added, NO_GRAIN if source.grain is None else source.grain)
+    blend(region, added, NO_GRAIN if source.grain is None else source.grain)
     if source.tone is not None:
         toned = source.tone[np.asarray(cv2.cvtColor(region, cv2.COLOR_RGB2GRAY), np.uint8)]
         region[:] = np.where((region != before).any(-1, keepdims=True), toned, before)
@@ -222,7 +222,7 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _reached(change, reach, channels, warped, inside):
+def reached(change, reach, channels, warped, inside):
     """What is added to a patch, grey levels, and how far the frame gives way to it before, as far as it reaches.
 
     That is the change and what was blanked for the network; where the frame gives way (`inside`, 0..1), the patch as
@@ -242,8 +242,8 @@ def _reached(change, reach, channels, warped, inside):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _blend(region, added, grain):
-    """Add to a region of a frame (h, w, 3), in place, what `added` (h, w, 4; see `_reached`) says.
+def blend(region, added, grain):
+    """Add to a region of a frame (h, w, 3), in place, what `added` (h, w, 4; see `reached`) says.
 
     grain: (side, side, 1), of which there is as much as the frame is changed.
     """

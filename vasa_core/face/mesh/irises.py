@@ -136,9 +136,7 @@ def draw_eyes(
             mask = opening_mask(landmarks, eye, window.shape[:2], (float(low[0]), float(low[1])))
             patch = flow[low[1] : high[1], low[0] : high[0]]
             iris = _placed_iris(disc, landmarks[eye.iris[0], :2] - low, radius, zoom, window.shape[:2])
-            _lay_eye(
-                window, warp(irises.blank, patch), iris, cv2.GaussianBlur(mask, (3, 3), 0), np.float32(share / 255)
-            )
+            lay_eye(window, warp(irises.blank, patch), iris, cv2.GaussianBlur(mask, (3, 3), 0), np.float32(share / 255))
 
 
 def _placed_iris(
@@ -152,7 +150,7 @@ def _placed_iris(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _lay_eye(window, blank, iris, mask, share):
+def lay_eye(window, blank, iris, mask, share):
     """Lay an eye over a window of a frame, in place. blank: the eye without its iris. iris: RGB, opacity 0..1.
 
     mask: of the eye's opening, of which `share` counts.

@@ -149,7 +149,7 @@ class MeshFaceModel(LandmarkEncoder):
             motion = self._with_kept_line(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
         size = portrait.photo.shape[:2]
-        unturned = self._unturned(portrait, motion, points, size)
+        unturned = self.unturned(portrait, motion, points, size)
         rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         rest = _zoomed(np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo]), portrait.centre, zoom)
@@ -173,7 +173,7 @@ class MeshFaceModel(LandmarkEncoder):
             for frame, flow, _ in frames:
                 yield frame if portrait.layers.cut_out is None else cut_out(portrait.layers, frame, flow)
 
-    def _unturned(
+    def unturned(
         self, portrait: Portrait, motion: Motion, points: Float[np.ndarray, "n 478 3"], size: tuple[int, int]
     ) -> Float[np.ndarray, "n 478 3"]:
         """The landmarks with the irises' centres where they would be with the photo's own gaze."""
