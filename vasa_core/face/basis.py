@@ -200,9 +200,15 @@ class FaceBasis:
             up = LOWER_LID_TRAVEL * self.eyeball_radius + (1 - LID_MEETING) * self.lid_follow * gap
             shapes[:, [*eye.upper, *eye.lower], 1] -= (up * sine)[:, None]
 
-    def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
+    def iris_travel(
+        self, gaze: Float[np.ndarray, "n 2"], rest_gaze: Float[np.ndarray, " 2"]
+    ) -> Float[np.ndarray, "n 2"]:
+        """How far (x, y) both irises are drawn from where they were at another gaze, canonical units."""
         turned = (np.sin(gaze) - np.sin(rest_gaze)) * [1, -1]  # (n, xy)
-        turned *= np.multiply(IRIS_TRAVEL, self.eyeball_radius)
+        return turned * np.multiply(IRIS_TRAVEL, self.eyeball_radius)
+
+    def _place_irises(self, shapes: Shapes, rest: Shape, gaze: Float[np.ndarray, "n 2"], rest_gaze: np.ndarray) -> None:
+        turned = self.iris_travel(gaze, rest_gaze)
         for index, eye in enumerate(EYES):
             iris = list(eye.iris)
             middle = shapes[:, list(eye.corners), :2].mean(1)

@@ -17,12 +17,12 @@ PITCH, YAW, ROLL, SHIFT_X, SHIFT_Y, LOG_DISTANCE = range(6)
 def rotation_matrix(angles: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3 3"]:
     """R = Ry(yaw) Rx(-pitch) Rz(roll) for angles [pitch, yaw, roll] in radians."""
     (cp, cy, cr), (sp, sy, sr) = (np.moveaxis(f(angles * [-1, 1, 1]), -1, 0) for f in (np.cos, np.sin))
-    rows = [
-        [cy * cr - sy * sp * sr, -cy * sr - sy * sp * cr, -sy * cp],
-        [cp * sr, cp * cr, -sp],
-        [sy * cr + cy * sp * sr, -sy * sr + cy * sp * cr, cy * cp],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
+    entries = (
+        *(cy * cr - sy * sp * sr, -cy * sr - sy * sp * cr, -sy * cp),
+        *(cp * sr, cp * cr, -sp),
+        *(sy * cr + cy * sp * sr, -sy * sr + cy * sp * cr, cy * cp),
+    )
+    return np.stack(entries, -1).reshape(*angles.shape, 3)
 
 
 def rotation_angles(rotation: Float[np.ndarray, "*n 3 3"]) -> Float[np.ndarray, "*n 3"]:

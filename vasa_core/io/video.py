@@ -155,7 +155,7 @@ class VideoWriter:
         encode = list(self._kind.transparent if self._transparent else self._kind.pictures)
         if self._kind.animated_picture:
             return [*quiet_command(), *raw, *encode, "-f", "matroska", "-y", file_argument(self._pictures)]
-        encode += ["-threads", "2", "-vf", f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}"]
+        encode += ["-vf", f"scale=out_color_matrix=bt709:out_range=tv:flags={SCALER}"]
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         return [*quiet_command(), *raw, *encode, *colour, "-f", self._kind.muxer, "-y", file_argument(self._pictures)]
 

@@ -11,6 +11,7 @@ from vasa_core.face.inpaint.regions import (
     EYE_RIGHT,
     MOUTH,
     REGIONS,
+    STRETCH,
     Region,
     driving_channels,
     openings_mask,
@@ -18,7 +19,9 @@ from vasa_core.face.inpaint.regions import (
     polygon_mask,
     source_channels,
     transform,
+    well_inside,
 )
+from vasa_core.face.measure import LOWER_LIP, lip_gap_of_width
 from vasa_core.face.topology import CHEEK_LEFT, CHEEK_RIGHT, EYES
 from vasa_core.types import TrackedImage
 
@@ -142,3 +145,25 @@ def test_a_closed_mouth_drawn_out_is_blanked_and_an_open_one_is_kept(face: Face,
     assert channels[middle[1], middle[0], 5] == pytest.approx(255 * kept)
     assert (channels[middle[1], middle[0], :3] == (200 if kept else BLANK)).all()
     assert (channels[channels[..., 3] == 0][:, :3] == 200).all()
+
+
+@pytest.mark.parametrize("region", [MOUTH, EYE_RIGHT])
+def test_channels_are_what_plain_arithmetic_gives(face: Face, region: Region) -> None:
+    _, landmarks = face
+    drawn = transform(landmarks, patch_affine(landmarks, region))
+    drawn[list(LOWER_LIP), 1] += 9  # an open mouth
+    rng, patch = np.random.default_rng(2), region.patch
+    warped, seen = (rng.integers(0, 256, size, dtype=np.uint8) for size in ((patch, patch, 3), (patch, patch)))
+    photo_gap = float(lip_gap_of_width(drawn)) / 3  # stretched three times
+    channels = driving_channels(region, warped, seen, drawn, photo_gap)
+    usable = (STRETCH[1] - 3) / (STRETCH[1] - STRETCH[0]) if region is MOUTH else 1.0
+    blank = well_inside(channels[..., 3]) if region is MOUTH else np.zeros((patch, patch))
+    blank = (blank * (1 - usable * seen / 255))[..., None]
+    assert (blank > 0.5).any() == (region is MOUTH)
+    assert np.abs(channels[..., :3] - (warped + blank * (BLANK - warped.astype(float)))).max() <= 0.501
+    assert np.abs(channels[..., 5] - usable * seen).max() <= 1
+    places = np.arange(patch)
+    for channel, axis, anchor in ((6, 0, 0), (7, 1, 0), (8, 1, 1)):
+        ramp = np.clip(127.5 + 127.5 * (places - drawn[region.anchors[anchor], axis]) / patch, 0, 255)
+        shown = np.broadcast_to(ramp[None] if channel == 6 else ramp[:, None], (patch, patch))
+        assert np.abs(channels[..., channel] - shown).max() <= 0.501

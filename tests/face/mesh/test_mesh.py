@@ -86,6 +86,20 @@ def test_gaze_moves_the_tracked_irises(model: MeshFaceModel, ready: Portrait, la
     assert (measured[2] - measured[0]) / 40 >= 0.5
 
 
+def test_irises_go_back_to_the_photo_s_gaze_as_if_the_face_were_decoded_so(
+    model: MeshFaceModel, ready: Portrait
+) -> None:
+    motion = _moved(ready, {YAW: 0.2, PITCH: -0.1, ROLL: 0.15}, gaze_yaw=25, lids=0.6)
+    still = motion.dynamics.copy()
+    still[:, GAZE] = ready.motion.dynamics[0, GAZE]
+    expected = model.landmarks(ready, Motion(motion.pose, still))
+    points = model.landmarks(ready, motion)
+    centres = [eye.iris[0] for eye in EYES]
+    found = model.unturned(ready, motion, points, ready.photo.shape[:2])
+    assert np.abs(points - expected)[:, centres, :2].max() > 1
+    np.testing.assert_allclose(found[:, centres, :2], expected[:, centres, :2], atol=1e-9)
+
+
 @pytest.mark.parametrize("distance", [0.8, 1.3])
 def test_zoom_scales_the_face(model: MeshFaceModel, ready: Portrait, landmarker: Landmarker, distance: float) -> None:
     found = landmarker(_drawn(model, ready, ready.motion, 1 / distance))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import cv2
+import numba
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
@@ -106,22 +108,41 @@ def driving_channels(
     channels = np.empty((patch, patch, CHANNELS), np.uint8)
     channels[..., 3] = polygon_mask(landmarks[list(region.opening), :2], (patch, patch))
     channels[..., 4] = _shape(region, landmarks, channels[..., 3])
-    if region.iris:
-        channels[..., :3], channels[..., 5] = warped, photo_opening
-    else:
+    usable, inside = np.float32(1), np.zeros((patch, patch), np.float32)
+    if not region.iris:
         stretch = float(lip_gap_of_width(landmarks)) / max(photo_gap, 1e-6)
-        usable = float(np.clip((STRETCH[1] - stretch) / (STRETCH[1] - STRETCH[0]), 0, 1))
-        seen = photo_opening * np.float32(usable)
-        blank = well_inside(channels[..., 3]) * (1 - seen / 255)
-        channels[..., :3] = np.rint(warped + blank[..., None] * (BLANK - warped.astype(np.float32)))
-        channels[..., 5] = seen
-    both, vertical = landmarks[region.anchors[0], :2], landmarks[region.anchors[1], 1]
-    ramps = (np.arange(patch)[:, None] - [*both, vertical]) / patch  # (patch, 3)
-    levels = np.clip(np.rint(127.5 + 127.5 * ramps), 0, 255).astype(np.uint8)
-    channels[..., 6] = levels[None, :, 0]
-    channels[..., 7] = levels[:, None, 1]
-    channels[..., 8] = levels[:, None, 2]
+        usable = np.float32(np.clip((STRETCH[1] - stretch) / (STRETCH[1] - STRETCH[0]), 0, 1))
+        inside = well_inside(channels[..., 3])
+    both, vertical = landmarks[region.anchors[0]], landmarks[region.anchors[1]]
+    _fill(channels, warped, photo_opening, usable, inside, (float(both[0]), float(both[1]), float(vertical[1])))
     return channels
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _fill(channels, warped, opening, usable, inside, anchors):
+    """Write the channels of the photo, of its opening and of the ramps, in place.
+
+    usable: of the photo's opening. inside: where the photo is blanked otherwise, 0..1. anchors: where the ramps (along
+    x, y, y) cross zero.
+    """
+    patch = channels.shape[0]
+    for y in range(patch):
+        down, vertical = _ramp(y, anchors[1], patch), _ramp(y, anchors[2], patch)
+        for x in range(patch):
+            seen = opening[y, x] * usable
+            blank = inside[y, x] * (np.float32(1) - seen / np.float32(255))
+            for channel in range(3):
+                level = np.float32(warped[y, x, channel])
+                channels[y, x, channel] = np.uint8(np.rint(level + blank * (BLANK[channel] - level)))
+            channels[y, x, 5] = np.uint8(seen)
+            channels[y, x, 6], channels[y, x, 7], channels[y, x, 8] = _ramp(x, anchors[0], patch), down, vertical
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _ramp(place, anchor, patch):
+    return np.uint8(min(max(np.rint(127.5 + 127.5 * ((place - anchor) / patch)), 0.0), 255.0))
 
 
 def well_inside(mask: Mask) -> Float[np.ndarray, "height width"]:

@@ -42,7 +42,6 @@ from vasa_core.face.mesh.raster import sample
 
 FEATHER_RADIUS, FEATHER_BLUR = 0.41, 0.045  # of the patch: the disc that may be painted, and its soft edge
 OWN_GRAIN = 24.0  # grey levels of change; where the photo is changed less, some of its own grain is left
-NO_BASE = np.zeros((0, 0, 3), np.uint8)
 NO_GRAIN = np.zeros((1, 1, 1), np.float32)
 SHRINKING = 0.8  # frame px per patch px; below it what is painted is smoothed before it is shrunk
 
@@ -174,11 +173,8 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
     stripes, of which the patch has only the softened ones that the network knew of.
     """
     patch = view.region.patch
-    layers = change * view.reach
-    if not view.region.iris:
-        layers += (view.channels[..., :3].astype(np.float32) - view.warped) * view.reach  # what was blanked
-        inside = well_inside(view.channels[..., 3])[..., None] * view.reach
-        layers = np.concatenate([layers, inside], -1)  # (patch, patch, 4)
+    inside = np.zeros((patch, patch), np.float32) if view.region.iris else well_inside(view.channels[..., 3])
+    layers = reached(change, view.reach, view.channels, view.warped, inside)  # (patch, patch, 4)
     scale = 1 / float(np.linalg.norm(view.affine[0, :2]))  # frame px per patch px
     if scale < SHRINKING:
         layers = cv2.GaussianBlur(layers, (0, 0), 0.4 / scale)
@@ -190,15 +186,10 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
         return
     inverse[:, 2] -= (left, top)
     size = (int(right - left), int(bottom - top))
-    added = cv2.warpAffine(
-        layers.astype(np.float32, copy=False), inverse, size, flags=cv2.INTER_LINEAR
-    )  # (h, w, 3 or 4)
+    added = cv2.warpAffine(layers, inverse, size, flags=cv2.INTER_LINEAR)  # (h, w, 4)
     region = frame[top:bottom, left:right]
     before = region.copy() if source.tone is not None else region
-    base = NO_BASE
-    if layers.shape[2] > 3 and layers[..., 3].any():
-        base = cv2.warpAffine(view.warped, inverse, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    _blend(region, added, base, NO_GRAIN if source.grain is None else source.grain)
+    blend(region, added, NO_GRAIN if source.grain is None else source.grain)
     if source.tone is not None:
         toned = source.tone[np.asarray(cv2.cvtColor(region, cv2.COLOR_RGB2GRAY), np.uint8)]
         region[:] = np.where((region != before).any(-1, keepdims=True), toned, before)
@@ -206,26 +197,51 @@ def _add(frame: Image, view: _View, change: Float[np.ndarray, "patch patch 3"], 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _blend(region: np.ndarray, added: np.ndarray, base: np.ndarray, grain: np.ndarray) -> None:
-    """Add to a region of a frame (h, w, 3), in place, what the first three channels of `added` (h, w, 3 or 4) say.
+def reached(change, reach, channels, warped, inside):
+    """What is added to a patch, grey levels, and how far the frame gives way to it before, as far as it reaches.
 
-    base: what the frame first gives way to by the fourth channel, or nothing (0, w, 3). grain: (side, side, 1), of
-    which there is as much as the frame is changed.
+    That is the change and what was blanked for the network; where the frame gives way (`inside`, 0..1), the patch as
+    well. (patch, patch, 4), the last channel being what the frame loses, 0..1.
+    """
+    layers = np.empty((*inside.shape, 4), np.float32)
+    for y in range(inside.shape[0]):
+        for x in range(inside.shape[1]):
+            share = reach[y, x, 0]
+            for channel in range(3):
+                own = np.float32(warped[y, x, channel])
+                added = change[y, x, channel] + (np.float32(channels[y, x, channel]) - own)
+                layers[y, x, channel] = (added + inside[y, x] * own) * share
+            layers[y, x, 3] = inside[y, x] * share
+    return layers
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def blend(region, added, grain):
+    """Add to a region of a frame (h, w, 3), in place, what `added` (h, w, 4; see `reached`) says.
+
+    grain: (side, side, 1), of which there is as much as the frame is changed.
     """
     height, width, _ = region.shape
-    giving_way, side = len(base) > 0, len(grain)
+    side, most_of = len(grain), np.float32(1 / OWN_GRAIN)
     for y in range(height):
+        grained, column = y % side, -1
         for x in range(width):
-            most = np.float32(0)
-            for channel in range(3):
-                change = added[y, x, channel]
-                if giving_way:
-                    change += added[y, x, 3] * (np.float32(base[y, x, channel]) - np.float32(region[y, x, channel]))
-                added[y, x, channel] = change
-                most = max(most, abs(change))
+            column = column + 1 if column + 1 < side else 0
+            lost = added[y, x, 3]
+            red = added[y, x, 0] - lost * np.float32(region[y, x, 0])
+            green = added[y, x, 1] - lost * np.float32(region[y, x, 1])
+            blue = added[y, x, 2] - lost * np.float32(region[y, x, 2])
+            most = max(abs(red), abs(green), abs(blue))
             if most == 0:
                 continue
-            noise = min(most / np.float32(OWN_GRAIN), np.float32(1)) * grain[y % side, x % side, 0]
-            for channel in range(3):
-                level = np.rint(np.float32(region[y, x, channel]) + added[y, x, channel] + noise)
-                region[y, x, channel] = np.uint8(min(max(level, np.float32(0)), np.float32(255)))
+            noise = min(most * most_of, np.float32(1)) * grain[grained, column, 0]
+            region[y, x, 0] = _level(region[y, x, 0] + red + noise)
+            region[y, x, 1] = _level(region[y, x, 1] + green + noise)
+            region[y, x, 2] = _level(region[y, x, 2] + blue + noise)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _level(value):
+    return np.uint8(min(max(np.rint(value), np.float32(0)), np.float32(255)))

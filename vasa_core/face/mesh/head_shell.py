@@ -44,8 +44,13 @@ class Skull:
     ) -> Float[np.ndarray, "n rings 3"]:
         """Where the vertices are drawn, px of a picture of `size`. own: the photo's pose."""
         pose = motion.pose
-        rigid, axis = (project(np.repeat(p[None], len(pose), 0), pose, size) for p in (self.rings, self.axis))
-        own_axis = project(self.axis[None], own[None], size)[0]
+        placed = project(
+            np.broadcast_to(np.concatenate([self.rings, self.axis]), (len(pose) + 1, 2 * len(self.rings), 3)),
+            np.concatenate([pose, own[None]]),
+            size,
+        )
+        rigid, axis = placed[:-1, : len(self.rings)], placed[:-1, len(self.rings) :]  # (n, rings, 3)
+        own_axis = placed[-1, len(self.rings) :]
         angle, scale = pose[:, ROLL] - own[ROLL], np.exp(own[LOG_DISTANCE] - pose[:, LOG_DISTANCE])
         cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
         upright = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)  # (n, 2, 2)

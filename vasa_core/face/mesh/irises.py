@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import cv2
+import numba
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -133,18 +135,31 @@ def draw_eyes(
         if share > 0:
             mask = opening_mask(landmarks, eye, window.shape[:2], (float(low[0]), float(low[1])))
             patch = flow[low[1] : high[1], low[0] : high[0]]
-            drawn = _with_iris(
-                warp(irises.blank, patch).astype(np.float32), disc, landmarks[eye.iris[0], :2] - low, radius, zoom
-            )
-            opacity = share * cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
-            window[:] = (window + (drawn - window) * opacity).round().clip(0, 255)
+            iris = _placed_iris(disc, landmarks[eye.iris[0], :2] - low, radius, zoom, window.shape[:2])
+            lay_eye(window, warp(irises.blank, patch), iris, cv2.GaussianBlur(mask, (3, 3), 0), np.float32(share / 255))
 
 
-def _with_iris(
-    picture: np.ndarray, disc: np.ndarray, centre: np.ndarray, radius: float, zoom: tuple[float, float]
-) -> np.ndarray:
+def _placed_iris(
+    disc: np.ndarray, centre: np.ndarray, radius: float, zoom: tuple[float, float], size: tuple[int, int]
+) -> Float32[np.ndarray, "height width 4"]:
     sx, sy = radius * zoom[0] / DISC_RADIUS, radius * zoom[1] / DISC_RADIUS
     middle = (DISC - 1) / 2
     matrix = np.array([[sx, 0, centre[0] - sx * middle], [0, sy, centre[1] - sy * middle]])
-    layer = cv2.warpAffine(disc, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_AREA)
-    return picture + (layer[..., :3] - picture) * layer[..., 3:]
+    return np.asarray(cv2.warpAffine(disc, matrix, size[::-1], flags=cv2.INTER_AREA), np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def lay_eye(window, blank, iris, mask, share):
+    """Lay an eye over a window of a frame, in place. blank: the eye without its iris. iris: RGB, opacity 0..1.
+
+    mask: of the eye's opening, of which `share` counts.
+    """
+    for y in range(window.shape[0]):
+        for x in range(window.shape[1]):
+            opacity = share * np.float32(mask[y, x])
+            for channel in range(3):
+                white, before = np.float32(blank[y, x, channel]), np.float32(window[y, x, channel])
+                drawn = white + (iris[y, x, channel] - white) * iris[y, x, 3]
+                level = np.rint(before + (drawn - before) * opacity)
+                window[y, x, channel] = np.uint8(min(max(level, np.float32(0)), np.float32(255)))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import no_type_check
 
 import cv2
-import numba
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from vasa_core.face.mesh.raster import Box, identity_flow, sample, warp
+from vasa_core.face.mesh.compose import Box, lay_over, seen_around
+from vasa_core.face.mesh.raster import identity_flow, sample, warp
 
 AROUND_FACE = (1.25, 1.5, 1.25, 1.05)  # face heights to the left, up, right and down: nothing farther away moves
 GROWN = 0.06  # of the face's height: so near the person there may be hair that the matte misses
@@ -118,11 +117,15 @@ def _separated(
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture seen from one distance. flow: its pixels in the photo, px. plate: without the person. frame: with."""
+    """A picture seen from one distance. flow: its pixels in the photo, px. plate: without the person. frame: with.
+
+    seen: where the layers show something of the person, see `seen_around`.
+    """
 
     flow: Float32[np.ndarray, "height width 2"]
     plate: Image
     frame: Image
+    seen: UInt8[np.ndarray, "photo_height photo_width"]
 
 
 @lru_cache(maxsize=4)
@@ -130,18 +133,17 @@ def still_scene(layers: Layers, size: tuple[int, int], centre: tuple[float, floa
     """The photo in the middle of `layers`, of `size` (height, width), magnified by `zoom` about `centre` (px of it)."""
     middle = np.array(centre, np.float32)
     flow = (identity_flow(size) - middle) / np.float32(zoom) + middle if zoom != 1 else identity_flow(size)
-    plate = warp(layers.plate, flow + _margin(layers, size)) if layers.backdrop is None else layers.backdrop
-    frame = plate.copy()
-    _over(warp(layers.person, flow + _margin(layers, size)), frame, 0, 0, frame)
-    return Scene(flow, plate, frame)
+    margin = _margin(layers, size)
+    plate = warp(layers.plate, flow + np.float32(margin)) if layers.backdrop is None else layers.backdrop
+    frame, seen = plate.copy(), seen_around(layers.person[..., 3])
+    lay_over(layers.person, seen, flow, margin, plate, frame)
+    return Scene(flow, plate, frame, seen)
 
 
 def draw_person(layers: Layers, scene: Scene, flow: Float32[np.ndarray, "height width 2"], box: Box) -> Image:
     """The scene with the person moved by `flow` (px of the photo) within the box."""
-    left, top, right, bottom = box
-    person = warp(layers.person, flow[top:bottom, left:right] + _margin(layers, flow.shape[:2]))
     frame = scene.frame.copy()
-    _over(person, scene.plate, left, top, frame)
+    lay_over(layers.person, scene.seen, flow, _margin(layers, flow.shape[:2]), scene.plate, frame, box)
     return frame
 
 
@@ -159,26 +161,13 @@ def cut_out(
 ) -> UInt8[np.ndarray, "height width 4"]:
     """The frame with its person's opacity; black where there is nothing of them near."""
     assert layers.cut_out is not None
-    opacity = sample(layers.cut_out, flow + _margin(layers, frame.shape[:2]))
+    opacity = sample(layers.cut_out, flow + np.float32(_margin(layers, frame.shape[:2])))
     near = cv2.dilate(opacity, np.ones((_FRINGE, _FRINGE), np.uint8)) > 0
     return np.dstack([frame * near[..., None], opacity])
 
 
-def _margin(layers: Layers, size: tuple[int, int]) -> np.float32:
-    return np.float32((layers.plate.shape[0] - size[0]) // 2)
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _over(person: np.ndarray, plate: np.ndarray, left: int, top: int, frame: np.ndarray) -> None:
-    """Lay the person's picture over the part of the plate whose first pixel is (left, top)."""
-    for y in range(person.shape[0]):
-        for x in range(person.shape[1]):
-            opacity = np.int32(person[y, x, 3])
-            for channel in range(3):
-                behind = np.int32(plate[top + y, left + x, channel])
-                mixed = 255 * behind + opacity * (np.int32(person[y, x, channel]) - behind)
-                frame[top + y, left + x, channel] = np.uint8((mixed + 127) // 255)
+def _margin(layers: Layers, size: tuple[int, int]) -> int:
+    return (layers.plate.shape[0] - size[0]) // 2
 
 
 def _completed(pixels: Colours, grown: Bool[np.ndarray, "height width"], face_height: float) -> tuple[Colours, Field]:

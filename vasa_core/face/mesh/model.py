@@ -20,14 +20,15 @@ from vasa_core.face.inpaint.regions import REGIONS
 from vasa_core.face.inpaint.renderer import Renderer, RenderSource, Warped
 from vasa_core.face.limits import limited
 from vasa_core.face.measure import eye_gap, lip_gaps
+from vasa_core.face.mesh.compose import Box, compile_composer
 from vasa_core.face.mesh.far_side import MeshSource, clear_point, mesh_source
 from vasa_core.face.mesh.head_shell import RADII, Skull, build_skull
 from vasa_core.face.mesh.irises import Irises, draw_eyes, lift_irises
 from vasa_core.face.mesh.layers import cut_out, draw_person, still_scene
 from vasa_core.face.mesh.photo import LandmarkEncoder, LiftedPhoto
-from vasa_core.face.mesh.raster import Box, backward_flow, compile_rasterizer
-from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity
-from vasa_core.face.topology import N_FACE, STABLE, ring_triangles
+from vasa_core.face.mesh.raster import backward_flow, compile_rasterizer
+from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, from_pose
+from vasa_core.face.topology import EYES, N_FACE, STABLE, ring_triangles
 from vasa_core.options import MESH
 from vasa_core.types import Border, Motion, TrackedImage
 from vasa_core.weights import load_arrays
@@ -81,6 +82,7 @@ class MeshFaceModel(LandmarkEncoder):
         """From a folder with the checkpoints `mesh`, `mouth`, `eyes`. Raises InputError if one is missing or bad."""
         basis, triangles = load_basis(checkpoints / "mesh")
         compile_rasterizer()
+        compile_composer()
         return cls(basis, triangles, Renderer.load(checkpoints, device), device)
 
     def encode_portrait(
@@ -138,10 +140,8 @@ class MeshFaceModel(LandmarkEncoder):
         if "mouth" in portrait.hidden:
             motion = self._with_kept_line(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
-        still = motion.dynamics.copy()
-        still[:, GAZE] = portrait.motion.dynamics[0, GAZE]
-        unturned = self.landmarks(portrait, Motion(motion.pose, still))
         size = portrait.photo.shape[:2]
+        unturned = self.unturned(portrait, motion, points, size)
         rings = portrait.skull.moved(motion, portrait.motion.pose[0], size, portrait.depth_offset)
         scene = still_scene(portrait.layers, size, (float(portrait.centre[0]), float(portrait.centre[1])), zoom)
         rest = _zoomed(np.concatenate([portrait.landmarks[:N_FACE], portrait.skull.photo]), portrait.centre, zoom)
@@ -164,6 +164,18 @@ class MeshFaceModel(LandmarkEncoder):
                 self.renderer.paint(frames, portrait.render)
             for frame, flow, _ in frames:
                 yield frame if portrait.layers.cut_out is None else cut_out(portrait.layers, frame, flow)
+
+    def unturned(
+        self, portrait: Portrait, motion: Motion, points: Float[np.ndarray, "n 478 3"], size: tuple[int, int]
+    ) -> Float[np.ndarray, "n 478 3"]:
+        """The landmarks with the irises' centres where they would be with the photo's own gaze."""
+        travel = self.basis.iris_travel(motion.dynamics[:, GAZE], portrait.motion.dynamics[0, GAZE])  # (n, xy)
+        rotation, scale, _ = from_pose(motion.pose, size)
+        moved = scale[:, None] * np.einsum("nij,nj->ni", rotation[:, :2, :2], travel)  # (n, xy), px
+        unturned = points.copy()
+        for eye in EYES:
+            unturned[:, eye.iris[0], :2] -= moved
+        return unturned
 
     def _with_kept_line(self, motion: Motion, own: Motion) -> Motion:
         """The motion with lips nowhere nearer to each other than in the photo, whose line between them is all there is
@@ -216,7 +228,7 @@ def _move_irises(
     pose: Float[np.ndarray, " 6"],
     zoom: float,
 ) -> None:
-    """Draw the irises where they look, in place. unturned: the landmarks with the photo's own gaze."""
+    """Draw the irises where they look, in place. unturned: the landmarks, irises as the photo's own gaze has them."""
     rest = portrait.motion.pose[0]
     scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
     squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])

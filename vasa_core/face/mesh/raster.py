@@ -14,24 +14,19 @@ import numba
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
+from vasa_core.face.mesh.compose import Box
+
 EDGE = -1e-4  # barycentric tolerance: shared edges leave no cracks
 FAR = 1e9
 MIN_AREA = 1e-6  # px^2; thinner triangles draw nothing
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom; px, the last two not in it
 
-
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _rasterize(
-    vertices: np.ndarray,
-    source: np.ndarray,
-    triangles: np.ndarray,
-    box: tuple[int, int, int, int],
-    flow: np.ndarray,
-    depth: np.ndarray,
-) -> None:
-    box_left, box_top, box_right, box_bottom = box
+def _rasterize(vertices, source, triangles, box, flow, depth):
+    """Draw the triangles into the flow and into the depth, which is the box's part alone, (height, width)."""
+    left, top, right, bottom = box
+    depth[:] = np.float32(FAR)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0, x1, y1 = vertices[a, 0], vertices[a, 1], vertices[b, 0], vertices[b, 1]
@@ -39,34 +34,56 @@ def _rasterize(
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if abs(area) < MIN_AREA:
             continue
-        inverse = 1.0 / area
-        left, right = max(box_left, int(np.ceil(min(x0, x1, x2)))), min(box_right - 1, int(np.floor(max(x0, x1, x2))))
-        top, bottom = max(box_top, int(np.ceil(min(y0, y1, y2)))), min(box_bottom - 1, int(np.floor(max(y0, y1, y2))))
-        for y in range(top, bottom + 1):
-            first, last = float(left), float(right)
-            for k in range(3):  # the row's part on the inner side of each edge, a pixel more on both ends
-                if k == 0:
-                    px, py, qx, qy = x0, y0, x1, y1
-                elif k == 1:
-                    px, py, qx, qy = x1, y1, x2, y2
-                else:
-                    px, py, qx, qy = x2, y2, x0, y0
-                step = (py - qy) * inverse
-                value = ((qx - px) * (y - py) + (qy - py) * px) * inverse - EDGE
-                if step > 0:
-                    first = max(first, -value / step - 1)
-                elif step < 0:
-                    last = min(last, -value / step + 1)
-            for x in range(int(first), int(last) + 1):
-                w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
-                w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
-                w0 = 1.0 - w1 - w2
-                if w0 >= EDGE and w1 >= EDGE and w2 >= EDGE:
-                    z = w0 * vertices[a, 2] + w1 * vertices[b, 2] + w2 * vertices[c, 2]
-                    if z < depth[y, x]:
-                        depth[y, x] = z
-                        flow[y, x, 0] = w0 * source[a, 0] + w1 * source[b, 0] + w2 * source[c, 0]
-                        flow[y, x, 1] = w0 * source[a, 1] + w1 * source[b, 1] + w2 * source[c, 1]
+        least, most = max(left, np.ceil(min(x0, x1, x2))), min(right - 1, np.floor(max(x0, x1, x2)))
+        upper, lower = max(top, int(np.ceil(min(y0, y1, y2)))), min(bottom - 1, int(np.floor(max(y0, y1, y2))))
+        second = (y2 - y0) / area, (x0 - x2) / area  # of two corners' weights: a pixel's step along x and y
+        third = (y0 - y1) / area, (x1 - x0) / area
+        seconds, thirds = -(x0 * second[0] + y0 * second[1]), -(x0 * third[0] + y0 * third[1])  # in pixel (0, 0)
+        z, z_step, z_down = _plane(vertices[a, 2], vertices[b, 2], vertices[c, 2], (seconds, *second), (thirds, *third))
+        u, u_step, u_down = _plane(source[a, 0], source[b, 0], source[c, 0], (seconds, *second), (thirds, *third))
+        v, v_step, v_down = _plane(source[a, 1], source[b, 1], source[c, 1], (seconds, *second), (thirds, *third))
+        for y in range(upper, lower + 1):
+            w1, w2 = seconds + y * second[1], thirds + y * third[1]
+            low, high = _narrowed(least, most, w1, second[0])
+            low, high = _narrowed(low, high, w2, third[0])
+            low, high = _narrowed(low, high, 1 - w1 - w2, -second[0] - third[0])
+            if not low <= high:
+                continue
+            first, last = int(np.ceil(low)), int(np.floor(high))
+            at = np.float32(z + y * z_down + first * z_step)
+            place = np.float32(u + y * u_down + first * u_step), np.float32(v + y * v_down + first * v_step)
+            for x in range(first, last + 1):
+                along = np.float32(x - first)
+                if at + along * np.float32(z_step) < depth[y - top, x - left]:
+                    depth[y - top, x - left] = at + along * np.float32(z_step)
+                    flow[y, x, 0] = place[0] + along * np.float32(u_step)
+                    flow[y, x, 1] = place[1] + along * np.float32(v_step)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
+def _plane(first, second, third, seconds, thirds):
+    """A value over a triangle: in pixel (0, 0), and its steps along x and y.
+
+    first, second, third: at the corners. seconds, thirds: the same three of the last two corners' weights.
+    """
+    of_second, of_third = second - first, third - first
+    return (
+        first + of_second * seconds[0] + of_third * thirds[0],
+        of_second * seconds[1] + of_third * thirds[1],
+        of_second * seconds[2] + of_third * thirds[2],
+    )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
+def _narrowed(low, high, weight, step):
+    """Where, from low to high in a row, a corner's weight reaches EDGE. weight: in column 0, step more in each next."""
+    if step > 0:
+        return max(low, (EDGE - weight) / step), high
+    if step < 0:
+        return low, min(high, (EDGE - weight) / step)
+    return low, (high if weight >= EDGE else low - 1)
 
 
 def backward_flow(
@@ -84,10 +101,13 @@ def backward_flow(
     is drawn, all of it by default.
     """
     flow = (identity_flow(size) if behind is None else behind).copy()
-    depth = np.full(size, FAR)
-    whole = (0, 0, size[1], size[0])
-    _rasterize(vertices.astype(np.float64), source.astype(np.float64), triangles, box or whole, flow, depth)
-    return flow, depth < FAR
+    left, top, right, bottom = box or (0, 0, size[1], size[0])
+    depth = np.empty((bottom - top, right - left), np.float32)
+    drawn, shown = vertices.astype(np.float64, copy=False), source.astype(np.float64, copy=False)
+    _rasterize(drawn, shown, triangles, (left, top, right, bottom), flow, depth)
+    covered = np.zeros(size, bool)
+    covered[top:bottom, left:right] = depth < FAR
+    return flow, covered
 
 
 def warp(
