@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
+from vasa_core.app.settings import USUAL_SECONDS
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULTS,
@@ -42,7 +43,7 @@ from vasa_core.cli.options import (
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.files import check_source
-from vasa_core.options import CONTROLS, MAX_AUDIO_SECONDS, MESH, GenerationOptions
+from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
@@ -271,9 +272,9 @@ def app(
     host: Annotated[str | None, typer.Option(help="Address to listen at.", envvar="VASA_HOST")] = None,
     port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.", envvar="VASA_PORT")] = None,
     auth: Annotated[str | None, typer.Option(help="USER:PASS that visitors need.", envvar="VASA_AUTH")] = None,
-    max_seconds: Annotated[float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")] = float(
-        MAX_AUDIO_SECONDS
-    ),
+    max_seconds: Annotated[
+        float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")
+    ] = USUAL_SECONDS,
     queue: Annotated[int, typer.Option(help="How many videos may wait.", envvar="VASA_QUEUE")] = 16,
 ) -> None:
     """Open the web app. Each option may be an environment variable: VASA_HOST, VASA_MAX_SECONDS ..."""
