@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,6 +88,9 @@ def generate(
     subtitles: Annotated[
         str | None, typer.Option(help="vtt or srt: write the words of --text beside the video.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished segments beside OUT if this is killed, and go on with them.")
+    ] = False,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -105,10 +108,16 @@ def generate(
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(portrait, sound, out, options, cancelled, progress)
+            make = pipeline.generate
+            if resume:
+                from vasa_core.pipeline.resume import generate_resumable
+
+                make = partial(generate_resumable, pipeline)
+            result = make(portrait, sound, out, options, cancelled, progress)
     if subtitles:
         write_subtitles(out, subtitles, words)
-    report(result, as_json, f"{out}: {result.frames} frames")
+    before = f", {result.kept} of them by the run before" if result.kept else ""
+    report(result, as_json, f"{out}: {result.frames} frames{before}")
 
 
 @cli.command()

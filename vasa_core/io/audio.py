@@ -113,11 +113,9 @@ def coded_sound(path: Path) -> CodedSound | None:
     command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
     said: dict[str, str] = {}
     packets = end = gap = 0
-    with (
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process
-    ):
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.match(r"#(\w+) 0: (.+)", line):
