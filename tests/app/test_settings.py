@@ -39,4 +39,4 @@ def test_the_options_are_told_at_once(command: list[str]) -> None:
 def test_a_bad_option_is_one_sentence() -> None:
     command = [sys.executable, "app.py", "--max-seconds", "99999"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (2, "max_seconds is 99999; expected a number from 0.1 to 1200.\n")
+    assert (done.returncode, done.stderr) == (2, "max_seconds is 99999; expected a number from 0.1 to 86400.\n")

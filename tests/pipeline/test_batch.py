@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vasa_core.errors import Cancelled
+from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.jobs import read_jobs
 from vasa_core.io.video import read_frames
 from vasa_core.pipeline import Pipeline
@@ -67,6 +68,25 @@ def test_good_rows_are_made_and_broken_ones_named(
     again = batch(pipeline, read_jobs(write_jobs(tmp_path, rows)), out)
     assert (again.made, again.skipped, again.failed) == (2, 1, 2)
     assert (out / "0001_me_brief.mp4").stat().st_mtime_ns == before
+
+
+def test_videos_made_side_by_side_are_those_made_one_by_one(
+    pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    ada = ROOT / "assets" / "faces" / "ada.jpg"
+    rows = [
+        {"portrait": str(photo), "speech": str(short_speech), "seed": seed, **QUICK}
+        for photo, seed in ((portrait, 1), (ada, 1), (portrait, 2))
+    ]
+    jobs = read_jobs(write_jobs(tmp_path, rows))
+    made = batch(pipeline, jobs, tmp_path / "three", at_once=3)
+    assert (made.made, made.failed) == (3, 0)
+    batch(pipeline, jobs[1:2], tmp_path / "one")
+    alone, beside = ((tmp_path / folder / f"{jobs[1].name}.mp4") for folder in ("one", "three"))
+    for one, other in zip(read_frames(alone), read_frames(beside), strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(InputError, match="at_once is 0; expected a number from 1 to 16"):
+        batch(pipeline, jobs, tmp_path / "none", at_once=0)
 
 
 def test_a_stopped_batch_says_how_far_it_came(

@@ -124,7 +124,7 @@ class Line:
         that cannot be used; later whatever the pipeline raises, and Cancelled after `stop`.
         """
         self._check_room(wish.visitor)
-        speech = AudioFile.open(wish.speech)
+        speech = AudioFile.open(wish.speech, self._max_seconds + 1)
         if speech.seconds > self._max_seconds:
             raise InputError(
                 f"The speech is {speech.seconds:.0f} s long; expected at most {self._max_seconds:g} s here."

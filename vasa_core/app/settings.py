@@ -9,6 +9,7 @@ from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
 
 LONGEST_QUEUE = 16  # videos that wait
 PORTS = (1, 65535)
+USUAL_SECONDS = 20.0 * 60  # of speech: a visitor's wait, and everybody's who is behind
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Settings:
     host: str | None = None
     port: int | None = None
     auth: str | None = None
-    max_seconds: float = float(MAX_AUDIO_SECONDS)
+    max_seconds: float = USUAL_SECONDS
     queue: int = LONGEST_QUEUE
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ SOME_FAILED = 1
 def batch(
     jobs: Annotated[Path, typer.Argument(metavar="JOBS.csv|JOBS.jsonl")],
     out: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    at_once: Annotated[int, typer.Option(help="Videos that are made side by side.")] = 1,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -61,7 +62,7 @@ def batch(
         from vasa_core.pipeline.batch import batch as make_all
 
         with INTERRUPT.asks() as cancelled:
-            made = make_all(pipeline, rows, out, cancelled, progress, failed)
+            made = make_all(pipeline, rows, out, cancelled, progress, failed, at_once)
     said = f"{out}: {made.made} videos made, {made.skipped} there already, {made.failed} failed"
     report(made, as_json, said)
     if made.failed:

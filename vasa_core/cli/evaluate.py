@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,8 @@ from vasa_core.cli.options import (
     report,
 )
 from vasa_core.cli.terminal import progress_bar
-from vasa_core.options import MESH, GenerationOptions
+from vasa_core.files import check_source, check_target, parsed_json
+from vasa_core.options import MESH, PORTRAIT_SIZE, GenerationOptions
 
 
 @cli.command()
@@ -34,15 +36,31 @@ def bench(
     seconds: Annotated[float, typer.Option(help="Length of the speech, the bundled clip looped.")] = 20.0,
     quality: Annotated[bool, typer.Option("--quality", help="Track the video, too: what is kept to its end.")] = False,
     avx2: Annotated[bool, typer.Option(help="Measure again with oneDNN held to AVX2.")] = True,
+    size: Annotated[int, typer.Option(help="Side of the video, px: 256, 512, 768 or 1024.")] = PORTRAIT_SIZE,
+    jobs: Annotated[int, typer.Option(help="Measure so many portraits at once, too.", min=1, max=16)] = 1,
+    profile: Annotated[Path | None, typer.Option(help="Write what every thread was seen doing to this file.")] = None,
+    against: Annotated[Path | None, typer.Option(help="JSON of an earlier bench to compare with.")] = None,
     device: Device = "auto",
 ) -> None:
     """Measure speed and memory on the bundled portrait and speech; prints JSON."""
-    from vasa_core.evaluation.bench import measure, measure_with_avx2
+    if against:
+        check_source(against, "the JSON of an earlier bench")
+    before = parsed_json(against.read_bytes(), str(against)) if against else {}
+    if profile:
+        check_target(profile, profile.suffix.lower(), against)
+    from vasa_core.evaluation.bench import compared, measure, measure_jobs, measure_with_avx2
+    from vasa_core.evaluation.stacks import profiled
 
     with progress_bar("bench", "frame") as progress:
-        figures = measure(seconds, device, progress=progress, quality=quality)
+        pipeline = load_pipeline(device, CHECKPOINTS)
+        with profiled(profile) if profile else nullcontext():
+            figures = measure(seconds, device, pipeline, progress, quality, size)
+        if jobs > 1:
+            figures |= measure_jobs(pipeline, jobs, seconds, size)
     if avx2:
-        figures["avx2"] = measure_with_avx2(seconds, device)
+        figures["avx2"] = measure_with_avx2(seconds, device, size)
+    if against:
+        figures["against"] = compared(figures, before)
     report(figures, True)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.models import ArgumentInfo
 
+from vasa_core.app.settings import USUAL_SECONDS
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULTS,
@@ -42,7 +43,7 @@ from vasa_core.cli.options import (
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.files import check_source
-from vasa_core.options import CONTROLS, MAX_AUDIO_SECONDS, MESH, GenerationOptions
+from vasa_core.options import CONTROLS, MESH, GenerationOptions
 
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
@@ -87,6 +88,9 @@ def generate(
     subtitles: Annotated[
         str | None, typer.Option(help="vtt or srt: write the words of --text beside the video.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished segments beside OUT if this is killed, and go on with them.")
+    ] = False,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -104,10 +108,16 @@ def generate(
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(portrait, sound, out, options, cancelled, progress)
+            make = pipeline.generate
+            if resume:
+                from vasa_core.pipeline.resume import generate_resumable
+
+                make = partial(generate_resumable, pipeline)
+            result = make(portrait, sound, out, options, cancelled, progress)
     if subtitles:
         write_subtitles(out, subtitles, words)
-    report(result, as_json, f"{out}: {result.frames} frames")
+    before = f", {result.kept} of them by the run before" if result.kept else ""
+    report(result, as_json, f"{out}: {result.frames} frames{before}")
 
 
 @cli.command()
@@ -275,9 +285,9 @@ def app(
     host: Annotated[str | None, typer.Option(help="Address to listen at.", envvar="VASA_HOST")] = None,
     port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.", envvar="VASA_PORT")] = None,
     auth: Annotated[str | None, typer.Option(help="USER:PASS that visitors need.", envvar="VASA_AUTH")] = None,
-    max_seconds: Annotated[float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")] = float(
-        MAX_AUDIO_SECONDS
-    ),
+    max_seconds: Annotated[
+        float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")
+    ] = USUAL_SECONDS,
     queue: Annotated[int, typer.Option(help="How many videos may wait.", envvar="VASA_QUEUE")] = 16,
 ) -> None:
     """Open the web app. Each option may be an environment variable: VASA_HOST, VASA_MAX_SECONDS ..."""

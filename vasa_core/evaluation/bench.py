@@ -13,6 +13,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from vasa_core.assets import ASSETS
-from vasa_core.cpu import instruction_set
 from vasa_core.errors import InputError
+from vasa_core.evaluation.machine import described_cpu
+from vasa_core.evaluation.parts import metered
 from vasa_core.evaluation.video.tracks import Figures, describe, tracked, video
 from vasa_core.io.audio import read_audio
-from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, GenerationOptions
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, PORTRAIT_SIZE, GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.sound import Sound
 from vasa_core.rates import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -44,18 +46,20 @@ def measure(
     pipeline: Pipeline | None = None,
     progress: Progress | None = None,
     quality: bool = False,
+    size: int = PORTRAIT_SIZE,
 ) -> dict[str, Any]:
     """Generate once from `seconds` of speech, models loaded and warm, and measure it.
 
     real_time_factor: wall time of the whole `generate` over the length of the audio. frames_per_second: of the same.
     first_frame_ms: from the call of `stream` on a prepared portrait to its first frame. decode_ms_per_frame: drawing
     alone, one thread. live_*: see `measure_live`. peak_rss_mb: this process and its largest child, in MiB; measured
-    before `quality`, which adds what `measure_quality` finds. instructions: the CPU's, see
-    `vasa_core.cpu`. Raises InputError for a length that cannot be generated.
+    before `quality`, which adds what `measure_quality` finds. cpu_ms_per_frame: processor time of the whole `generate`,
+    child processes included, and of its parts (see `evaluation.parts`). start_up_*: of `generate` of a second of speech
+    in a process of its own. Raises InputError for a length or a size that cannot be generated.
     """
     if not MIN_AUDIO_SECONDS <= seconds <= MAX_AUDIO_SECONDS:
         raise InputError(f"seconds is {seconds}; expected a number from {MIN_AUDIO_SECONDS} to {MAX_AUDIO_SECONDS}.")
-    options = GenerationOptions()
+    options = GenerationOptions.of(size=size)
     pipeline = pipeline or Pipeline.load(device)
     portrait = ASSETS / "portrait.jpg"
     with tempfile.TemporaryDirectory() as name:
@@ -65,26 +69,32 @@ def measure(
             looped_speech(folder / "long.wav", seconds),
         )
         pipeline.generate(portrait, short, folder / "short.mp4", options)
-        prepared = pipeline.prepare(portrait)
+        prepared = pipeline.prepare(portrait, size=size)
         first_frame = _first_frame_seconds(pipeline, prepared, speech, options)
         decode = _decode_seconds(pipeline, prepared)
-        live = measure_live(pipeline, prepared)
-        made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
+        live = measure_live(pipeline, prepared, options)
+        with metered(pipeline) as meter:
+            made = pipeline.generate(portrait, speech, folder / "long.mp4", options, progress=progress)
         peak = _peak_bytes()
         kept = measure_quality(folder / "long.mp4", pipeline.motion_model.config.window) if quality else {}
+        start_up = _start_up(device, size, short, folder / "first.mp4")
+    parts = {name: round(1000 * spent / made.frames, 2) for name, spent in meter.seconds().items()}
     return {
         "real_time_factor": round(made.wall_seconds / seconds, 3),
         "frames_per_second": round(made.frames / made.wall_seconds, 1),
         "decode_ms_per_frame": round(decode * 1000, 1),
         "first_frame_ms": round(first_frame * 1000, 1),
         "peak_rss_mb": round(peak / _MEBIBYTE, 1),
+        "wall_ms_per_frame": round(1000 * made.wall_seconds / made.frames, 2),
+        "cpu_ms_per_frame": {"total": round(1000 * (meter.own + meter.children) / made.frames, 2), **parts},
+        **start_up,
         **live,
         **kept,
         "audio_seconds": seconds,
         "frames": made.frames,
         "size": made.size,
         "steps": options.steps,
-        "instructions": instruction_set(),
+        **described_cpu(),
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
     }
 
@@ -138,9 +148,57 @@ def measure_live(
     }
 
 
-def measure_with_avx2(seconds: float, device: str = "auto") -> dict[str, Any]:
-    """`measure` in a child process whose matrix libraries may use nothing beyond AVX2, as on most laptops."""
+def measure_jobs(
+    pipeline: Pipeline, jobs: int, seconds: float, size: int = PORTRAIT_SIZE, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Generate from `seconds` of speech of one portrait, then of `jobs` at once, all with the same models.
+
+    jobs_frames_per_second: of all together. jobs_cpu_ms_per_frame: processor time, child processes included.
+    one_*: of the first one alone.
+    """
+    portraits = [ASSETS / "portrait.jpg", *sorted((ASSETS / "faces").glob("*.jpg"))]
+    people = [pipeline.prepare(portrait, size=size) for portrait in portraits[:jobs]]
+    options = GenerationOptions.of(size=size)
+    with tempfile.TemporaryDirectory() as name:
+        speech = looped_speech(Path(name) / "speech.wav", seconds)
+
+        def make(number: int) -> int:
+            person = people[number % len(people)]
+            return pipeline.generate(person, speech, Path(name) / f"{number}.mp4", options).frames
+
+        found: dict[str, Any] = {"jobs": jobs}
+        make(0)
+        for label, numbers in (("one", range(1)), ("jobs", range(jobs))):
+            started, spent, frames = time.perf_counter(), cpu_seconds(), 0
+            with ThreadPoolExecutor(len(numbers)) as pool:
+                for done, made in enumerate(pool.map(make, numbers), 1):
+                    frames += made
+                    if progress:
+                        progress(done, len(numbers))
+            found[f"{label}_frames_per_second"] = round(frames / (time.perf_counter() - started), 1)
+            found[f"{label}_cpu_ms_per_frame"] = round(1000 * (cpu_seconds() - spent) / frames, 2)
+    return found
+
+
+def compared(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Of every number that both have: before, now, and how many times as much it is. Dictionaries likewise."""
+    found: dict[str, Any] = {}
+    for name, value in now.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            found[name] = compared(value, old)
+        elif isinstance(value, int | float) and isinstance(old, int | float):
+            found[name] = [old, value, round(value / old, 3) if old else None]
+    return found
+
+
+def measure_with_avx2(seconds: float, device: str = "auto", size: int = PORTRAIT_SIZE) -> dict[str, Any]:
+    """`measure` in a child process whose matrix libraries may use nothing beyond AVX2, as on most laptops.
+
+    onnxruntime, numba and OpenCV are not held to it.
+    """
     command = [sys.executable, "-m", "vasa_core", "bench", "--seconds", str(seconds), "--device", device, "--no-avx2"]
+    command += ["--size", str(size)]
     environment = {**os.environ, **AVX2_ONLY}
     child = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=sys.stderr, text=True, check=True)
     return json.loads(child.stdout)
@@ -199,6 +257,20 @@ def _decode_seconds(pipeline: Pipeline, prepared: Prepared) -> float:
     started = time.perf_counter()
     count = sum(1 for _ in pipeline.face.decode(prepared.portrait, moving))
     return (time.perf_counter() - started) / count
+
+
+def cpu_seconds() -> float:
+    """Processor time so far of this process and of its children that have ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def _start_up(device: str, size: int, speech: Path, out: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "vasa_core", "generate", ASSETS / "portrait.jpg", speech, out]
+    started, spent = time.perf_counter(), cpu_seconds()
+    subprocess.run([*command, "--device", device, "--size", str(size)], capture_output=True, check=True)
+    wall, cpu = time.perf_counter() - started, cpu_seconds() - spent
+    return {"start_up_cpu_seconds": round(cpu, 2), "start_up_wall_seconds": round(wall, 2)}
 
 
 def _peak_bytes() -> int:

@@ -20,23 +20,25 @@ from vasa_core.rates import SAMPLE_RATE
 
 _BYTES_PER_SAMPLE = 4
 _COUNTING_BLOCK = 1 << 16  # samples
+MAX_GAP_SECONDS = 300  # between two packets, as of a recorder that was muted
 
 _CANCELLED = 0.1  # of the louder channel's energy: with less left of it in their mean, the channels cancel
 _CHANNELS = ("pan=mono|c0=c0", "pan=mono|c0=c1")
 
 
-def on_timeline(rate: int, channels: str = "", most_seconds: int = MAX_AUDIO_SECONDS + 1) -> str:
+def on_timeline(rate: int, channels: str = "", most_seconds: float | int = MAX_AUDIO_SECONDS + 1) -> str:
     """Filters that put sound at `rate` (Hz) on the file's timeline.
 
     Sample 0 is its time 0 and gaps are silence, so that it stays in step with the same file's pictures. channels:
     "mono" or "stereo"; as they are, two at most, by default.
 
-    Rate and channels are few before gaps are filled, each of which takes its memory at once, and all that is said to
-    come after most_seconds stands at their end.
+    Rate and channels are few before gaps are filled, each of which takes its memory at once, and what comes later than
+    MAX_GAP_SECONDS after the packet before comes then; all that is said to come after most_seconds stands at their end.
     """
     mixed = f":ochl={channels}:rematrix_maxval=1" if channels else ",aformat=channel_layouts=mono|stereo"
     few = f"aresample={rate}{mixed}"
-    return f"{few},asetpts='min(PTS,{most_seconds}/TB)',aresample={rate}:async=1:first_pts=0"
+    next_at = f"if(isnan(PREV_OUTPTS),0,PREV_OUTPTS)+{MAX_GAP_SECONDS}/TB"
+    return f"{few},asetpts='min(min(PTS,{most_seconds}/TB),{next_at})',aresample={rate}:async=1:first_pts=0"
 
 
 _STEREO = on_timeline(SAMPLE_RATE, "stereo")
@@ -55,15 +57,18 @@ class AudioFile:
     channel: int | None = None
 
     @classmethod
-    def open(cls, path: Path) -> AudioFile:
-        """Check a file by decoding it once in bounded memory.
+    def open(cls, path: Path, most_seconds: float | int = MAX_AUDIO_SECONDS) -> AudioFile:
+        """Check a file by decoding it once in bounded memory, no more than a second beyond most_seconds.
 
         Raises InputError if it is missing, not audio, silent in the sense of having no samples, shorter than
-        MIN_AUDIO_SECONDS or longer than MAX_AUDIO_SECONDS.
+        MIN_AUDIO_SECONDS or longer than most_seconds, or has a gap of more than MAX_GAP_SECONDS.
         """
         check_source(path, "an audio file")
+        stored = coded_sound(path)
+        if stored is not None:
+            _check_stored(path, stored, most_seconds)
         samples, energies = 0, np.zeros(3)
-        for chunk in _decode(path, 2 * _COUNTING_BLOCK, _STEREO):
+        for chunk in _decode(path, 2 * _COUNTING_BLOCK, _STEREO, most_seconds + 1):
             left, right = chunk.reshape(-1, 2).T.astype(np.float64)  # (samples,) each
             samples += len(left)
             energies += [np.square(heard).sum() for heard in (left, right, (left + right) / 2)]
@@ -73,10 +78,8 @@ class AudioFile:
             raise InputError(
                 f"{path.name} is {samples / SAMPLE_RATE:.2f} s long; expected at least {MIN_AUDIO_SECONDS} s of audio."
             )
-        if samples > MAX_AUDIO_SECONDS * SAMPLE_RATE:
-            raise InputError(
-                f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected at most that much audio."
-            )
+        if samples > most_seconds * SAMPLE_RATE:
+            raise _too_long(path, most_seconds)
         louder = int(energies[:2].argmax())
         return cls(path, samples, louder if energies[2] < _CANCELLED * energies[louder] else None)
 
@@ -95,21 +98,51 @@ class AudioFile:
 
 @dataclass(frozen=True)
 class CodedSound:
-    """The sound track of a file as it is stored. codec: ffmpeg's name. seconds: where it ends in the file's time."""
+    """The sound track of a file as it is stored. codec: ffmpeg's name. seconds: where it ends in the file's time.
+
+    gap: the longest time without a packet, seconds.
+    """
 
     codec: str
     seconds: float
+    gap: float
 
 
 def coded_sound(path: Path) -> CodedSound | None:
     """How a file's sound is stored, without decoding it; None if it has none that can be read."""
     command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-c", "copy", "-f", "framecrc", "pipe:1"]
-    listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
-    said = dict(re.findall(r"^#(\w+) 0: (.+)$", listed, re.MULTILINE))
-    packets = re.findall(r"^0, *-?\d+, *(-?\d+), *(\d+),", listed, re.MULTILINE)  # decoded at, shown at, lasting
+    said: dict[str, str] = {}
+    packets = end = gap = 0
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.match(r"#(\w+) 0: (.+)", line):
+                said[found[1]] = found[2]
+            elif found := re.match(r"0, *-?\d+, *(-?\d+), *(\d+),", line):  # decoded at, shown at, lasting
+                at, long = int(found[1]), int(found[2])
+                packets, gap, end = packets + 1, max(gap, at - end), max(end, at + long)
     if not packets or "codec_id" not in said:
         return None
-    return CodedSound(said["codec_id"], float(max(int(at) + int(long) for at, long in packets) * Fraction(said["tb"])))
+    unit = Fraction(said["tb"])
+    return CodedSound(said["codec_id"], float(end * unit), float(gap * unit))
+
+
+def _check_stored(path: Path, stored: CodedSound, most_seconds: float | int) -> None:
+    """Refuse by its packets' times alone what would take long to decode."""
+    if stored.gap > MAX_GAP_SECONDS:
+        raise InputError(
+            f"{path.name} has {stored.gap:.0f} s without sound between two packets; "
+            f"expected at most {MAX_GAP_SECONDS} s."
+        )
+    if stored.seconds > most_seconds + 1:  # containers may say a little more than there is
+        raise _too_long(path, most_seconds)
+
+
+def _too_long(path: Path, most_seconds: float | int) -> InputError:
+    most = f"{most_seconds / 3600:g} hours" if most_seconds >= 3600 else f"{most_seconds:g} s"
+    return InputError(f"{path.name} is longer than {most}; expected at most that much audio.")
 
 
 def has_sound(path: Path) -> bool:
@@ -126,12 +159,14 @@ def read_audio(path: Path) -> Float32[np.ndarray, " samples"]:
     return np.concatenate(list(AudioFile.open(path).chunks()))
 
 
-def _decode(path: Path, samples_per_chunk: int, filters: str) -> Generator[Float32[np.ndarray, " samples"]]:
+def _decode(
+    path: Path, samples_per_chunk: int, filters: str, most_seconds: float | int = MAX_AUDIO_SECONDS + 1
+) -> Generator[Float32[np.ndarray, " samples"]]:
     """Decoded chunks, channels interleaved.
 
-    They end silently where the file stops being readable, and one second after the longest length.
+    They end silently where the file stops being readable, and after most_seconds.
     """
-    command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-t", str(MAX_AUDIO_SECONDS + 1)]
+    command = [*quiet_command(), *input_arguments(path), "-map", "0:a:0", "-t", f"{most_seconds:g}"]
     command += ["-af", filters, "-f", "f32le", "pipe:1"]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 16

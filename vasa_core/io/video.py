@@ -15,22 +15,17 @@ from jaxtyping import UInt8
 
 from vasa_core.errors import InputError
 from vasa_core.files import check_source, check_space, part_beside
-from vasa_core.io.audio import CodedSound, coded_sound, on_timeline
 from vasa_core.io.containers import check_video_target
 from vasa_core.io.ffmpeg import file_argument, input_arguments, quiet_command
-from vasa_core.rates import FPS, exact_div
+from vasa_core.io.mux import Muxer
+from vasa_core.rates import FPS
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Picture = UInt8[np.ndarray, "height width channels"]  # RGB or RGBA
 
 MAX_SIDE = 16_384  # px, of a video's frames
 SCALER = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"  # the default conversion is a level too dark
-_AUDIO_RATE = 48_000  # Hz, of the written file
-_EQUAL_SECONDS = 1e-4
-# Samples that are no number, or beyond [-1, 1]: as the speech encoder hears them. The AAC encoder stops at them.
-_CLEAN = "aeval=exprs='if(isnan(val(ch)),0,clip(val(ch),-1,1))':c=same"
 _FULL = 1 << 20  # bytes of a disk: with fewer left, that is why a file could not be written
-_AUDIO_SAMPLES_PER_FRAME = exact_div(_AUDIO_RATE, FPS)
 
 
 def read_frames(path: Path, fps: int = FPS) -> Iterator[Frame]:
@@ -84,9 +79,7 @@ class VideoWriter:
     """Writes frames, and the sound of a file beside them, as a video that appears only when it is whole.
 
     A context manager. Frames are encoded as they come into a hidden part file beside the target; on a clean exit
-    the sound is added and the file takes the target's name. Sound that the kind of file has and that ends with the
-    frames at the latest is copied as it is; other sound is cut or filled with silence to exactly the frames' length.
-    After an exception nothing is left.
+    the sound is added (see `Muxer`) and the file takes the target's name. After an exception nothing is left.
     """
 
     def __init__(
@@ -111,12 +104,7 @@ class VideoWriter:
         self._kind, self._transparent = check_video_target(target, transparent, audio), transparent
         self._pictures, self._palette, self._part, errors = (part_beside(target) for _ in range(4))
         check_space(target.parent, self._kind.bulk[transparent] * size[0] * size[1] * (frames or 1))
-        self._audio = audio if self._kind.sound else None
-        self._copied = self._copied_sound()
-        if self._audio is not None:
-            self._try_sound(self._audio, self._encoded_sound(_AUDIO_RATE))
-            if self._copied is not None:
-                self._try_sound(self._audio, ["-c:a", "copy"])
+        self._muxer = Muxer(self._kind, self._part, audio, self._metadata, transparent)
         self._errors = errors.open("w+b")
         errors.unlink()
         self._encoder = subprocess.Popen(
@@ -159,45 +147,6 @@ class VideoWriter:
         colour = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
         return [*quiet_command(), *raw, *encode, *colour, "-f", self._kind.muxer, "-y", file_argument(self._pictures)]
 
-    def _copied_sound(self) -> CodedSound | None:
-        """The sound as it is stored, if such can be copied into this kind of file."""
-        found = coded_sound(self._audio) if self._audio is not None else None
-        return found if found is not None and found.codec in self._kind.copied else None
-
-    def _try_sound(self, audio: Path, options: list[str]) -> None:
-        """Put a second of the sound into a file as it will be in the end."""
-        sound = [*input_arguments(audio), "-map", "0:a:0", "-t", "1", *options]
-        command = [*quiet_command(), *sound, "-f", self._kind.muxer, "-y", file_argument(self._part)]
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        finally:
-            self._part.unlink(missing_ok=True)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["ffmpeg stopped"]
-            raise InputError(f"The sound of {audio.name} cannot go into a video ({said[-1]}); expected another file.")
-
-    def _mux_command(self) -> list[str]:
-        command = [*quiet_command(), "-i", file_argument(self._pictures)]
-        if self._audio is not None:
-            command += [*input_arguments(self._audio), "-map", "0:v:0", "-map", "1:a:0", *self._sound_options()]
-        command += ["-c:v", "copy", "-map_metadata", "-1"]
-        for key, value in self._metadata.items():
-            command += ["-metadata", f"{key}={value}"]
-        if self._transparent and self._kind.muxer == "webm":
-            command += ["-metadata:s:v:0", "alpha_mode=1"]
-        return [*command, *self._kind.muxing, "-f", self._kind.muxer, "-y", file_argument(self._part)]
-
-    def _sound_options(self) -> list[str]:
-        samples = self.frames * _AUDIO_SAMPLES_PER_FRAME
-        if self._copied and self._copied.seconds <= samples / _AUDIO_RATE + _EQUAL_SECONDS:
-            return ["-c:a", "copy"]
-        return self._encoded_sound(samples)
-
-    def _encoded_sound(self, samples: int) -> list[str]:
-        """A video's sound, made of any: cut or filled with silence to `samples` of _AUDIO_RATE."""
-        exact_length = f"apad=whole_len={samples},atrim=end_sample={samples}"
-        return ["-af", f"{on_timeline(_AUDIO_RATE)},{_CLEAN},{exact_length}", *self._kind.sound]
-
     def _palette_commands(self) -> list[list[str]]:
         """Two passes, so that no more than a frame is in memory."""
         pictures, palette = file_argument(self._pictures), file_argument(self._palette)
@@ -215,7 +164,8 @@ class VideoWriter:
             raise self._failure()
         if not self.frames:
             raise ValueError("no frame was written")
-        for command in self._palette_commands() if self._kind.animated_picture else [self._mux_command()]:
+        muxed = self._muxer.command(["-i", file_argument(self._pictures)], self.frames)
+        for command in self._palette_commands() if self._kind.animated_picture else [muxed]:
             if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=self._errors, check=False).returncode:
                 raise self._failure()
         if self._kind.animated_picture:

@@ -1,20 +1,24 @@
-"""Many videos, one after the other, with the models, portraits and speeches shared; what is finished is kept."""
+"""Many videos, a few at once, with the models, portraits and speeches shared; what is finished is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from vasa_core.assets import file_sha256
 from vasa_core.audio.voice import speak
 from vasa_core.errors import Cancelled, InputError, MissingModelError
 from vasa_core.files import check_source, parsed_json, write_text
+from vasa_core.io.audio import AudioFile
 from vasa_core.io.jobs import Broken, Job
 from vasa_core.options import SPIN
 from vasa_core.pipeline.pipeline import Pipeline
@@ -25,6 +29,8 @@ from vasa_core.types import Progress
 
 RESULTS, SUMMARY = "results.jsonl", "summary.json"
 KEPT = 4  # portraits, and speeches, that are ready for the jobs that come next
+MOST_AT_ONCE = 16
+LONG_SECONDS = 600  # of speech: what is heard in more is not kept, 30 KB a second
 
 Failed = Callable[[Job | Broken, str], None]
 
@@ -68,26 +74,27 @@ def batch(
     cancelled: Stopped | None = None,
     progress: Progress | None = None,
     failed: Failed | None = None,
+    at_once: int = 1,
 ) -> BatchResult:
     """Make each job's video, NAME.mp4 in the folder `out`, which is made; a job that fails does not stop the others.
 
     A line of results.jsonl tells of each job as it ends, summary.json of all. The same call again skips the videos
     that are there and were made of the same files, text and options. progress: (jobs done, in all). failed: told of
-    each failure and its sentence. Raises Cancelled when `cancelled()` is true, InputError for a folder that cannot be
-    written to.
+    each failure and its sentence. at_once: jobs that are made side by side, each by threads of its own. Raises
+    Cancelled when `cancelled()` is true, InputError for a folder that cannot be written to.
     """
+    if not 1 <= at_once <= MOST_AT_ONCE:
+        raise InputError(f"at_once is {at_once}; expected a number from 1 to {MOST_AT_ONCE}.")
     folder, counted = Path(out), _Counted(len(jobs))
     finished, maker = _finished(folder), _Maker(pipeline, folder, cancelled)
     try:
-        for done, job in enumerate(jobs, 1):
+        for done, (job, outcome) in enumerate(_outcomes(maker, jobs, finished, at_once), 1):
             try:
-                if isinstance(job, Broken):
-                    raise InputError(job.error)
-                key = maker.key(job)
-                if finished.get(job.name) == key and (folder / f"{job.name}.mp4").is_file():
+                key, made = outcome.result()
+                if made is None:
                     counted.skipped += 1
                 else:
-                    counted.made.append(made := maker.make(job))
+                    counted.made.append(made)
                     _tell(folder, {"row": job.row, "name": job.name, "key": key, **asdict(made)})
             except (InputError, MissingModelError, OSError) as error:
                 failure = {"row": job.row, "name": job.name, "error": str(error)}
@@ -103,21 +110,53 @@ def batch(
     return result
 
 
+Outcome = tuple[str, VideoResult | None]
+
+
+def _outcomes(
+    maker: _Maker, jobs: Sequence[Job | Broken], finished: dict[str, str], at_once: int
+) -> Iterator[tuple[Job | Broken, Future[Outcome]]]:
+    """Every job and what came of it, as they end; few are begun."""
+    waiting, begun = iter(jobs), dict[Future[Outcome], Job | Broken]()
+    with ThreadPoolExecutor(at_once) as pool:
+        while True:
+            for job in islice(waiting, at_once - len(begun)):
+                begun[pool.submit(maker.outcome, job, finished.get(job.name))] = job
+            if not begun:
+                return
+            ended = wait(begun, return_when=FIRST_COMPLETED).done
+            for future in [future for future in begun if future in ended]:
+                yield begun.pop(future), future
+
+
 class _Maker:
     """Makes the videos of jobs, and keeps what the next ones may need."""
 
     def __init__(self, pipeline: Pipeline, folder: Path, cancelled: Stopped | None) -> None:
-        self._pipeline, self._folder, self._cancelled = pipeline, folder, cancelled
+        self._pipeline, self._folder, self._cancelled, self._lock = pipeline, folder, cancelled, Lock()
         self._prepare = lru_cache(KEPT)(self._prepared)
         self._hear = lru_cache(KEPT)(self._heard)
         self._hash = lru_cache(None)(file_sha256)
 
-    def make(self, job: Job) -> VideoResult:
-        """Write the job's video. Raises InputError, MissingModelError or OSError if it cannot be made."""
+    def outcome(self, job: Job | Broken, finished: str | None) -> Outcome:
+        """The job's key, and its video unless that is there. finished: key of what a run before made of that name.
+
+        Raises InputError, MissingModelError or OSError if it cannot be made.
+        """
+        if isinstance(job, Broken):
+            raise InputError(job.error)
+        with self._lock:
+            key = self.key(job)
+        if finished == key and (self._folder / f"{job.name}.mp4").is_file():
+            return key, None
+        return key, self._made(job)
+
+    def _made(self, job: Job) -> VideoResult:
         if self._cancelled and self._cancelled():
             raise Cancelled("stopped between two videos")
-        person = self._prepare(job.portrait, job.options.asked_framing, job.options.face, job.options.size)
-        heard = self._hear(job.speech, job.text)
+        with self._lock:  # one at a time: the next ones may want the same
+            person = self._prepare(job.portrait, job.options.asked_framing, job.options.face, job.options.size)
+            heard = self._hear(job.speech, job.text)
         target = self._folder / f"{job.name}.mp4"
         return self._pipeline.generate(person, heard, target, job.options, self._cancelled)
 
@@ -137,8 +176,11 @@ class _Maker:
     def _prepared(self, portrait: Path, framing: str, face: int, size: int) -> Prepared:
         return self._pipeline.prepare(portrait, framing, face, size)
 
-    def _heard(self, speech: Path | None, text: str | None) -> Heard:
-        return Heard.by(self._pipeline.speech, speech or speak(text or "").waveform)
+    def _heard(self, speech: Path | None, text: str | None) -> Heard | AudioFile:
+        audio = AudioFile.open(speech) if speech else speak(text or "").waveform
+        if isinstance(audio, AudioFile) and audio.seconds > LONG_SECONDS:
+            return audio
+        return Heard.by(self._pipeline.speech, audio)
 
 
 def _finished(folder: Path) -> dict[str, str]:

@@ -12,10 +12,11 @@ from jaxtyping import Float
 
 from vasa_core.errors import Cancelled, InputError
 from vasa_core.io.video import read_frames
-from vasa_core.options import MAX_AUDIO_SECONDS, PORTRAIT_SIZE
+from vasa_core.options import PORTRAIT_SIZE
 from vasa_core.preprocess.portrait import Preprocessor
 from vasa_core.rates import FPS
 
+MAX_MINUTES = 20  # of a driving video: its landmarks, 11 KB a frame, are held all at once
 MIN_FOUND = 0.5  # of a driving video's frames
 
 
@@ -39,8 +40,8 @@ def track_driving(
     for frame in islice(read_frames(path), most):
         if cancelled and cancelled():
             raise Cancelled(f"stopped while tracking frame {len(landmarks)}")
-        if len(landmarks) >= MAX_AUDIO_SECONDS * FPS:
-            raise InputError(f"{path.name} is longer than {MAX_AUDIO_SECONDS // 60} minutes; expected a shorter video.")
+        if len(landmarks) >= MAX_MINUTES * 60 * FPS:
+            raise InputError(f"{path.name} is longer than {MAX_MINUTES} minutes; expected a shorter video.")
         if matrix is None:
             matrix = _placed(path, preprocessor, frame)
         crop = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)

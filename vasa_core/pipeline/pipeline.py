@@ -86,7 +86,7 @@ class Pipeline:
         self.person = person
         self.live = live_encoder(speech)
         self.device = device
-        self._checkpoints = checkpoints
+        self.checkpoints = checkpoints
         self._faces: dict[str, FaceModel[Any]] = {}
 
     @classmethod
@@ -116,9 +116,9 @@ class Pipeline:
         if name == self.face_name:
             return self
         if name not in self._faces:
-            self._faces[name] = open_face(name, self._checkpoints, self.device)
+            self._faces[name] = open_face(name, self.checkpoints, self.device)
         parts = (self.motion_model, self.speech, self.preprocessor, self.person)
-        other = Pipeline(self._faces[name], *parts, self._checkpoints, self.device)
+        other = Pipeline(self._faces[name], *parts, self.checkpoints, self.device)
         other._faces, other.credentials = self._faces, self.credentials
         return other
 
@@ -165,8 +165,8 @@ class Pipeline:
         person = self._person(portrait, options)
         sound = played_sound(audio)
 
-        def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
-            return self.stream(person, audio, options, cancelled, progress)
+        def make(cancelled: Stopped | None, progress: Progress | None, first: int = 0) -> Iterator[Picture]:
+            return self.stream(person, audio, options, cancelled, progress, first)
 
         size, said, transparent = frame_size(person, options), person.warnings_for(options), options.transparent
         frames, origin = open_sound(audio, Event()).frames, self.origin(options, person.source, sound)
@@ -190,7 +190,7 @@ class Pipeline:
         person = self._person(person, options)
 
         def make(cancelled: Stopped | None, progress: Progress | None) -> Iterator[Picture]:
-            frames = self._draw(person, iter([motion]), options, Event())
+            frames = self._draw(person, numbered(iter([motion]), self.face.batch), options, Event())
             return watched(frames, len(motion), cancelled, progress)
 
         size, said = frame_size(person, options), person.warnings_for(options)
@@ -223,8 +223,9 @@ class Pipeline:
         options: GenerationOptions | None = None,
         cancelled: Stopped | None = None,
         progress: Progress | None = None,
+        first: int = 0,
     ) -> Iterator[Picture]:
-        """Marked frames in order, round(seconds * 25) of them, in bounded memory, each as soon as it is finished.
+        """Marked frames from `first` on in order, round(seconds * 25) in all, in bounded memory, each once it is done.
 
         audio: a file, a 16 kHz mono waveform in [-1, 1], or an iterator of pieces of one as they arrive, of any length.
         Pieces are read by a thread of their own and animated with little delay, in shorter steps than a whole: the
@@ -238,9 +239,9 @@ class Pipeline:
         person = self._person(person, options)
         stopped = Event()
         sound = open_sound(audio, stopped)
-        motion = self._moves(person, sound, options, cancelled)
-        frames = self._draw(person, motion, options, stopped, cancelled)
-        return watched(frames, sound.frames or 0, cancelled, progress)
+        parts = numbered(self._moves(person, sound, options, cancelled), self.face.batch, first)
+        frames = self._draw(person, parts, options, stopped, cancelled)
+        return watched(frames, sound.frames or 0, cancelled, progress, first)
 
     def _moves(
         self, person: Prepared, sound: Sound, options: GenerationOptions, cancelled: Stopped | None
@@ -354,14 +355,14 @@ class Pipeline:
     def _draw(
         self,
         person: Prepared,
-        motion: Iterator[Motion],
+        parts: Iterator[tuple[int, Motion]],
         options: GenerationOptions,
         stopped: Event,
         cancelled: Stopped | None = None,
     ) -> Iterator[Picture]:
         """Draw frames by a few threads, as many at once as the face model does, in order, with few in flight."""
         distance, centre = person.zoomed(options.distance)
-        size, zoom, batch = options.size, 1 / distance, self.face.batch
+        size, zoom = options.size, 1 / distance
         portrait = replace(person.portrait, centre=centre)
         paste = paster(person, options)  # which zooms the whole photo itself
 
@@ -377,7 +378,6 @@ class Pipeline:
                 frames.append(mark(frame, number))
             return frames
 
-        parts = numbered(motion, batch)
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
 
 

@@ -24,14 +24,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def numbered(motion: Iterator[Motion], batch: int) -> Iterator[tuple[int, Motion]]:
-    """The motion, at most `batch` frames of it at once, and the number of the first of them."""
+def numbered(motion: Iterator[Motion], batch: int, first: int = 0) -> Iterator[tuple[int, Motion]]:
+    """The motion from frame `first` on, at most `batch` frames of it at once, and the number of the first of them."""
     number = 0
     for made in motion:
-        for start in range(0, len(made), batch):
-            part = made[start : start + batch]
-            yield number, part
-            number += len(part)
+        for start in range(max(0, first - number), len(made), batch):
+            yield number + start, made[start : start + batch]
+        number += len(made)
 
 
 def made_ahead(

@@ -102,12 +102,18 @@ def open_sound(speech: Speech, stopped: Event) -> Sound:
         if not MIN_AUDIO_SECONDS <= len(waveform) / SAMPLE_RATE <= MAX_AUDIO_SECONDS:
             raise InputError(
                 f"the audio is {len(waveform) / SAMPLE_RATE:.2f} s long; "
-                f"expected {MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 60} minutes."
+                f"expected {MIN_AUDIO_SECONDS} s to {MAX_AUDIO_SECONDS // 3600} hours."
             )
-        return Sound(iter([waveform]), frame_count(len(waveform)))
+        return Sound(_until(stopped, _in_pieces(waveform)), frame_count(len(waveform)))
     if isinstance(speech, Iterable) and not isinstance(speech, bytes | Mapping):
         return Sound(_until(stopped, _arriving(speech)), None)
     raise InputError(f"the audio is {shown(speech)}; expected a file, a waveform or an iterator of waveforms.")
+
+
+def _in_pieces(waveform: Waveform) -> Iterator[Waveform]:
+    """A second each: what hears them must not hear all before the first frame is drawn."""
+    for start in range(0, len(waveform), SAMPLE_RATE):
+        yield waveform[start : start + SAMPLE_RATE]
 
 
 def _arriving(pieces: Pieces) -> Iterator[Waveform]:

@@ -24,14 +24,15 @@ from vasa_core.rates import FPS, SAMPLE_RATE
 from vasa_core.types import Progress
 
 Stopped = Callable[[], bool]
-MakeFrames = Callable[[Stopped | None, Progress | None], Iterator[Picture]]
+MakeFrames = Callable[..., Iterator[Picture]]  # cancelled, progress; of speech, also the frame to begin with
 
 
 @dataclass(frozen=True)
 class VideoResult:
     """What a finished file is. seconds: of video; wall_seconds: it took, from the call to the finished file.
 
-    framing: what of the photo is shown, "face" or "photo". warnings: sentences on what was not done as asked.
+    framing: what of the photo is shown, "face" or "photo". warnings: sentences on what was not done as asked. kept:
+    frames that a run before had made.
     """
 
     path: str
@@ -43,6 +44,7 @@ class VideoResult:
     seed: int
     framing: str = FACE
     warnings: tuple[str, ...] = ()
+    kept: int = 0
 
     @property
     def size(self) -> int:
@@ -54,9 +56,10 @@ class VideoResult:
 class Video:
     """Marked frames, FPS of them a second, made anew each time the video is iterated over.
 
-    make: (cancelled, progress) -> frames. size: (height, width), px. sound: a file, or a 16 kHz mono waveform.
-    framing, warnings: see `VideoResult`. frames: how many there will be, if that is known. transparent: frames are
-    RGBA, not RGB, colours not multiplied by opacity. origin: what is signed.
+    make: (cancelled, progress) -> frames; a video of speech takes the number of the frame to begin with as well.
+    size: (height, width), px. sound: a file, or a 16 kHz mono waveform. framing, warnings: see `VideoResult`. frames:
+    how many there will be, if that is known. transparent: frames are RGBA, not RGB, colours not multiplied by opacity.
+    origin: what is signed.
     """
 
     make: MakeFrames
@@ -93,7 +96,7 @@ class Video:
     def writer(self, target: Path) -> Generator[VideoWriter, None, None]:
         """What writes the frames and the sound to a file, which is there, whole, once this is closed."""
         with (
-            _sound_file(self.sound, target) as sound,
+            sound_file(self.sound, target) as sound,
             VideoWriter(
                 target,
                 self.size,
@@ -108,10 +111,9 @@ class Video:
 
 
 def watched(
-    frames: Iterator[Picture], total: int, cancelled: Stopped | None, progress: Progress | None
+    frames: Iterator[Picture], total: int, cancelled: Stopped | None, progress: Progress | None, done: int = 0
 ) -> Iterator[Picture]:
-    """The frames, told of to `progress` one by one. Raises Cancelled when `cancelled()` is true."""
-    done = 0
+    """The frames, told of to `progress` one by one after `done`. Raises Cancelled when `cancelled()` is true."""
     try:
         for frame in frames:
             if cancelled and cancelled():
@@ -140,7 +142,7 @@ def video_path(name: str, video: object) -> Path | None:
 
 
 @contextmanager
-def _sound_file(
+def sound_file(
     sound: Path | Float32[np.ndarray, " samples"] | None, target: Path
 ) -> Generator[Path | None, None, None]:
     """The sound as a file, which lies beside `target` as long as this is open if it was none."""
