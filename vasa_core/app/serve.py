@@ -9,6 +9,7 @@ from pathlib import Path
 from vasa_core.app.folder import visitors_folder
 from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.app.settings import Settings
+from vasa_core.app.speak_socket import Speaking
 from vasa_core.assets import ASSETS
 from vasa_core.cpu import share_cores
 from vasa_core.pipeline import Pipeline
@@ -23,7 +24,8 @@ def serve(settings: Settings) -> None:
         share_cores(pipeline.device)
         where = {"server_name": settings.host, "server_port": settings.port, "auth": settings.login}
         _warm_up(pipeline)
-        build_app(pipeline, settings).launch(**where, **LAUNCH)
+        live = {"routes": Speaking(pipeline, settings).routes}
+        build_app(pipeline, settings).launch(**where, **LAUNCH, app_kwargs=live)
 
 
 def _warm_up(pipeline: Pipeline) -> None:
