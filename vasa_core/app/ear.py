@@ -1,4 +1,4 @@
-"""What a live session hears: 16-bit sound as it is sent, given on a frame's piece at a time, with silence in between."""
+"""What a live session hears: 16-bit sound as it is sent, given on a frame at a time, with silence in between."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Ear:
             return Piece(taken.ljust(PIECE_BYTES, b"\0"), self._heard, time.monotonic())
 
     def _wait_until(self, moment: float, enough: int | None) -> None:
-        """Wait for the moment, or until `enough` bytes are there, the sound has ended, or nothing is wanted any more."""
+        """Wait for the moment, or until `enough` bytes are there, the sound has ended, or all is stopped."""
         while (left := moment - time.monotonic()) > 0 and not self.stopped.is_set():
             if enough is not None and (len(self._waiting) >= enough or self._ended):
                 return

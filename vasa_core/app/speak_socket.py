@@ -1,4 +1,4 @@
-"""The WebSocket `/ws/speak`: speech in, frames out, for the Live tab and for programs. docs/live.md has the protocol."""
+"""The WebSocket `/ws/speak`: speech in, frames out, for the Live tab and for programs; see docs/live.md."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Speaking:
             await self._session(socket)
         except WebSocketDisconnect:
             pass  # whoever it was has gone
-        except REFUSALS as error:
-            await _say_no(socket, str(error), REFUSED)
         except TimeoutError:
             await _say_no(socket, f"nothing came for {START_SECONDS:g} s; expected a first message.", REFUSED)
+        except REFUSALS as error:
+            await _say_no(socket, str(error), REFUSED)
         finally:
             self._sessions -= 1
 
@@ -82,7 +82,7 @@ class Speaking:
             pool.shutdown(wait=False)
 
     async def _speak(self, socket: WebSocket, talk: Talk, pool: ThreadPoolExecutor) -> None:
-        """Send packets until the sound has ended or is no longer wanted, or the session has lasted as long as it may."""
+        """Send packets until the sound has ended, nobody wants it, or the session has lasted as long as it may."""
         loop, packets, frames, why = asyncio.get_running_loop(), talk.packets(), 0, ""
         until = time.monotonic() + self._settings.live_seconds
         try:

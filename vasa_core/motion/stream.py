@@ -55,6 +55,7 @@ class MotionStream:
         config = model.config
         self.hop = config.window if hop is None else hop
         self._look_ahead = look_ahead
+        self._window = config.window
         if look_ahead < 0:
             raise InputError(f"look_ahead is {look_ahead}; expected 0 or more frames.")
         if not 1 <= self.hop <= config.window - look_ahead:
@@ -97,7 +98,7 @@ class MotionStream:
         config = self._model.config
         heard = self._pending[: self.hop + self._look_ahead]
         kept = min(self.hop, len(heard))
-        audio = torch.zeros(1, config.window, config.audio_channels)
+        audio = torch.zeros(1, self._window, config.audio_channels)
         audio[0, : len(heard)] = self._model.normalise_audio(torch.from_numpy(heard).to(self._model.device)).cpu()
         entropy = [int(self._options.seed), self._windows, *_code(audio[0, :kept].numpy())]
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
