@@ -76,7 +76,7 @@ def app_address(pipeline: Pipeline) -> Iterator[str]:
     from vasa_core.app.settings import Settings
     from vasa_core.app.speak_socket import Speaking
 
-    app, live = build_app(pipeline), {"routes": Speaking(pipeline, Settings()).routes}
+    app, live = build_app(pipeline), {"routes": Speaking(lambda: pipeline, Settings()).routes}
     where = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
     _, url, _ = app.launch(**where, **LAUNCH, app_kwargs=live)
     yield url

@@ -111,14 +111,13 @@ def test_a_closed_page_ends_its_session_and_an_own_photo_speaks(
     wait_until_silent()
 
 
-def test_a_microphone_that_is_refused_is_said(app_address: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = opened(browser, app_address, DESKTOP)
-        page.get_by_role("button", name="Start", exact=True).click()
-        expect(page.get_by_text("There is no microphone, or it is not allowed for this page.")).to_be_visible()
-        expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
-        browser.close()
+def test_a_microphone_that_is_refused_is_said(browser: Browser, app_address: str) -> None:
+    deaf = browser.browser_type.launch(executable_path=CHROMIUM, args=FLAGS)
+    page = opened(deaf, app_address, DESKTOP)
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_text("There is no microphone, or it is not allowed for this page.")).to_be_visible()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    deaf.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -106,7 +106,7 @@ def guarded(pipeline: Pipeline) -> Iterator[str]:
     settings = Settings(auth="me:secret", live=1, live_seconds=2.0)
     app = build_app(pipeline, settings)
     where: dict[str, Any] = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
-    live = {"routes": Speaking(pipeline, settings).routes}
+    live = {"routes": Speaking(lambda: pipeline, settings).routes}
     _, url, _ = app.launch(**where, auth=settings.login, **LAUNCH, app_kwargs=live)
     yield url
     app.close()

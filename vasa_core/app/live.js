@@ -139,7 +139,7 @@ class Talk {
     while (this.sent.length && this.sent[0][0] < heard) this.sent.shift();
     if (this.sent.length && heard !== this.resting) this.delay = performance.now() - this.sent[0][1];
     this.resting = heard;
-    this.skew = Math.max(this.skew * 0.99, Math.abs(1000 * (now - at)));
+    this.skew += (Math.abs(1000 * (now - at)) - this.skew) / 10; // ms between picture and sound, lately
     Object.assign(element.dataset, {
       frames: this.shown, number, stalls: this.stalls, skew: this.skew.toFixed(0), delay: (this.delay ?? 0).toFixed(0),
     });
@@ -191,6 +191,24 @@ find("start").onclick = async () => {
 };
 find("stop").onclick = () => talk && finish(talk, "Stopped.");
 find("aloud").onchange = () => talk?.hush();
-find("photo").onchange = () => { element.querySelector("[name=live-face][value=upload]").checked = true; };
+function preview() { // The chosen face, until it moves.
+  const chosen = element.querySelector("[name=live-face]:checked"), canvas = find("picture");
+  const photo = chosen.value === "upload" ? find("photo").files[0] : null;
+  if (talk || (chosen.value === "upload" && !photo)) return;
+  const image = new Image();
+  image.onload = () => {
+    const side = Math.min(image.naturalWidth, image.naturalHeight);
+    const left = (image.naturalWidth - side) / 2, top = (image.naturalHeight - side) / 2;
+    if (!talk) pen.drawImage(image, left, top, side, side, 0, 0, canvas.width, canvas.height);
+    if (photo) URL.revokeObjectURL(image.src);
+  };
+  image.src = photo ? URL.createObjectURL(photo) : chosen.nextElementSibling.src;
+}
+
+for (const choice of element.querySelectorAll("[name=live-face]")) choice.onchange = preview;
+preview();
+find("photo").onchange = () => { element.querySelector("[name=live-face][value=upload]").checked = true;
+  preview();
+};
 for (const control of element.querySelectorAll("[data-option][type=range]"))
   control.oninput = () => { control.nextElementSibling.value = control.value; };

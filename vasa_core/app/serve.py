@@ -24,7 +24,7 @@ def serve(settings: Settings) -> None:
         share_cores(pipeline.device)
         where = {"server_name": settings.host, "server_port": settings.port, "auth": settings.login}
         _warm_up(pipeline)
-        live = {"routes": Speaking(pipeline, settings).routes}
+        live = {"routes": Speaking(lambda: pipeline, settings).routes}
         build_app(pipeline, settings).launch(**where, **LAUNCH, app_kwargs=live)
 
 

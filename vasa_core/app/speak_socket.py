@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -30,8 +31,9 @@ REFUSALS = (InputError, MissingModelError, OSError)
 class Speaking:
     """The endpoint's sessions, at most `settings.live` at once."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
-        self._portraits, self._settings = Portraits(pipeline), settings
+    def __init__(self, models: Callable[[], Pipeline], settings: Settings) -> None:
+        """models: gives the pipeline, perhaps after a while."""
+        self._portraits, self._settings = Portraits(models), settings
         self._sessions = 0  # counted on the event loop alone
 
     @property

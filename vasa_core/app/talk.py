@@ -7,7 +7,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,15 @@ class Wanted:
 class Portraits:
     """Makes portraits ready, the bundled ones once for all sessions."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, models: Callable[[], Pipeline]) -> None:
+        """models: gives the pipeline, perhaps after a while."""
+        self._models = models
         self._lock = threading.Lock()
         self._ready: dict[tuple[str, str], Prepared] = {}
 
     def __call__(self, wanted: Wanted, photo: bytes | None = None) -> tuple[Pipeline, Prepared]:
         """The models and the person. photo: a file's content, for UPLOAD. Raises InputError if it cannot be used."""
-        pipeline, options = self._pipeline.with_face(wanted.face_model), wanted.options
+        pipeline, options = self._models().with_face(wanted.face_model), wanted.options
         if photo is not None:
             return pipeline, pipeline.prepare(uploaded(photo), options.asked_framing, options.face, options.size)
         key = (wanted.portrait, wanted.face_model)
