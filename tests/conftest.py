@@ -99,8 +99,11 @@ def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
 def app_address(pipeline: Pipeline) -> Iterator[str]:
     """The real app, served on a free loopback port."""
     from vasa_core.app.page import LAUNCH, build_app
+    from vasa_core.app.settings import Settings
+    from vasa_core.app.speak_socket import Speaking
 
-    app = build_app(pipeline)
-    _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
+    app, live = build_app(pipeline), {"routes": Speaking(lambda: pipeline, Settings()).routes}
+    where = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
+    _, url, _ = app.launch(**where, **LAUNCH, app_kwargs=live)
     yield url
     app.close()

@@ -15,12 +15,8 @@ _DAMAGED = (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument,
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-def open_session(
-    model: Path | bytes, device: str = "cpu", threads: int = 1, *, in_parts: bool = False
-) -> onnxruntime.InferenceSession:
+def open_session(model: Path | bytes, device: str = "cpu", threads: int = 1) -> onnxruntime.InferenceSession:
     """A session of an ONNX file, or of its bytes. device: "cpu", "cuda" or "cuda:N". threads: on the CPU.
-
-    in_parts: some runs are of a part of the network alone, so that no buffer may be planned for two values of it.
 
     Raises InputError for a file that is damaged or absent, MissingModelError where two onnxruntime packages are
     installed over one another and a GPU is asked for.
@@ -31,7 +27,6 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    options.enable_mem_reuse = not in_parts
     chosen = providers(device, onnxruntime.get_available_providers())
     source = model if isinstance(model, bytes) else str(model)
     try:

@@ -14,7 +14,14 @@ from vasa_core.errors import InputError
 
 
 def test_values_that_cannot_be_are_refused_by_name() -> None:
-    refused: dict[str, Any] = {"port": 0, "max_seconds": 0.0, "queue": -1, "auth": "me"}
+    refused: dict[str, Any] = {
+        "port": 0,
+        "max_seconds": 0.0,
+        "queue": -1,
+        "auth": "me",
+        "live": -1,
+        "live_seconds": 0.0,
+    }
     for name, value in refused.items():
         with pytest.raises(InputError, match=f"{name} is .*; expected"):
             Settings(**{name: value})
@@ -32,7 +39,7 @@ def test_the_login_is_split_at_the_first_colon() -> None:
 def test_the_options_are_told_at_once(command: list[str]) -> None:
     done = subprocess.run([sys.executable, *command, "--help"], cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0
-    for option in ("--host", "--port", "--auth", "--max-seconds", "--queue"):
+    for option in ("--host", "--port", "--auth", "--max-seconds", "--queue", "--live", "--live-seconds"):
         assert option in done.stdout
 
 

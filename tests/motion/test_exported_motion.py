@@ -13,13 +13,13 @@ from vasa_core.assets import CHECKPOINTS
 from vasa_core.errors import InputError
 from vasa_core.motion import seam
 from vasa_core.motion.config import DenoiserConfig
-from vasa_core.motion.exported import ONNX_FILE, ExportedMotion
+from vasa_core.motion.exported import CONDITIONS_FILE, ONNX_FILE, ExportedMotion
 from vasa_core.motion.model import MotionModel, Statistics
 from vasa_core.motion.noise import torch_noise
 from vasa_core.motion.sampler import sample
 from vasa_core.motion.schedule import SCHEDULES
 from vasa_core.motion.steps import sampling_steps
-from vasa_core.motion.stream import MotionStream
+from vasa_core.motion.stream import LIVE_HOP, MotionStream
 from vasa_core.motion.window import MotionSampler
 from vasa_core.options import GenerationOptions
 from vasa_core.types import Motion
@@ -33,11 +33,11 @@ def bundled() -> tuple[MotionModel, ExportedMotion]:
     return MotionModel.load(CHECKPOINTS / "motion"), ExportedMotion(CHECKPOINTS / "motion")
 
 
-def moved(model: MotionSampler, options: GenerationOptions) -> Motion:
+def moved(model: MotionSampler, options: GenerationOptions, hop: int | None = None) -> Motion:
     numbers = model.numbers
     noise = np.random.default_rng(0).normal(size=(FRAMES, model.config.audio_channels))
     features = (numbers.audio_mean + numbers.audio_std * noise).astype(np.float32)
-    stream = MotionStream(model, np.zeros(6), options)
+    stream = MotionStream(model, np.zeros(6), options, hop)
     return Motion.joined([stream.push(features), stream.finish()])
 
 
@@ -121,10 +121,11 @@ def test_an_export_is_of_the_weights_beside_it(tmp_path: Path) -> None:
     model = MotionModel(config, statistics, "moonshine")
     torch.nn.init.normal_(model.denoiser.out.weight, std=0.3)
     model.save(tmp_path)
-    assert export_denoiser(tmp_path) == tmp_path / ONNX_FILE
+    assert export_denoiser(tmp_path) == [tmp_path / CONDITIONS_FILE, tmp_path / ONNX_FILE]
     options = GenerationOptions(steps=3)
-    expected, found = moved(MotionModel.load(tmp_path), options), moved(ExportedMotion(tmp_path), options)
-    assert found.dynamics == pytest.approx(expected.dynamics, abs=SAME)
+    for hop in (None, LIVE_HOP):  # the whole window, and a shorter one
+        expected, found = (moved(m, options, hop) for m in (MotionModel.load(tmp_path), ExportedMotion(tmp_path)))
+        assert found.dynamics == pytest.approx(expected.dynamics, abs=SAME)
     torch.nn.init.normal_(model.denoiser.out.weight, std=0.2)
     model.save(tmp_path)
     with pytest.raises(InputError, match="export-motion"):

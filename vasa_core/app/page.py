@@ -11,6 +11,7 @@ from gradio.data_classes import FileData, ImageData
 from vasa_core.app import handlers
 from vasa_core.app.controls import PRESETS, SHOWN, laid_out
 from vasa_core.app.job import Line
+from vasa_core.app.live import live_tab
 from vasa_core.app.settings import Settings
 from vasa_core.app.status import READY, sentence
 from vasa_core.app.style import CSS, THEME
@@ -85,15 +86,18 @@ def build_app(pipeline: Pipeline, settings: Settings | None = None, kept_seconds
     line = Line(pipeline, settings.queue, settings.max_seconds)
     with gr.Blocks(title="Talking portrait", delete_cache=(kept_seconds, kept_seconds), analytics_enabled=False) as app:
         gr.Markdown("# Talking portrait\nOne photo and one voice become a talking-head video.")
-        with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="give"):
-                inputs = _inputs()
-            with gr.Column(elem_id="show"):
-                result = _result()
-            with gr.Column(elem_id="tune"):
-                tune = _tune()
-        seconds = settings.max_seconds
-        gr.Markdown(TAKES.format(seconds=f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"))
+        with gr.Tab("Speak"):
+            with gr.Row(elem_id="desk"):
+                with gr.Column(elem_id="give"):
+                    inputs = _inputs()
+                with gr.Column(elem_id="show"):
+                    result = _result()
+                with gr.Column(elem_id="tune"):
+                    tune = _tune()
+            seconds = settings.max_seconds
+            gr.Markdown(TAKES.format(seconds=f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} s"))
+        with gr.Tab("Live"):
+            live_tab()
         app.load(None, js=NAME_FACES, api_visibility="private")
         _connect_generation(line, inputs, result, tune)
         _connect_settings(inputs, result, tune)

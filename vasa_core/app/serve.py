@@ -9,6 +9,7 @@ from pathlib import Path
 from vasa_core.app.folder import visitors_folder
 from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.app.settings import Settings
+from vasa_core.app.speak_socket import Speaking
 from vasa_core.assets import ASSETS
 from vasa_core.cpu import share_cores
 from vasa_core.device import usable_device
@@ -25,7 +26,8 @@ def serve(settings: Settings) -> None:
         pipeline = Pipeline.load(device)
         where = {"server_name": settings.host, "server_port": settings.port, "auth": settings.login}
         _warm_up(pipeline)
-        build_app(pipeline, settings).launch(**where, **LAUNCH)
+        live = {"routes": Speaking(lambda: pipeline, settings).routes}
+        build_app(pipeline, settings).launch(**where, **LAUNCH, app_kwargs=live)
 
 
 def _warm_up(pipeline: Pipeline) -> None:

@@ -67,6 +67,8 @@ CSS = """
 input[type=range]::-webkit-slider-thumb { border: 1px solid #4b5563 !important; }
 :is(input, button, select, textarea, a, summary, [tabindex]):focus-visible {
   outline: 3px solid #4f46e5 !important; outline-offset: 2px !important; }
+button[role=tab].selected { color: #4338ca; }
+.dark button[role=tab].selected { color: #a5b4fc; }
 .dark :is(input, button, select, textarea, a, summary, [tabindex]):focus-visible { outline-color: #a5b4fc !important; }
 :is(footer, footer a, footer button, .min_value, .max_value) {
   color: var(--body-text-color) !important; opacity: 1 !important; }

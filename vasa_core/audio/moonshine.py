@@ -13,8 +13,8 @@ from vasa_core.rates import SAMPLES_PER_FRAME, frame_count
 
 _FIRST_CENTRE, _HOP, _WINDOW = window_geometry([127, 7, 3], [64, 3, 2])  # its convolutions: 447, 384, 895 samples
 
-LIVE_HISTORY, LIVE_AHEAD = 75, 4  # video frames heard before and after a block
-LIVE_FIRST, LIVE_BLOCK = 12, 10  # frames of the first block and of the next: as live motion asks for them
+LIVE_HISTORY, LIVE_AHEAD = 75, 2  # video frames heard before and after a block
+LIVE_FIRST, LIVE_BLOCK = 7, 5  # frames of the first block and of the next: as live motion asks for them
 
 
 class MoonshineEncoder:

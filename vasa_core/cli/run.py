@@ -289,11 +289,15 @@ def app(
         float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")
     ] = USUAL_SECONDS,
     queue: Annotated[int, typer.Option(help="How many videos may wait.", envvar="VASA_QUEUE")] = 16,
+    live: Annotated[int, typer.Option(help="How many people may talk live at once.", envvar="VASA_LIVE")] = 2,
+    live_seconds: Annotated[
+        float, typer.Option(help="Longest live talk, seconds.", envvar="VASA_LIVE_SECONDS")
+    ] = 600.0,
 ) -> None:
     """Open the web app. Each option may be an environment variable: VASA_HOST, VASA_MAX_SECONDS ..."""
     from vasa_core.app.settings import Settings
 
-    settings = Settings(host, port, auth, max_seconds, queue)
+    settings = Settings(host, port, auth, max_seconds, queue, live, live_seconds)
     try:
         from vasa_core.app.serve import serve
     except ModuleNotFoundError as error:

@@ -89,7 +89,8 @@ def export_motion(checkpoints: Checkpoints = CHECKPOINTS) -> None:
     """Write the motion model's network as ONNX beside its weights, for onnxruntime."""
     from vasa_core.training.motion.export import export_denoiser
 
-    print(f"{export_denoiser(checkpoints / 'motion')} written")
+    for file in export_denoiser(checkpoints / "motion"):
+        print(f"{file} written")
 
 
 @cli.command("export-renderer")

@@ -3,8 +3,8 @@
 Conditions are concatenated with the noisy motion along time. Motion and audio of a frame share their position, and an
 alignment mask (DiffPoseTalk, arXiv:2310.00434) lets motion see only the audio near its own time.
 
-Letters: B batch, W frames of a window, K context frames, F = K + W, X motion channels, A audio channels,
-D width, H heads, T tokens, G conditions of the whole window.
+Letters: B batch, W frames of a window (as configured or fewer), K context frames, F = K + W, X motion channels,
+A audio channels, D width, H heads, T tokens, G conditions of the whole window.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Denoiser(nn.Module):
         *seen, previous = bound
         time = self.time_in(sinusoids(t, _TIME_FEATURES))[:, None]  # (B, 1, D)
         noisy = self.motion_in(x) + time + self.kinds[2]  # (B, W, D)
-        tokens = torch.cat([previous, noisy], 1) + self.positions  # (B, F, D)
+        tokens = torch.cat([previous, noisy], 1)
+        tokens = tokens + self.positions[: tokens.shape[1]]  # (B, F, D)
         tokens = torch.cat([time, tokens], 1)  # (B, 1 + F, D)
         layers = len(self.blocks)
         for block, keys, values in zip(self.blocks, seen[:layers], seen[layers:], strict=True):
@@ -105,7 +106,7 @@ class Denoiser(nn.Module):
         emotion = self._or_null(self.emotion_in(conditions.emotion), conditions.has_emotion, "emotion")
         liveliness = self._or_null(self.liveliness_in(conditions.liveliness), conditions.has_liveliness, "liveliness")
         whole = torch.stack([gaze, distance, emotion, liveliness], 1)  # (B, G, D)
-        return torch.cat([whole, audio + self.kinds[0] + self.positions], 1)
+        return torch.cat([whole, audio + self.kinds[0] + self.positions[: audio.shape[1]]], 1)
 
     def _previous_tokens(self, conditions: Conditions) -> Float[Tensor, "batch context width"]:
         present = conditions.has_previous[:, None].expand(-1, conditions.previous.shape[1])
@@ -159,11 +160,13 @@ class Block(nn.Module):
         query, key, value = self._projected(tokens)  # each (B, H, T, D/H)
         own = (key, value)
         if condition is None:
-            bias = functional.pad(self.condition_bias[:, self.near], (_WHOLE, 0, _WHOLE, 0))  # (H, G + F, G + F)
+            frames = tokens.shape[1] - _WHOLE
+            bias = self.condition_bias[:, self.near[:frames, :frames]]  # (H, F, F)
+            bias = functional.pad(bias, (_WHOLE, 0, _WHOLE, 0))  # (H, G + F, G + F)
         else:
             key = torch.cat([condition[0], key], 2)  # (B, H, G + 1 + 2F, D/H)
             value = torch.cat([condition[1], value], 2)
-            bias = self._motion_bias()
+            bias = self._motion_bias(tokens.shape[1] - 1)
         mixed = functional.scaled_dot_product_attention(query, key, value, bias[None].to(query.dtype))
         tokens = tokens + self.dropout(self.project(mixed.transpose(1, 2).flatten(2)))  # (B, T, D)
         return tokens + self.dropout(self.feedforward(tokens)), own
@@ -177,11 +180,12 @@ class Block(nn.Module):
         qkv = self.qkv(self.attention_norm(tokens)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
         return qkv.permute(2, 0, 3, 1, 4)
 
-    def _motion_bias(self) -> Float[Tensor, "heads queries keys"]:
+    def _motion_bias(self, frames: int) -> Float[Tensor, "heads queries keys"]:
         """Of [step, F motion] queries on [G globals, F audio, step, F motion] keys; -inf where audio is not aligned."""
-        audio = self.alignment_bias[:, self.aligned].masked_fill(~self.allowed, -math.inf)  # (H, F, F)
+        near, aligned, allowed = (table[:frames, :frames] for table in (self.near, self.aligned, self.allowed))
+        audio = self.alignment_bias[:, aligned].masked_fill(~allowed, -math.inf)  # (H, F, F)
         audio = functional.pad(audio, (_WHOLE, 0, 1, 0))  # (H, 1 + F, G + F): the step token sees all audio
-        motion = functional.pad(self.motion_bias[:, self.near], (1, 0, 1, 0))  # (H, 1 + F, 1 + F)
+        motion = functional.pad(self.motion_bias[:, near], (1, 0, 1, 0))  # (H, 1 + F, 1 + F)
         return torch.cat([audio, motion], 2)
 
 

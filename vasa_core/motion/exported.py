@@ -24,11 +24,10 @@ from vasa_core.motion.window import WITHHELD, Window
 from vasa_core.onnx import open_session
 from vasa_core.weights import HASH, config_from, load_arrays
 
-ONNX_FILE = "denoiser.onnx"  # beside the weights that it was exported from
-# The file holds two networks that share their weights: conditions -> BOUND0, BOUND1 ..., once a window; and NOISY, STEP
-# and those, as GIVEN0, GIVEN1 ... -> ESTIMATE, in every step.
-BOUND, GIVEN, NOISY, STEP, ESTIMATE = "bound_", "given_", "noisy", "step", "estimate"
-_TYPES = {"tensor(float)": np.float32, "tensor(bool)": np.bool_, "tensor(int64)": np.int64}
+# Beside the weights that they were exported from: the conditions of a window -> BOUND0, BOUND1 ..., once; and NOISY,
+# STEP and those -> ESTIMATE, in every step.
+CONDITIONS_FILE, ONNX_FILE = "conditions.onnx", "denoiser.onnx"
+BOUND, NOISY, STEP, ESTIMATE = "bound_", "noisy", "step", "estimate"
 
 Frames = Float32[np.ndarray, "terms window channels"]
 
@@ -43,25 +42,17 @@ class ExportedMotion:
         self.audio_encoder = str(values.pop("audio_encoder", ""))
         self.config = config_from(DenoiserConfig, values)
         self.numbers = MotionNumbers.of(stored.arrays)
-        self._session = open_session(folder / ONNX_FILE, in_parts=True)
-        if self._session.get_modelmeta().custom_metadata_map.get(HASH) != stored.sha256:
-            raise InputError(
-                f"{folder / ONNX_FILE} is of other weights than the checkpoint beside it; "
-                "`python -m vasa_core export-motion` writes it anew."
-            )
-        self._given = [value.name for value in self._session.get_inputs() if value.name.startswith(GIVEN)]
-        self._unused = {
-            value.name: np.zeros((1, *value.shape[1:]), _TYPES[value.type]) for value in self._session.get_inputs()
-        }
-        self._only_needed = onnxruntime.RunOptions()
-        self._only_needed.only_execute_path_to_fetches = True
+        self._binding, self._denoising = (
+            _opened(folder / name, stored.sha256) for name in (CONDITIONS_FILE, ONNX_FILE)
+        )
+        self._bound = [value.name for value in self._binding.get_outputs()]
 
     def sampled(
         self, window: Window, scales: Mapping[str, float], steps: int, seed: int
     ) -> Float32[np.ndarray, "window channels"]:
         """See `MotionSampler`."""
         denoise = self._guided(window, scales)
-        shape = (self.config.window, self.config.motion_channels)
+        shape = (window.audio.shape[1] - self.config.context, self.config.motion_channels)
         x = torch_noise(seed, math.prod(shape)).reshape(shape)
         before = x
         for time, ahead, kept, taken in sampling_steps(self.config.schedule, self.config.diffusion_steps, steps):
@@ -90,19 +81,24 @@ class ExportedMotion:
             if name == "liveliness":  # lively people do not blink more: their lids are not guided to
                 weights[row, :, GAZE] = weights[row, :, LIDS] = 0
         weights[0] = 1 - weights[1:].sum(0)
-        bound = dict(zip(self._given, self._run([f"{BOUND}{i}" for i in range(len(self._given))], batch), strict=True))
+        bound = dict(zip(self._bound, self._binding.run(self._bound, batch), strict=True))
 
         def denoise(x: Float32[np.ndarray, "window channels"], t: int) -> Float32[np.ndarray, "window channels"]:
             noisy = np.repeat(x[None], len(terms), 0)
-            (x0,) = self._run([ESTIMATE], {NOISY: noisy, STEP: np.full(len(terms), t), **bound})
-            return (weights * x0).sum(0)
+            (x0,) = self._denoising.run([ESTIMATE], {NOISY: noisy, STEP: np.full(len(terms), t), **bound})
+            return (weights * np.asarray(x0)).sum(0)
 
         return denoise
 
-    def _run(self, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Those outputs, of these inputs alone."""
-        found = self._session.run(outputs, {**self._unused, **inputs}, self._only_needed)
-        return [np.asarray(value) for value in found]
+
+def _opened(exported: Path, sha256: str) -> onnxruntime.InferenceSession:
+    session = open_session(exported)
+    if session.get_modelmeta().custom_metadata_map.get(HASH) != sha256:
+        raise InputError(
+            f"{exported} is of other weights than the checkpoint beside it; "
+            "`python -m vasa_core export-motion` writes it anew."
+        )
+    return session
 
 
 def _present(window: Mapping[str, np.ndarray], name: str, context: int) -> bool:

@@ -136,6 +136,7 @@ class MotionModel(nn.Module):
     ) -> Float[Tensor, "batch window channels"]:
         """One window of normalised motion per item of `conditions`; noise is drawn on the generator's device.
 
+        Its frames are those of the conditions' audio after the context: the configured window, or fewer.
         Where there is a previous window, motion goes on from it without a jump.
         """
         conditions = conditions.to(self.device)
@@ -148,5 +149,6 @@ class MotionModel(nn.Module):
             x0 = denoise(x.to(self.device), t.to(self.device))
             return torch.where(follows, continued(x0, conditions.previous), x0).to(generator.device)
 
-        shape = (len(conditions), self.config.window, self.config.motion_channels)
+        window = conditions.audio.shape[1] - self.config.context
+        shape = (len(conditions), window, self.config.motion_channels)
         return sample(on_device, shape, self.denoiser.schedule, steps, generator)

@@ -18,11 +18,12 @@ from vasa_core.motion.window import NAMES, MotionSampler, Window, emotion_code
 from vasa_core.options import EMOTIONS, GenerationOptions
 from vasa_core.types import Motion
 
+CODES, CODE_STEPS = 4, 16.0  # of the sound of a window; steps of a standard deviation
 # Of speech that is still arriving; frames. Lips prepare for the next sound: with no look-ahead the confidence of
 # lip-sync falls from 0.59 to 0.48, with 1 frame to 0.54, with 2 to 0.58; more adds nothing.
-CODES, CODE_STEPS = 4, 16.0  # of the sound of a window; steps of a standard deviation
-LIVE_HOP = 10
+LIVE_HOP = 5
 LIVE_LOOK_AHEAD = 2
+BEYOND = 13  # frames that are sampled after those a short hop has heard, and not kept; more cost time, and add nothing
 
 
 class MotionStream:
@@ -46,13 +47,15 @@ class MotionStream:
         """portrait_pose: the usual pose of the head to be animated.
 
         hop: frames kept of each window, which is sampled as soon as their features are there, with no later audio; by
-        default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too.
+        default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too; of a
+        short hop's window no more than BEYOND frames after these are sampled.
         style: of somebody else, to move like. widest_lids: opening at which white comes to show above the irises.
         Raises InputError unless they fit into a window.
         """
         config = model.config
         self.hop = config.window if hop is None else hop
         self._look_ahead = look_ahead
+        self._window = min(config.window, self.hop + look_ahead + BEYOND)
         if look_ahead < 0:
             raise InputError(f"look_ahead is {look_ahead}; expected 0 or more frames.")
         if not 1 <= self.hop <= config.window - look_ahead:
@@ -96,7 +99,7 @@ class MotionStream:
         config = self._model.config
         heard = self._pending[: self.hop + self._look_ahead]
         kept = min(self.hop, len(heard))
-        audio = np.zeros((1, config.window, config.audio_channels), np.float32)
+        audio = np.zeros((1, self._window, config.audio_channels), np.float32)
         audio[0, : len(heard)] = self._numbers.normalise_audio(heard)
         entropy = [int(self._options.seed), self._windows, *_code(audio[0, :kept])]
         state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)

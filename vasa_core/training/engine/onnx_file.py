@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ def write_onnx(
     names: tuple[Sequence[str], Sequence[str]],
     opset: int,
     *,
-    any_batch: bool = False,
+    any_size: Mapping[str, Mapping[int, str]] | None = None,
     change: Callable[[Any], None] | None = None,
 ) -> Path:
     """Write what a network does with inputs like `example`; returns the file, which names the hash of the weights.
 
-    names: of inputs and of outputs. any_batch: the first side of each is left open. change: what is done to the ONNX
-    model before it is written. Raises MissingModelError if the package onnx is not installed.
+    names: of inputs and of outputs. any_size: the axes of them that are left open, and what each counts. change: what
+    is done to the ONNX model before it is written. Raises MissingModelError if the package onnx is not installed.
     """
     try:
         import onnx
@@ -48,7 +48,7 @@ def write_onnx(
                 part,
                 input_names=inputs,
                 output_names=outputs,
-                dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)} if any_batch else None,
+                dynamic_axes={name: dict(axes) for name, axes in (any_size or {}).items()},
                 opset_version=opset,
                 dynamo=False,
             )
@@ -76,18 +76,3 @@ def halve_weights(model: Any) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def share_weights(model: Any) -> None:
-    """Keep each weight once, however often the network is in the file."""
-    kept: dict[bytes, str] = {}
-    names: dict[str, str] = {}
-    for tensor in list(model.graph.initializer):
-        name, tensor.name = tensor.name, ""
-        names[name] = kept.setdefault(tensor.SerializeToString(deterministic=True), name)
-        tensor.name = name
-        if names[name] != name:
-            model.graph.initializer.remove(tensor)
-    for node in model.graph.node:
-        for place, name in enumerate(node.input):
-            node.input[place] = names.get(name, name)

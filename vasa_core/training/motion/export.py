@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vasa_core.motion.conditions import Conditions
-from vasa_core.motion.exported import BOUND, ESTIMATE, GIVEN, NOISY, ONNX_FILE, STEP
+from vasa_core.motion.exported import BOUND, CONDITIONS_FILE, ESTIMATE, NOISY, ONNX_FILE, STEP
 from vasa_core.motion.model import MotionModel
-from vasa_core.training.engine.onnx_file import halve_weights, share_weights, write_onnx
+from vasa_core.training.engine.onnx_file import halve_weights, write_onnx
 
 OPSET = 17
 BATCH = 2  # of the example
 
 
-class _Both(nn.Module):
-    """Conditions to their tokens, and a denoising step with such tokens, beside one another."""
+class _Binding(nn.Module):
+    """Conditions to what the denoiser's steps take of them."""
 
     def __init__(self, model: MotionModel) -> None:
         super().__init__()
         self.denoiser = model.denoiser
-        self.conditions = len(fields(Conditions))
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        asked, (noisy, step, *given) = inputs[: self.conditions], inputs[self.conditions :]
-        return *self.denoiser.bound(Conditions(*asked)), self.denoiser.estimated(noisy, step, given)
+    def forward(self, *conditions: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.denoiser.bound(Conditions(*conditions)))
 
 
-def export_denoiser(folder: Path) -> Path:
-    """Write the denoiser of a motion model's checkpoint as ONNX beside it, weights in float16; returns the file.
+class _Denoising(nn.Module):
+    """A denoising step with conditions so bound."""
+
+    def __init__(self, model: MotionModel) -> None:
+        super().__init__()
+        self.denoiser = model.denoiser
+
+    def forward(self, noisy: Tensor, step: Tensor, *bound: Tensor) -> Tensor:
+        return self.denoiser.estimated(noisy, step, list(bound))
+
+
+def export_denoiser(folder: Path) -> list[Path]:
+    """Write the denoiser of a motion model's checkpoint as ONNX beside it, weights in float16: what runs once a window,
+    what runs in every step. Returns the files, which take windows of any length up to the configured one.
 
     Raises InputError if the folder holds no motion model, MissingModelError if the package onnx is not installed.
     """
@@ -55,23 +64,30 @@ def export_denoiser(folder: Path) -> Path:
         yes,
     )
     with torch.no_grad():
-        bound = model.denoiser.bound(asked)
+        bound = tuple(model.denoiser.bound(asked))
     noisy = torch.zeros(BATCH, config.window, config.motion_channels)
-    names = [field.name for field in fields(Conditions)]
-    return write_onnx(
-        folder / ONNX_FILE,
-        _Both(model),
-        (*(getattr(asked, name).clone() for name in names), noisy, torch.ones(BATCH, dtype=torch.long), *bound),
-        (
-            [*names, NOISY, STEP, *(f"{GIVEN}{i}" for i in range(len(bound)))],
-            [*(f"{BOUND}{i}" for i in range(len(bound))), ESTIMATE],
-        ),
-        OPSET,
-        any_batch=True,
-        change=_smaller,
+    names, kept = [field.name for field in fields(Conditions)], [f"{BOUND}{i}" for i in range(len(bound))]
+    given = tuple(getattr(asked, name).clone() for name in names)
+    steps = (noisy, torch.ones(BATCH, dtype=torch.long), *bound)
+    parts = (
+        (CONDITIONS_FILE, _Binding(model), given, (names, kept)),
+        (ONNX_FILE, _Denoising(model), steps, ([NOISY, STEP, *kept], [ESTIMATE])),
     )
+    return [
+        write_onnx(folder / name, part, example, tensors, OPSET, any_size=_open_axes(tensors), change=halve_weights)
+        for name, part, example, tensors in parts
+    ]
 
 
-def _smaller(model: Any) -> None:
-    share_weights(model)
-    halve_weights(model)
+def _open_axes(tensors: tuple[list[str], list[str]]) -> dict[str, dict[int, str]]:
+    """Axes of any length, of inputs and outputs. What is bound has tokens of every frame on its third axis, but for the
+    last, which is of the context."""
+    names = [name for each in tensors for name in each]
+    found = {name: {0: "batch"} for name in names}
+    bound = [name for name in names if name.startswith(BOUND)]
+    frames = {**dict.fromkeys(("audio", "has_audio"), 1), **dict.fromkeys((NOISY, ESTIMATE), 1)}
+    frames |= dict.fromkeys(bound[:-1], 2)
+    for name in names:
+        if name in frames:
+            found[name][frames[name]] = "tokens" if name in bound else "frames"
+    return found

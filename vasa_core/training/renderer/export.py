@@ -44,6 +44,14 @@ def export_networks(folder: Path) -> list[Path]:
         (ONNX_FILE, _Driving(network), (driving, *source), (["driving", *features], ["change", "weight"])),
     )
     return [
-        write_onnx(folder / name, part, example, names, OPSET, any_batch=True, change=halve_weights)
+        write_onnx(
+            folder / name,
+            part,
+            example,
+            names,
+            OPSET,
+            any_size={tensor: {0: "batch"} for each in names for tensor in each},
+            change=halve_weights,
+        )
         for name, part, example, names in parts
     ]
