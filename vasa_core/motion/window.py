@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
 from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.numbers import MotionNumbers

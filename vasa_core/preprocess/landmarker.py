@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarker
 
 
+_MICROPHONE = "sounddevice"
 _DRAWING = tuple(f"mediapipe.tasks.python.vision.drawing_{part}" for part in ("utils", "styles"))
 
 
@@ -27,7 +28,7 @@ class Landmarker:
     def __init__(self, model: Path) -> None:
         """model: the `face_landmarker.task` file."""
         os.environ.setdefault("GLOG_minloglevel", "2")  # before mediapipe is imported, which is here
-        with _without_plots():
+        with _without_plots(), _without_microphone():
             from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
 
@@ -84,6 +85,19 @@ def _without_plots() -> Generator[None]:
     finally:
         for name in ("matplotlib", "matplotlib.pyplot", *_DRAWING):
             sys.modules.pop(name, None)
+
+
+@contextmanager
+def _without_microphone() -> Generator[None]:
+    """Within it, mediapipe is imported without what records sound, which asks other programs where its library is."""
+    if _MICROPHONE in sys.modules:
+        yield
+        return
+    vars(sys)["modules"][_MICROPHONE] = None  # which Python takes for a package that is not there
+    try:
+        yield
+    finally:
+        sys.modules.pop(_MICROPHONE, None)
 
 
 def _release(landmarker: FaceLandmarker) -> None:
