@@ -72,9 +72,10 @@ def pipeline() -> Pipeline:
 @pytest.fixture(scope="session")
 def app_address(pipeline: Pipeline) -> Iterator[str]:
     """The real app, served on a free loopback port."""
+    from vasa_core.app.job import loaded
     from vasa_core.app.page import LAUNCH, build_app
 
-    app = build_app(pipeline)
+    app = build_app(loaded(pipeline))
     _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield url
     app.close()

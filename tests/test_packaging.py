@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 
 import vasa_core
-from vasa_core.app.page import LAUNCH, TAKES
+from vasa_core.app.page import LAUNCH
 from vasa_core.app.settings import Settings
+from vasa_core.app.tabs.speak import TAKES
 from vasa_core.assets import ASSETS
 from vasa_core.files import LONGEST_NAME
 from vasa_core.io.video import MAX_SIDE

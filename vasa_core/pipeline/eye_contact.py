@@ -7,12 +7,14 @@ would no longer do so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from vasa_core.face.basis import GAZE, LIDS
+from vasa_core.face.pose import LOG_DISTANCE
 from vasa_core.motion.representation import PITCH, YAW
 from vasa_core.types import Motion
 
@@ -51,3 +53,10 @@ class EyeContact:
         dynamics[:, GAZE] += self.gaze
         dynamics[:, LIDS] *= self.lids
         return replace(motion, dynamics=dynamics)
+
+    def placed(self, motion: Motion, distance: float) -> Motion:
+        """Motion of eyes as this face has them, and the pose without the distance asked for: the picture as a whole is
+        zoomed by that, shoulders included."""
+        pose = motion.pose.copy()
+        pose[:, LOG_DISTANCE] -= math.log(distance)
+        return self.kept(replace(motion, pose=pose))
