@@ -16,6 +16,8 @@ from vasa_core.assets import ASSETS
 from vasa_core.rates import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from vasa_core.pipeline import Pipeline
 
 
@@ -79,3 +81,15 @@ def app_address(pipeline: Pipeline) -> Iterator[str]:
     _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield url
     app.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Real Chromium, one for the tests of a file."""
+    from chromium import CHROMIUM, FLAGS
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

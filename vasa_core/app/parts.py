@@ -21,11 +21,15 @@ from vasa_core.assets import ASSETS
 FACES = (ASSETS / "portrait.jpg", *sorted((ASSETS / "faces").glob("*.jpg")))
 VOICES = {"speech.wav": "Maple introduces herself (10 s)", "speech2.wav": "Maple on pumpkins (4 s)"}
 EXAMPLE_RESULT = ASSETS / "example.mp4"
+CONSENT = (
+    "Use only portraits and voices of people who agreed to it. Every video is marked as AI-generated, "
+    "in its pixels and in its file. Uploads and results are deleted within two hours."
+)
 ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
 PLAY = "() => setTimeout(() => document.querySelector('#{prefix}result video')?.play().catch(() => {{}}), 400)"
 # On a phone the result is below the button that was pressed.
 SEEN = "() => innerWidth <= 800 && document.querySelector('#{prefix}status').scrollIntoView({{block: 'start'}})"
-SMALL = 220  # px, height of inputs in tabs that have more of them
+SMALL = 236  # px, height of inputs in tabs that have more of them
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 TOGETHER: dict[str, Any] = {"concurrency_limit": None}  # visitors wait in the line, which tells them how long
 

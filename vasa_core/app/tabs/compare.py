@@ -14,6 +14,7 @@ from vasa_core.app.controls import FACE_MODEL, SHOWN, asked, on_page
 from vasa_core.app.follow import followed, photo_and_speech, visitor_of, with_names
 from vasa_core.app.job import Line
 from vasa_core.app.parts import (
+    CONSENT,
     HIDDEN,
     SMALL,
     JobBar,
@@ -97,7 +98,7 @@ def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> CompareTab:
     )
     connect_faces(studio, Portrait(portrait, faces), face)
     for varied in (across, down):
-        varied.name.input(_suggested, varied.name, varied.values, queue=False, **HIDDEN)
+        varied.name.input(suggested, varied.name, varied.values, queue=False, **HIDDEN)
     given = [portrait, speech, face, across.name, across.values, down.name, down.values, *speak.controls]
     _connect(studio, speak, bar, result, given)
     return CompareTab(portrait, speech, face)
@@ -108,7 +109,7 @@ def _varied(label: str, name: str, info: str, place: str) -> _Varied:
     with gr.Row():
         dropdown = gr.Dropdown(choices, value=name, label=label, info=info, elem_id=f"{PREFIX}{place}", min_width=150)
         values = gr.Textbox(
-            _suggested(name),
+            suggested(name),
             label=f"Values {label.lower()}",
             info=HINT,
             elem_id=f"{PREFIX}{place}-values",
@@ -131,6 +132,7 @@ def _result() -> _Result:
     with gr.Accordion("The single videos", open=False):
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id=f"{PREFIX}files")
     files.preprocess = uploaded_path
+    gr.Markdown(CONSENT)
     return _Result(shown, player, files, gr.State(list[tuple[str, str]]()), winner, keep)
 
 
@@ -149,7 +151,7 @@ def _taken_over(portrait: str | None, speech: str | None, spoken_by: str | None,
     return portrait or there[0], speech or there[1]
 
 
-def _suggested(name: str) -> str:
+def suggested(name: str) -> str:
     """A few values of an option to begin with, as text."""
     if name == NOTHING_VARIED:
         return ""

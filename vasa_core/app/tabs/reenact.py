@@ -11,6 +11,7 @@ import gradio as gr
 from vasa_core.app.follow import followed, given_files, visitor_of, with_names
 from vasa_core.app.job import Line
 from vasa_core.app.parts import (
+    CONSENT,
     EXAMPLE_RESULT,
     HIDDEN,
     SMALL,
@@ -57,6 +58,7 @@ def reenact_tab(studio: Studio) -> None:
             gr.Markdown(ABOUT)
         with gr.Column(elem_classes="desk-show"):
             shown = stage("Result", PREFIX)
+            gr.Markdown(CONSENT)
         with gr.Column(elem_classes="desk-tune"):
             look: Any = {"value": FOLLOWED, "info": "Where the movement comes from."}
             head = gr.Radio([FOLLOWED, OTHER, SPINNING, STILL], label="Head", elem_id=f"{PREFIX}head", **look)

@@ -9,6 +9,7 @@ import gradio as gr
 from vasa_core.app import handlers
 from vasa_core.app.controls import PRESETS, SHOWN, laid_out
 from vasa_core.app.parts import (
+    CONSENT,
     EXAMPLE_RESULT,
     HIDDEN,
     TOGETHER,
@@ -32,10 +33,6 @@ from vasa_core.options import MAX_IMAGE_PIXELS, MAX_UPLOAD_MB, PICTURES
 TAKES = (
     f"Portrait: {PICTURES}, at most {MAX_IMAGE_PIXELS // 1_000_000} megapixels. Speech: any audio or video file, "
     "at most {seconds}. " + f"Each at most {MAX_UPLOAD_MB} MB."
-)
-CONSENT = (
-    "Use only portraits and voices of people who agreed to it. Every video is marked as AI-generated, "
-    "in its pixels and in its file. Uploads and results are deleted within two hours."
 )
 
 
