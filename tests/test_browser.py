@@ -229,3 +229,32 @@ def test_a_click_chooses_whose_face(page: Page, portrait: Path, tmp_path: Path) 
         expect(page.locator("#option-face input")).to_have_value(str(number))
         said = f"Face {number} of 2" if number else "There is no face at that place"
         expect(page.locator("#faces")).to_contain_text(said)
+
+
+def test_the_gaze_pad_is_in_step_with_its_sliders(page: Page) -> None:
+    pad, said = page.locator("#gaze-pad .pad"), page.locator("#gaze-pad output")
+    yaw, pitch = (page.get_by_label(f"number input for Gaze {way}") for way in ("left / right", "down / up"))
+    expect(said).to_have_text("into the camera")
+    pad.focus()
+    assert pad.evaluate("e => getComputedStyle(e).outlineWidth") == "3px"
+    for key in ("ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    expect(yaw).to_have_value("6")
+    expect(pitch).to_have_value("-5")
+    expect(said).to_have_text("6\u00b0 right, 5\u00b0 down")
+    field = page.locator("#gaze-pad .field")
+    box = field.bounding_box()
+    assert box
+    field.click(position={"x": box["width"] / 6, "y": box["height"] / 3})  # 24 degrees left, 12 up
+    expect(yaw).to_have_value("-24")
+    expect(pitch).to_have_value("12")
+    field.click(position={"x": 1, "y": box["height"] / 2})
+    expect(yaw).to_have_value("-30")
+    irises = page.locator("#gaze-pad .iris").evaluate_all("all => all.map(e => e.getAttribute('transform'))")
+    assert irises == ["translate(-15.0 0.0)"] * 2
+    page.get_by_label("range slider for Gaze left / right").press("ArrowRight")
+    expect(said).to_have_text("29\u00b0 left")
+    page.get_by_role("button", name="Reset all").click()
+    expect(said).to_have_text("into the camera")
+    page.locator("#gaze-pad").scroll_into_view_if_needed()
+    screenshot(page, "gaze")

@@ -29,7 +29,7 @@ ANNOUNCED = "element.setAttribute('role', 'status'); element.setAttribute('aria-
 PLAY = "() => setTimeout(() => document.querySelector('#{prefix}result video')?.play().catch(() => {{}}), 400)"
 # On a phone the result is below the button that was pressed.
 SEEN = "() => innerWidth <= 800 && document.querySelector('#{prefix}status').scrollIntoView({{block: 'start'}})"
-SMALL = 236  # px, height of inputs in tabs that have more of them
+SMALL = 228  # px, height of inputs in tabs that have more of them
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 TOGETHER: dict[str, Any] = {"concurrency_limit": None}  # visitors wait in the line, which tells them how long
 

@@ -87,8 +87,9 @@ def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> CompareTab:
             faces, face = faces_line(PREFIX), gr.Number(0, visible=False, precision=0)
             face_examples(portrait, PREFIX)
             voice_examples(speech, PREFIX)
-            across = _varied("Across", "gaze_yaw", "What differs, left to right.", "across")
-            down = _varied("Down", NOTHING_VARIED, "The same, top to bottom.", "down")
+            with gr.Group():
+                across = _varied("Across", "gaze_yaw", "across", "What differs, left to right.", HINT)
+                down = _varied("Down", NOTHING_VARIED, "down")
             bar = job_bar("Compare", READY, PREFIX)
             gr.Markdown(f"At most {MOST_COMPARED} videos in all. Every other setting is as it is in Speak.")
         with gr.Column(elem_classes="desk-show"):
@@ -104,16 +105,13 @@ def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> CompareTab:
     return CompareTab(portrait, speech, face)
 
 
-def _varied(label: str, name: str, info: str, place: str) -> _Varied:
+def _varied(label: str, name: str, place: str, info: str | None = None, hint: str | None = None) -> _Varied:
     choices = CHOICES if name != NOTHING_VARIED else [(NOTHING_VARIED, NOTHING_VARIED), *CHOICES]
+    look: Any = {"min_width": 150}
     with gr.Row():
-        dropdown = gr.Dropdown(choices, value=name, label=label, info=info, elem_id=f"{PREFIX}{place}", min_width=150)
+        dropdown = gr.Dropdown(choices, value=name, label=label, info=info, elem_id=f"{PREFIX}{place}", **look)
         values = gr.Textbox(
-            suggested(name),
-            label=f"Values {label.lower()}",
-            info=HINT,
-            elem_id=f"{PREFIX}{place}-values",
-            min_width=150,
+            suggested(name), label=f"Values {label.lower()}", info=hint, elem_id=f"{PREFIX}{place}-values", **look
         )
     return _Varied(dropdown, values)
 
