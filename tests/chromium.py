@@ -15,7 +15,7 @@ FLAGS = [*_QUIET, "--disable-component-update", "--disable-sync", "--autoplay-po
 TIMEOUT_MS = 90_000
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-# Every text that is seen, whose contrast with what is behind it is below WCAG's 4.5 : 1.
+# Every text that is seen, can be used, and whose contrast with what is behind it is below WCAG's 4.5 : 1.
 FAINT = """() => {
   const parts = colour => { const n = colour.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
   const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
@@ -25,7 +25,7 @@ FAINT = """() => {
   for (const e of document.querySelectorAll('body *')) {
     const text = [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent).join('').trim();
     const box = e.getBoundingClientRect();
-    if (!text || !box.width || !box.height) continue;
+    if (!text || !box.width || !box.height || e.closest(':disabled')) continue;
     if (!e.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
     let back = [255, 255, 255], opacity = 1;
     const line = [];

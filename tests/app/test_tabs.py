@@ -174,6 +174,37 @@ def test_a_comparison_plays_in_step_and_its_winner_s_settings_go_to_speak(
 
 
 @needs_chromium
+def test_a_blind_pair_is_judged_and_tallied(page: Page, short_speech: Path) -> None:
+    opened(page, "Compare")
+    page.locator("#compare-example-faces button").nth(1).click()
+    page.locator("#compare-speech input[type=file]").set_input_files(short_speech)
+    expect(page.locator("#compare-faces")).to_have_text("A face was found.")
+    page.get_by_text("Blind test of two settings").click()
+    page.locator("#blind-A-now").click()
+    expect(page.locator("#blind-A textarea")).to_have_value(re.compile("gaze_yaw"))
+    page.locator("#blind-start").click()
+    expect(page.locator("#blind-status")).to_have_text("Setting B is empty; expected settings as JSON.")
+    page.locator("#blind-B textarea").fill('{"emotion": "happiness", "size": 256}')
+    expect(page.get_by_role("button", name="Left is better")).to_be_disabled()
+    page.locator("#blind-start").click()
+    expect(page.locator("#blind-status")).to_have_text("Done: which of the two is better?")
+    videos = page.frame_locator("#blind-player iframe").locator("video")
+    expect(videos).to_have_count(2)
+    expect(videos.first).to_have_js_property("readyState", 4)
+    widths = videos.evaluate_all("all => all.map(video => video.videoWidth)")
+    assert sorted(widths) == [256, 512]
+    page.locator("#blind-player").scroll_into_view_if_needed()
+    screenshot(page, "blind")
+    page.get_by_role("button", name="Right is better").click()
+    expect(page.get_by_role("button", name="Right is better")).to_be_disabled()
+    page.get_by_text("The tally").click()
+    told = "A was better 0 times, B 1 times" if widths[1] == 256 else "A was better 1 times, B 0 times"
+    expect(page.locator("#blind-tally")).to_contain_text(told)
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(UNNAMED) == []
+
+
+@needs_chromium
 def test_a_face_follows_a_video(page: Page) -> None:
     opened(page, "Reenact")
     page.locator("#reenact-start").click()

@@ -26,8 +26,8 @@ _TEMPLATE = """
 </div>
 """
 _STYLE = """
-.pad { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: center; padding: 10px 12px; touch-action: none; }
-.field { width: 132px; height: 132px; cursor: crosshair; }
+.pad { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: center; padding: 10px 12px; }
+.field { width: 132px; height: 132px; cursor: crosshair; touch-action: none; }
 .eyes { width: 176px; height: 96px; }
 .field rect { fill: var(--background-fill-secondary); stroke: var(--input-border-color); }
 .field path { stroke: var(--body-text-color-subdued); stroke-width: .5; }

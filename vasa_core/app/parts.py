@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -154,6 +155,14 @@ def connect_faces(studio: Studio, portrait: Portrait, number: Any) -> None:
     told: Any = {"outputs": [portrait.faces, number], **HIDDEN}
     portrait.image.change(looker(studio.models), portrait.image, **told)
     portrait.image.select(chooser(studio.models), portrait.image, **told)
+
+
+def played_in_step(files: list[str], labels: list[str]) -> str:
+    """A frame of the page in which files that the app serves are played in step."""
+    from vasa_core.pipeline.player import player_page
+
+    page = player_page([(f"gradio_api/file={file}", label) for file, label in zip(files, labels, strict=True)])
+    return f'<iframe class="player" title="The videos in step" srcdoc="{escape(page)}"></iframe>'
 
 
 def uploaded_path(payload: ImageData | FileData | ListFiles | None) -> Any:

@@ -40,7 +40,8 @@ THEME = gr.themes.Soft(
 CSS = """
 .desk { display: grid; gap: 16px; align-items: start; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
   grid-template-areas: "give show" "tune show"; grid-template-rows: auto 1fr; }
-.desk-give { grid-area: give; min-width: 0 !important; }
+.desk-give { grid-area: give; min-width: 0 !important; gap: 12px; }
+time { color: var(--body-text-color) !important; }
 .desk-show { grid-area: show; min-width: 0 !important; position: sticky; top: 8px; }
 .desk-tune { grid-area: tune; min-width: 0 !important; }
 #tabs button[role=tab] { padding-inline: 12px; }
@@ -56,7 +57,7 @@ button[role=tab].selected { color: #4338ca; }
 .desk-inputs > * { min-width: 0 !important; }
 :is(.faces-line, .status-line), :is(.faces-line, .status-line) .html-container {
   padding: 0 !important; min-height: 0 !important; }
-.player { width: 100%; height: min(80vh, 640px); border: 1px solid var(--block-border-color); border-radius: 8px; }
+.player { width: 100%; height: min(80vh, 560px); border: 1px solid var(--block-border-color); border-radius: 8px; }
 .found h3 { margin: 12px 0 2px; }
 .found :is(p, td) { overflow-wrap: anywhere; }
 .found th { text-align: left; padding-right: 12px; vertical-align: top; }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from pathlib import Path
 from typing import Any, no_type_check
 
 import gradio as gr
@@ -26,6 +24,7 @@ from vasa_core.app.parts import (
     face_examples,
     faces_line,
     job_bar,
+    played_in_step,
     portrait_input,
     speech_input,
     stage,
@@ -34,6 +33,7 @@ from vasa_core.app.parts import (
 )
 from vasa_core.app.record import as_json, from_json
 from vasa_core.app.status import sentence, video_told
+from vasa_core.app.tabs.blind import blind_test
 from vasa_core.app.tabs.speak import SpeakTab
 from vasa_core.app.wishes import Comparison
 from vasa_core.errors import InputError
@@ -45,6 +45,8 @@ NOTHING_VARIED = "nothing"
 OPTIONS = tuple(name for name in SHOWN if name not in (FACE_MODEL, "face"))
 CHOICES = [(CONTROLS[name].label, name) for name in OPTIONS]
 HINT = "With commas, such as -20, 0, 20."
+# Inputs that are empty take what Speak has; in the browser alone, so that no click on an example comes in between.
+TAKEN_OVER = "(portrait, speech, spoken_by, spoken) => [portrait ?? spoken_by, speech ?? spoken]"
 NOT_YET = "<p>The videos are played in step here.</p>"
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))  # as texts write a minus
 SUGGESTED = 3  # values
@@ -69,16 +71,7 @@ class _Result:
     keep: gr.Button
 
 
-@dataclass(frozen=True)
-class CompareTab:
-    """What the blind test takes from the tab. face: holds the number of the face."""
-
-    portrait: gr.Image
-    speech: gr.Audio
-    face: gr.Number
-
-
-def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> CompareTab:
+def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> None:
     """Lay out the tab here. opened: the tab itself."""
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="desk-give"):
@@ -94,15 +87,15 @@ def compare_tab(studio: Studio, speak: SpeakTab, opened: gr.Tab) -> CompareTab:
             gr.Markdown(f"At most {MOST_COMPARED} videos in all. Every other setting is as it is in Speak.")
         with gr.Column(elem_classes="desk-show"):
             result = _result()
-    opened.select(
-        _taken_over, [portrait, speech, speak.portrait, speak.speech], [portrait, speech], queue=False, **HIDDEN
-    )
+    taken = [portrait, speech, speak.portrait, speak.speech]
+    opened.select(None, taken, [portrait, speech], js=TAKEN_OVER, api_visibility="private")
     connect_faces(studio, Portrait(portrait, faces), face)
     for varied in (across, down):
         varied.name.input(suggested, varied.name, varied.values, queue=False, **HIDDEN)
     given = [portrait, speech, face, across.name, across.values, down.name, down.values, *speak.controls]
     _connect(studio, speak, bar, result, given)
-    return CompareTab(portrait, speech, face)
+    with gr.Accordion("Blind test of two settings", open=False, elem_id="blind"):
+        blind_test(studio, speak, portrait, speech, face)
 
 
 def _varied(label: str, name: str, place: str, info: str | None = None, hint: str | None = None) -> _Varied:
@@ -141,12 +134,6 @@ def _connect(studio: Studio, speak: SpeakTab, bar: JobBar, result: _Result, give
     event.then(_offered, [result.files, result.singles], offered, **HIDDEN)
     kept = [speak.status, studio.tabs, *speak.controls]
     result.keep.click(_keep, [result.winner, result.singles, *speak.controls], kept, queue=False, **HIDDEN)
-
-
-def _taken_over(portrait: str | None, speech: str | None, spoken_by: str | None, spoken: str | None) -> Any:
-    """Inputs that are empty take what Speak has."""
-    there = [path if path and Path(path).is_file() else None for path in (spoken_by, spoken)]
-    return portrait or there[0], speech or there[1]
 
 
 def suggested(name: str) -> str:
@@ -234,14 +221,6 @@ def _offered(files: list[str] | None, singles: Singles) -> Any:
     choices = [(label, str(number)) for number, label in enumerate(labels)]
     page = played_in_step(files, labels)
     return page, gr.Radio(choices=choices, value=None, visible=True), gr.Button(visible=True)
-
-
-def played_in_step(files: list[str], labels: list[str]) -> str:
-    """A frame of the page in which files that the app serves are played in step."""
-    from vasa_core.pipeline.player import player_page
-
-    page = player_page([(f"gradio_api/file={file}", label) for file, label in zip(files, labels, strict=True)])
-    return f'<iframe class="player" title="The videos in step" srcdoc="{escape(page)}"></iframe>'
 
 
 @no_type_check
