@@ -128,7 +128,7 @@ def test_the_first_screen(browser: Browser, app_address: str, size: dict[str, in
         assert order == ["portrait", "example-faces", "example-voices", "start", "result", "option-gaze_yaw"]
     assert tops["start"] < size["height"] - 40
     assert tops["result"] < 1.3 * size["height"]
-    assert page.locator("#example-faces button").count() == 6
+    assert page.locator("#example-faces button").count() == 8
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert page.evaluate(FAINT) == []
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily").startswith("system-ui")
