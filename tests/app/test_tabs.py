@@ -21,7 +21,7 @@ from vasa_core.errors import InputError
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
 
-expect.set_options(timeout=45_000)
+expect.set_options(timeout=TIMEOUT_MS)
 TABS = {"Speak": "", "Compare": "compare-", "Reenact": "reenact-", "Verify": "verify-"}
 PLAIN = GenerationOptions()
 # What a visitor types into or chooses with, and that has no name that is read out.

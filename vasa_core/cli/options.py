@@ -164,6 +164,13 @@ def write_subtitles(video: Path, kind: str, words: Sequence[Any]) -> None:
     write_text(video.with_suffix(f".{kind}"), subtitles(words, kind))
 
 
+def burnt(video: Any, words: Sequence[Any]) -> Any:
+    """The video with the words in its frames. Raises InputError for letters that cannot be drawn."""
+    from vasa_core.pipeline.captions import captioned
+
+    return captioned(video, words)
+
+
 def varied_values(given: list[str], options: GenerationOptions) -> dict[str, list[Any]]:
     """What `--vary NAME=VALUE,VALUE` says, checked. Raises InputError for what is no option or cannot be its value."""
     found: dict[str, list[Any]] = {}

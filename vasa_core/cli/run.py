@@ -24,6 +24,7 @@ from vasa_core.cli.options import (
     Json,
     Key,
     Seed,
+    burnt,
     check_inputs,
     check_paths,
     check_photo,
@@ -87,6 +88,9 @@ def generate(
     subtitles: Annotated[
         str | None, typer.Option(help="vtt or srt: write the words of --text beside the video.")
     ] = None,
+    burn_subtitles: Annotated[
+        bool, typer.Option("--burn-subtitles", help="Draw the words of --text into the video.")
+    ] = False,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -98,13 +102,16 @@ def generate(
     """Make the person of PORTRAIT speak SPEECH, or a --text, and write the video to OUT: .mp4, .mov, .webm or .gif."""
     options = GenerationOptions(**controls).validate()
     file = spoken_file(speech or [], text, subtitles, out)
+    if burn_subtitles and file:
+        raise InputError("--burn-subtitles is given without --text; expected a text, whose words are drawn.")
     check_inputs(portrait, file, options, out)
     sound, words = (open_speech(file), ()) if file else read_aloud(text)
     signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
-            result = pipeline.generate(portrait, sound, out, options, cancelled, progress)
+            video = pipeline.animate(portrait, sound, options)
+            result = (burnt(video, words) if burn_subtitles else video).save(out, cancelled, progress)
     if subtitles:
         write_subtitles(out, subtitles, words)
     report(result, as_json, f"{out}: {result.frames} frames")
