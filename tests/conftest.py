@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 def pytest_configure() -> None:
     """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy.
 
-    Videos are signed with a key of the tests, not the user's.
+    Videos are signed with a key of the tests, not the user's, and what is uploaded lies in a folder of theirs: Gradio
+    names files by their content, and an app that ends takes another's with it.
     """
     os.environ.setdefault("VASA_CONFIG", tempfile.mkdtemp(prefix="vasa-tests-"))
+    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="vasa-tests-"))
     import torch
 
     torch.set_num_threads(1)
