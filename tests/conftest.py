@@ -16,6 +16,8 @@ from vasa_core.assets import ASSETS
 from vasa_core.rates import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from vasa_core.pipeline import Pipeline, Prepared
 
 # Files of tests that take longest, the longest first: begun first, none of them is left to one process at the end.
@@ -31,9 +33,11 @@ LONGEST = (
 def pytest_configure() -> None:
     """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy.
 
-    Videos are signed with a key of the tests, not the user's.
+    Videos are signed with a key of the tests, not the user's, and what is uploaded lies in a folder of theirs: Gradio
+    names files by their content, and an app that ends takes another's with it.
     """
     os.environ.setdefault("VASA_CONFIG", tempfile.mkdtemp(prefix="vasa-tests-"))
+    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="vasa-tests-"))
     import torch
 
     torch.set_num_threads(1)
@@ -98,12 +102,25 @@ def prepared(pipeline: Pipeline, portrait: Path) -> Prepared:
 @pytest.fixture(scope="session")
 def app_address(pipeline: Pipeline) -> Iterator[str]:
     """The real app, served on a free loopback port."""
+    from vasa_core.app.job import loaded
     from vasa_core.app.page import LAUNCH, build_app
     from vasa_core.app.settings import Settings
     from vasa_core.app.speak_socket import Speaking
 
-    app, live = build_app(pipeline), {"routes": Speaking(lambda: pipeline, Settings()).routes}
+    app, live = build_app(loaded(pipeline)), {"routes": Speaking(lambda: pipeline, Settings()).routes}
     where = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
     _, url, _ = app.launch(**where, **LAUNCH, app_kwargs=live)
     yield url
     app.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Real Chromium, one for the tests of a file."""
+    from chromium import CHROMIUM, FLAGS
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

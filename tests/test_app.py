@@ -15,6 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from vasa_core.app.job import loaded
 from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.assets import ASSETS
 from vasa_core.io.audio import AudioFile
@@ -159,7 +160,7 @@ def test_uploads_and_results_are_deleted_in_time_and_examples_stay(
 ) -> None:
     folder = tmp_path / "visitors"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-    app = build_app(pipeline, kept_seconds=12)
+    app = build_app(loaded(pipeline), kept_seconds=12)
     _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
     try:
         client = Client(url, verbose=False, download_files=tmp_path / "downloads")

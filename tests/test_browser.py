@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,53 +12,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from chromium import DESKTOP, FAINT, PHONE, TIMEOUT_MS, needs_chromium, screenshot
+from playwright.sync_api import Browser, Page, expect
 
 from vasa_core.io.image import read_image, write_png
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS = [*_QUIET, "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
-TIMEOUT_MS = 300_000  # on a busy machine
 VIDEO = "document.querySelector('#result video')"
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-# Every text that is seen, whose contrast with what is behind it is below WCAG's 4.5 : 1.
-FAINT = """() => {
-  const parts = colour => { const n = colour.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
-  const over = (a, b) => [0, 1, 2].map(i => a[i] * a[3] + b[i] * (1 - a[3]));
-  const linear = v => v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
-  const light = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
-  const faint = [];
-  for (const e of document.querySelectorAll('body *')) {
-    const text = [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.textContent).join('').trim();
-    const box = e.getBoundingClientRect();
-    if (!text || !box.width || !box.height) continue;
-    if (!e.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
-    let back = [255, 255, 255], opacity = 1;
-    const line = [];
-    for (let n = e; n; n = n.parentElement) line.unshift(getComputedStyle(n));
-    if (line.some(s => s.backgroundImage !== 'none')) continue;
-    for (const s of line) { back = over(parts(s.backgroundColor), back); opacity *= s.opacity; }
-    const colour = parts(getComputedStyle(e).color);
-    colour[3] *= opacity;
-    const [a, b] = [light(over(colour, back)), light(back)];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) faint.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}"""
 
 expect.set_options(timeout=120_000)
-pytestmark = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -112,8 +72,7 @@ def test_upload_slider_generate_and_play(page: Page, portrait: Path, short_speec
     assert video.evaluate("v => v.duration") == pytest.approx(2.0, abs=0.06)
     assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [512, 512]
     assert "talking-gaze-yaw-1-seed-0" in str(video.get_attribute("src"))
-    if folder := os.environ.get("VASA_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / "app.png")
+    screenshot(page, "app")
 
 
 def test_an_example_fills_the_inputs_and_stop_ends_the_work(page: Page) -> None:
@@ -164,13 +123,12 @@ def test_the_first_screen(browser: Browser, app_address: str, size: dict[str, in
         for name in ("portrait", "example-faces", "example-voices", "start", "result", "option-gaze_yaw")
     }
     order = sorted(tops, key=lambda name: tops[name])
-    if folder := os.environ.get("VASA_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"first-{size['width']}-{theme}.png")
+    screenshot(page, f"first-{size['width']}-{theme}")
     if size is PHONE:
         assert order == ["portrait", "example-faces", "example-voices", "start", "result", "option-gaze_yaw"]
     assert tops["start"] < size["height"] - 40
     assert tops["result"] < 1.3 * size["height"]
-    assert page.locator("#example-faces button").count() == 6
+    assert page.locator("#example-faces button").count() == 8
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert page.evaluate(FAINT) == []
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily").startswith("system-ui")
@@ -271,3 +229,32 @@ def test_a_click_chooses_whose_face(page: Page, portrait: Path, tmp_path: Path) 
         expect(page.locator("#option-face input")).to_have_value(str(number))
         said = f"Face {number} of 2" if number else "There is no face at that place"
         expect(page.locator("#faces")).to_contain_text(said)
+
+
+def test_the_gaze_pad_is_in_step_with_its_sliders(page: Page) -> None:
+    pad, said = page.locator("#gaze-pad .pad"), page.locator("#gaze-pad output")
+    yaw, pitch = (page.get_by_label(f"number input for Gaze {way}") for way in ("left / right", "down / up"))
+    expect(said).to_have_text("into the camera")
+    pad.focus()
+    assert pad.evaluate("e => getComputedStyle(e).outlineWidth") == "3px"
+    for key in ("ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    expect(yaw).to_have_value("6")
+    expect(pitch).to_have_value("-5")
+    expect(said).to_have_text("6\u00b0 right, 5\u00b0 down")
+    field = page.locator("#gaze-pad .field")
+    box = field.bounding_box()
+    assert box
+    field.click(position={"x": box["width"] / 6, "y": box["height"] / 3})  # 24 degrees left, 12 up
+    expect(yaw).to_have_value("-24")
+    expect(pitch).to_have_value("12")
+    field.click(position={"x": 1, "y": box["height"] / 2})
+    expect(yaw).to_have_value("-30")
+    irises = page.locator("#gaze-pad .iris").evaluate_all("all => all.map(e => e.getAttribute('transform'))")
+    assert irises == ["translate(-15.0 0.0)"] * 2
+    page.get_by_label("range slider for Gaze left / right").press("ArrowRight")
+    expect(said).to_have_text("29\u00b0 left")
+    page.get_by_role("button", name="Reset all").click()
+    expect(said).to_have_text("into the camera")
+    page.locator("#gaze-pad").scroll_into_view_if_needed()
+    screenshot(page, "gaze")

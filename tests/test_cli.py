@@ -96,13 +96,16 @@ def test_compare_writes_a_grid_and_singles(portrait: Path, brief_speech: Path, t
 
 
 def test_generate_speaks_a_text_with_subtitles(portrait: Path, tmp_path: Path) -> None:
-    options = ("--text", "Good morning.", "--subtitles", "vtt", "--size", "256", "--steps", "1", "--json")
-    done = run("generate", portrait, tmp_path / "out.mp4", *options)
+    spoken = ("--text", "Good morning, everybody.", "--subtitles", "vtt", "--burn-subtitles")
+    done = run("generate", portrait, tmp_path / "out.mp4", *spoken, "--size", "256", "--steps", "1", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) > 15
+    frames = list(read_frames(tmp_path / "out.mp4"))
+    assert json.loads(done.stdout)["frames"] == len(frames) > 40
+    white = [int((frame[200:240, 40:216].min(-1) > 230).sum()) for frame in frames]  # letters on a dark suit
+    assert white[len(frames) // 2] > white[0] + 60
     lines = (tmp_path / "out.vtt").read_text().splitlines()
     assert lines[0] == "WEBVTT"
-    assert lines[4] == "Good morning."
+    assert lines[4] == "Good morning, everybody."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.vtt"]
 
 
@@ -136,6 +139,7 @@ BAD = [
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--key", "{speech}"], "--certificate is None and --key"),
     (["generate", "{portrait}", "{folder}/o.mp4", "--text", "?!"], "the text is '?!'; expected words to speak."),
     (["generate", "{portrait}", "{folder}/o.mp4", "--text", "a", "--subtitles", "ass"], "'ass'; expected vtt or srt"),
+    (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--burn-subtitles"], "expected a text, whose words"),
     (["generate", "{portrait}", "{speech}", "{folder}/o.mp4", "--subtitles", "vtt"], "'vtt'; expected vtt or srt, and"),
     (["generate", "{folder}/none.jpg", "{speech}", "{folder}/o.mp4"], "none.jpg"),
     (["generate", "{portrait}", "{folder}/none.wav", "{folder}/o.mp4"], "none.wav"),

@@ -14,8 +14,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import vasa_core
-from vasa_core.app.page import LAUNCH, TAKES
+from vasa_core.app.page import LAUNCH
 from vasa_core.app.settings import Settings
+from vasa_core.app.tabs.speak import TAKES
 from vasa_core.assets import ASSETS
 from vasa_core.files import LONGEST_NAME
 from vasa_core.io.video import MAX_SIDE

@@ -27,6 +27,7 @@ MAX_AUDIO_SECONDS = 24 * 3600
 MIN_AUDIO_SECONDS = 0.1
 TRANSPARENT = "transparent"  # the name of no background at all
 SPIN = "spin"  # the name of the predefined head pose
+MOST_COMPARED = 25  # videos in one grid: each is drawn by threads of its own
 GAZE_LIMIT = 30.0  # degrees
 DISTANCE_RANGE = (0.7, 1.5)
 
@@ -237,6 +238,15 @@ def written(name: str, text: str) -> Any:
     with suppress(ValueError):
         return float(text)
     return text
+
+
+def listed(name: str, texts: str, options: GenerationOptions) -> list[Any]:
+    """The values of a control that a text like "-20, 0, 20" says, checked beside the other options.
+
+    Raises InputError for one that the control cannot have.
+    """
+    values = [written(name, text) for text in texts.split(",")]
+    return [getattr(GenerationOptions.of(options, **{name: value}), name) for value in values]
 
 
 def colour_of(background: object) -> tuple[int, ...] | None:

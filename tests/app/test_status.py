@@ -21,8 +21,11 @@ def test_every_stage_has_its_words() -> None:
     assert words(Moment(WAITING)) == "Waiting: yours is next."
     assert words(Moment(WAITING, 1)) == "Waiting: 1 video before yours."
     assert words(Moment(WAITING, 2, seconds_left=40.0)) == "Waiting: 2 videos before yours, about 40 s."
-    assert words(Moment(READING, total=50)) == "Reading the photo."
-    assert words(Moment(MAKING, total=50)) == "Listening to the speech: 50 frames to make."
+    assert words(Moment(READING, total=50, words="Reading the photo.")) == "Reading the photo."
+    assert (
+        words(Moment(MAKING, total=50, words="Listening to the speech"))
+        == "Listening to the speech: 50 frames to make."
+    )
     assert words(Moment(MAKING, done=5, total=50)) == "Frame 5 of 50."
     assert words(Moment(MAKING, done=20, total=50, seconds_left=14.2)) == "Frame 20 of 50, about 14 s left."
     assert words(Moment(MAKING, done=20, total=9000, seconds_left=300.0)) == "Frame 20 of 9000, about 5 min left."

@@ -16,9 +16,9 @@ from vasa_core.audio import SpeechEncoder
 from vasa_core.errors import InputError
 from vasa_core.io.audio import AudioFile
 from vasa_core.io.video import read_frames
-from vasa_core.options import GenerationOptions
+from vasa_core.options import MOST_COMPARED, GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared, compare
-from vasa_core.pipeline.compare import MOST, cells
+from vasa_core.pipeline.compare import cells
 from vasa_core.pipeline.grid import TILE, Grid
 from vasa_core.pipeline.player import player_page
 from vasa_core.pipeline.sound import Heard
@@ -46,7 +46,10 @@ def test_the_first_control_goes_across_and_the_second_down() -> None:
         ({"seed": "12"}, "expected a list of values"),
         ({"shoe_size": [1]}, "shoe_size is no option"),
         ({"gaze_yaw": [0, 99]}, "gaze_yaw is 99; expected a number from -30.0 to 30.0"),
-        ({"seed": list(range(MOST + 1))}, f"makes {MOST + 1} videos; expected at most {MOST}"),
+        (
+            {"seed": list(range(MOST_COMPARED + 1))},
+            f"makes {MOST_COMPARED + 1} videos; expected at most {MOST_COMPARED}",
+        ),
     ],
 )
 def test_what_cannot_be_varied_is_named(vary: dict[str, list[Any]], sentence: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from vasa_core.app.gaze import connect_gaze, gaze_pad
 from vasa_core.errors import InputError, shown
 from vasa_core.options import CONTROLS, FACES, MESH, WHOLE, GenerationOptions
 
@@ -34,8 +35,11 @@ def laid_out() -> dict[str, gr.components.Component]:
     grouped = [name for names in GROUPS.values() for name in names]
     for title, names in GROUPS.items():
         with gr.Group(), gr.Accordion(title, open=True):
+            pad = gaze_pad() if "gaze_yaw" in names else None
             for name in names:
                 made[name].render()
+            if pad:
+                connect_gaze(pad, made["gaze_yaw"], made["gaze_pitch"])
     with gr.Accordion("Expert: seed, size, framing, sampler, guidance", open=False, elem_id="expert"):
         for name in ("seed", "size", "framing", "face", *SHOWN):
             if name not in grouped and not made[name].is_rendered:

@@ -1,8 +1,7 @@
-"""What the page's events do: generators and functions of plain values, around one line of generations."""
+"""What the events of Speak do: generators and functions of plain values."""
 
 from __future__ import annotations
 
-import inspect
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,57 +10,37 @@ from typing import Any, no_type_check
 import gradio as gr
 
 from vasa_core.app.controls import DEFAULTS, SHOWN, asked, on_page, with_preset
-from vasa_core.app.job import DONE, Line, Moment, Wish
+from vasa_core.app.follow import REFUSALS, followed, photo_and_speech, visitor_of, with_names
+from vasa_core.app.job import DONE, Line
 from vasa_core.app.record import as_json, file_name, from_json, in_words
-from vasa_core.app.status import STOPPED, preview, sentence, status
-from vasa_core.errors import Cancelled, InputError, MissingModelError
-from vasa_core.io.image import read_image
+from vasa_core.app.status import sentence
+from vasa_core.app.wishes import Talk
+from vasa_core.errors import InputError
 from vasa_core.options import CONTROLS, MESH
-from vasa_core.preprocess.portrait import Preprocessor
 
-REFUSALS = (InputError, MissingModelError, OSError)  # OSError: a full disk, say
 MOST_PAST = 8  # videos of a session that are offered again
 SEEDS = CONTROLS["seed"]
+GIVEN = ("portrait", "speech", *SHOWN)
 
 
-def moments(line: Line, visitor: str, portrait: str | None, speech: str | None, values: tuple[Any, ...]) -> Any:
-    """The moments of one generation, and its settings. Raises what `Line.run` raises, InputError for missing inputs."""
-    if not portrait or not speech:
-        raise InputError(f"Add a {'speech clip' if portrait else 'portrait'} first.")
-    for name, path in (("portrait", portrait), ("speech clip", speech)):
-        if not Path(path).is_file():  # deleted, since the page had been open so long
-            raise InputError(f"The {name} has expired; add it again.")
+def _talk(request: gr.Request, portrait: str | None, speech: str | None, values: tuple[Any, ...]) -> Talk:
+    """Raises InputError for what is missing or cannot be used."""
+    photo, sound = photo_and_speech(portrait, speech)
     options, face_model = asked(values)
-    name = file_name(options, face_model)
-    wish = Wish(visitor, Path(portrait), Path(speech), options, face_model, name)
-    return line.run(wish), as_json(options, face_model, portrait, speech)
+    return Talk(visitor_of(request), photo, sound, options, face_model, file_name(options, face_model))
 
 
 def speaker(line: Line) -> Any:
     """The page's Generate: (status, preview, video, settings as JSON) several times a second."""
 
-    @no_type_check  # by beartype, whose wrapper would not be the generator that Gradio looks for
+    @no_type_check
     def speak(request, portrait, speech, *values) -> Iterator[tuple[str, str, str | None, str]]:
-        try:
-            made, record = moments(line, _visitor(request), portrait, speech, values)
-            for moment in made:
-                # No gr.skip() for the video: it would make Gradio forget which files it has to delete.
-                yield status(moment), preview(_shown(moment)), _path(moment), record if moment.stage == DONE else ""
-        except Cancelled:
-            yield sentence(STOPPED), "", None, ""
-        except REFUSALS as error:
-            yield sentence(str(error), "wrong"), "", None, ""
+        for said, picture, result in followed(line, lambda: _talk(request, portrait, speech, values)):
+            record = as_json(*asked(values), portrait, speech) if result else ""
+            # No gr.skip() for the video: it would make Gradio forget which files it has to delete.
+            yield said, picture, result.path if result else None, record
 
-    return _with_request(speak)
-
-
-def stopper(line: Line) -> Any:
-    """The page's Stop: the generation itself then says that it ended. Gradio's own way to cancel may leave "Error"."""
-
-    def stop(request: gr.Request) -> None:
-        line.stop(_visitor(request))
-
-    return stop
+    return with_names(speak, GIVEN)
 
 
 def endpoint(line: Line) -> Any:
@@ -71,68 +50,12 @@ def endpoint(line: Line) -> Any:
     def generate(request, portrait, speech, *values) -> Iterator[str | None]:
         """Make the person in a photo speak. Returns an MP4 file, marked as AI-generated."""
         try:
-            for moment in moments(line, _visitor(request), portrait, speech, values)[0]:
-                yield _path(moment)
+            for moment in line.run(_talk(request, portrait, speech, values)):
+                yield moment.result.path if moment.stage == DONE else None
         except REFUSALS as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    return _with_request(generate)
-
-
-def _with_request(handler: Any) -> Any:
-    """The handler as Gradio has to see it: with a name for every value, and who asks."""
-    names = ("request", "portrait", "speech", *SHOWN)
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    handler.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])
-    handler.__annotations__ = {"request": gr.Request}
-    handler.__no_type_check__ = False
-    return handler
-
-
-def _visitor(request: gr.Request) -> str:
-    """Who asks: a page or a client has a session; a bare call stands for itself."""
-    return request.session_hash or secrets.token_hex(8)
-
-
-def _shown(moment: Moment) -> Any:
-    return None if moment.stage == DONE else moment.frame
-
-
-def _path(moment: Moment) -> str | None:
-    return moment.result.path if moment.result else None
-
-
-def looker(preprocessor: Preprocessor) -> Any:
-    """What a new portrait is met with: (a sentence on its faces, the number of the face)."""
-
-    def look(portrait: str | None) -> tuple[str, int]:
-        if not portrait:
-            return "", 0
-        try:
-            faces = len(preprocessor.faces(read_image(Path(portrait))))
-        except InputError as error:
-            return sentence(str(error), "wrong"), 0
-        if faces > 1:
-            return sentence(f"{faces} faces found; the largest speaks. Click on another one to choose it."), 0
-        return sentence("A face was found." if faces else "No face stands out in the photo yet."), 0
-
-    return look
-
-
-def chooser(preprocessor: Preprocessor) -> Any:
-    """A click on the portrait: (a sentence, the number of the face that was clicked on)."""
-
-    def choose(portrait: str | None, click: gr.SelectData) -> tuple[str, int]:
-        if not portrait or not Path(portrait).is_file():
-            return "", 0
-        faces = preprocessor.faces(read_image(Path(portrait)))
-        x, y = click.index
-        for number, (left, top, right, bottom) in enumerate(faces.tolist(), 1):
-            if left <= x <= right and top <= y <= bottom:
-                return sentence(f"Face {number} of {len(faces)}, from the left, will speak."), number
-        return sentence("There is no face at that place; the largest will speak."), 0
-
-    return choose
+    return with_names(generate, GIVEN)
 
 
 def preset(name: str) -> Any:

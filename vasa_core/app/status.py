@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import cv2
 
 from vasa_core.app.job import DONE, MAKING, READING, WAITING, Moment
+from vasa_core.io.video import Frame
 from vasa_core.options import PHOTO
-from vasa_core.pipeline.prepared import Frame
 
 PREVIEW_PX = 384  # longer side
 PREVIEW_QUALITY = 75  # JPEG
@@ -22,10 +24,18 @@ def sentence(text: str, kind: str = "said") -> str:
     return f'<p class="{kind}">{escape(text)}</p>'
 
 
-def status(moment: Moment) -> str:
-    """The status line of a generation that goes on, or is done."""
+def video_told(result: Any) -> str:
+    """The status line of a finished video."""
+    size = f"{result.width} px" if result.width == result.height else f"{result.width}x{result.height} px"
+    shows = ", the whole photo" if result.framing == PHOTO else ""
+    words = f"Done: {result.seconds:.1f} s, {size}{shows}, seed {result.seed}; made in {result.wall_seconds:.0f} s."
+    return sentence(words) + "".join(sentence(warning, "warning") for warning in result.warnings)
+
+
+def status(moment: Moment, told: Callable[[Any], str] = video_told) -> str:
+    """The status line of a job that goes on, or is done. told: that of its result."""
     if moment.stage == DONE:
-        return _done(moment)
+        return told(moment.result)
     words = sentence(_words(moment))
     if moment.stage != MAKING:
         return f'{words}<progress aria-label="Progress"></progress>'
@@ -37,9 +47,9 @@ def _words(moment: Moment) -> str:
         people = "1 video" if moment.ahead == 1 else f"{moment.ahead} videos"
         return f"Waiting: {people} before yours{_left(moment)}." if moment.ahead else "Waiting: yours is next."
     if moment.stage == READING:
-        return "Reading the photo."
+        return f"{moment.words}: {moment.done} frames so far." if moment.done else moment.words
     if moment.stage == MAKING and not moment.done:
-        return f"Listening to the speech: {moment.total} frames to make."
+        return f"{moment.words}: {moment.total} frames to make."
     if moment.stage == MAKING:
         return f"Frame {moment.done} of {moment.total}{_left(moment)} left." if moment.seconds_left else _frames(moment)
     return "Writing the file."
@@ -55,15 +65,6 @@ def _left(moment: Moment) -> str:
         return ""
     seconds = moment.seconds_left
     return f", about {seconds / 60:.0f} min" if seconds > 90 else f", about {max(1, round(seconds))} s"
-
-
-def _done(moment: Moment) -> str:
-    result = moment.result
-    assert result is not None
-    size = f"{result.width} px" if result.width == result.height else f"{result.width}x{result.height} px"
-    shows = ", the whole photo" if result.framing == PHOTO else ""
-    words = f"Done: {result.seconds:.1f} s, {size}{shows}, seed {result.seed}; made in {result.wall_seconds:.0f} s."
-    return sentence(words) + "".join(sentence(warning, "warning") for warning in result.warnings)
 
 
 def preview(frame: Frame | None) -> str:

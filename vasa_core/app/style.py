@@ -19,6 +19,8 @@ THEME = gr.themes.Soft(
     block_info_text_color_dark="*neutral_300",
     block_label_background_fill="*primary_50",
     block_label_text_color="*primary_800",
+    checkbox_label_background_fill_selected="*primary_600",
+    checkbox_label_background_fill_selected_dark="*primary_600",
     block_label_text_color_dark="white",
     block_title_background_fill="none",
     block_title_background_fill_dark="none",
@@ -36,34 +38,44 @@ THEME = gr.themes.Soft(
     input_border_color_dark="*neutral_400",
 )
 CSS = """
-#desk { display: grid; gap: 16px; align-items: start; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+.desk { display: grid; gap: 16px; align-items: start; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
   grid-template-areas: "give show" "tune show"; grid-template-rows: auto 1fr; }
-#give { grid-area: give; min-width: 0 !important; }
-#show { grid-area: show; min-width: 0 !important; position: sticky; top: 8px; }
-#tune { grid-area: tune; min-width: 0 !important; }
+.desk-give { grid-area: give; min-width: 0 !important; gap: 12px; }
+time { color: var(--body-text-color) !important; }
+.desk-show { grid-area: show; min-width: 0 !important; position: sticky; top: 8px; }
+.desk-tune { grid-area: tune; min-width: 0 !important; }
+#tabs button[role=tab] { padding-inline: 12px; }
+button[role=tab].selected { color: #4338ca; }
+.dark button[role=tab].selected { color: #a5b4fc; }
 @media (max-width: 800px) {
-  #desk { grid-template-columns: minmax(0, 1fr); grid-template-areas: "give" "show" "tune"; grid-template-rows: auto; }
-  #show { position: static; }
-  #example-faces .gallery-item { width: 44px !important; height: 44px !important; }
+  #tabs button[role=tab] { padding-inline: 8px; }
+  .desk { grid-template-columns: minmax(0, 1fr); grid-template-areas: "give" "show" "tune"; grid-template-rows: auto; }
+  .desk-show { position: static; }
+  [id$=example-faces] .gallery-item { width: 44px !important; height: 44px !important; }
 }
-#inputs { flex-wrap: nowrap; gap: 8px; align-items: stretch; }
-#inputs > * { min-width: 0 !important; }
-#faces, #status, #faces .html-container, #status .html-container { padding: 0 !important; min-height: 0 !important; }
-#example-faces .gallery-item { width: 56px; height: 56px; }
-#example-faces .gallery-item :is(div, img) { width: 100%; height: 100%; max-width: none; object-fit: cover; }
-#stage { position: relative; }
-#stage #preview { position: absolute; inset: 0; z-index: 5; pointer-events: none; padding: 0; }
-#preview :is(div, span) { height: 100%; padding: 0; }
-#preview img { width: 100%; height: 100%; margin: 0; object-fit: contain;
+.desk-inputs { flex-wrap: nowrap; gap: 8px; align-items: stretch; }
+.desk-inputs > * { min-width: 0 !important; }
+:is(.faces-line, .status-line), :is(.faces-line, .status-line) .html-container {
+  padding: 0 !important; min-height: 0 !important; }
+.player { width: 100%; height: min(80vh, 560px); border: 1px solid var(--block-border-color); border-radius: 8px; }
+.found h3 { margin: 12px 0 2px; }
+.found :is(p, td) { overflow-wrap: anywhere; }
+.found th { text-align: left; padding-right: 12px; vertical-align: top; }
+[id$=example-faces] .gallery-item { width: 56px; height: 56px; }
+[id$=example-faces] .gallery-item :is(div, img) { width: 100%; height: 100%; max-width: none; object-fit: cover; }
+.desk-stage { position: relative; }
+.desk-stage .desk-preview { position: absolute; inset: 0; z-index: 5; pointer-events: none; padding: 0; }
+.desk-preview :is(div, span) { height: 100%; padding: 0; }
+.desk-preview img { width: 100%; height: 100%; margin: 0; object-fit: contain;
   background: var(--background-fill-secondary); }
-#status p, #faces p { margin: 0 0 2px; font-size: var(--text-md); }
-:is(#status, #faces) :is(.wrong, .warning) { font-weight: 600; color: #b42318; }
-.dark :is(#status, #faces) :is(.wrong, .warning) { color: #fda29b; }
-#status progress { display: block; width: 100%; height: 8px; border: 0; border-radius: 4px; overflow: hidden;
+.status-line p, .faces-line p { margin: 0 0 2px; font-size: var(--text-md); }
+:is(.status-line, .faces-line) :is(.wrong, .warning) { font-weight: 600; color: #b42318; }
+.dark :is(.status-line, .faces-line) :is(.wrong, .warning) { color: #fda29b; }
+.status-line progress { display: block; width: 100%; height: 8px; border: 0; border-radius: 4px; overflow: hidden;
   appearance: none; background: #d1d5db; }
-#status progress::-webkit-progress-bar { background: #d1d5db; }
-#status progress::-webkit-progress-value { background: #4f46e5; }
-#status progress::-moz-progress-bar { background: #4f46e5; }
+.status-line progress::-webkit-progress-bar { background: #d1d5db; }
+.status-line progress::-webkit-progress-value { background: #4f46e5; }
+.status-line progress::-moz-progress-bar { background: #4f46e5; }
 input[type=range]::-webkit-slider-thumb { border: 1px solid #4b5563 !important; }
 :is(input, button, select, textarea, a, summary, [tabindex]):focus-visible {
   outline: 3px solid #4f46e5 !important; outline-offset: 2px !important; }

@@ -16,7 +16,7 @@ import typer
 from vasa_core.errors import InputError, shown
 from vasa_core.files import check_source, check_target, write_text
 from vasa_core.io.containers import check_video_target
-from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions, control_named, written
+from vasa_core.options import CONTROLS, FACES, MESH, SPIN, GenerationOptions, control_named, listed
 
 cli = typer.Typer(
     help="One portrait photo and a speech clip in, a talking-head video out.",
@@ -164,6 +164,13 @@ def write_subtitles(video: Path, kind: str, words: Sequence[Any]) -> None:
     write_text(video.with_suffix(f".{kind}"), subtitles(words, kind))
 
 
+def burnt(video: Any, words: Sequence[Any]) -> Any:
+    """The video with the words in its frames. Raises InputError for letters that cannot be drawn."""
+    from vasa_core.pipeline.captions import captioned
+
+    return captioned(video, words)
+
+
 def varied_values(given: list[str], options: GenerationOptions) -> dict[str, list[Any]]:
     """What `--vary NAME=VALUE,VALUE` says, checked. Raises InputError for what is no option or cannot be its value."""
     found: dict[str, list[Any]] = {}
@@ -172,8 +179,7 @@ def varied_values(given: list[str], options: GenerationOptions) -> dict[str, lis
         name = control_named(name)
         if not values or name in found:
             raise InputError(f"--vary is {shown(text)}; expected OPTION=VALUE,VALUE and each option once.")
-        changed = [GenerationOptions.of(options, **{name: written(name, value)}) for value in values.split(",")]
-        found[name] = [getattr(each, name) for each in changed]
+        found[name] = listed(name, values, options)
     return found
 
 

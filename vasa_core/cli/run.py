@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +25,7 @@ from vasa_core.cli.options import (
     Json,
     Key,
     Seed,
+    burnt,
     check_inputs,
     check_paths,
     check_photo,
@@ -91,6 +92,9 @@ def generate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished segments beside OUT if this is killed, and go on with them.")
     ] = False,
+    burn_subtitles: Annotated[
+        bool, typer.Option("--burn-subtitles", help="Draw the words of --text into the video.")
+    ] = False,
     face_model: FaceModel = MESH,
     device: Device = "auto",
     checkpoints: Checkpoints = CHECKPOINTS,
@@ -102,18 +106,23 @@ def generate(
     """Make the person of PORTRAIT speak SPEECH, or a --text, and write the video to OUT: .mp4, .mov, .webm or .gif."""
     options = GenerationOptions(**controls).validate()
     file = spoken_file(speech or [], text, subtitles, out)
+    if burn_subtitles and file:
+        raise InputError("--burn-subtitles is given without --text; expected a text, whose words are drawn.")
+    if burn_subtitles and resume:
+        raise InputError("--burn-subtitles is given with --resume; expected one of them.")
     check_inputs(portrait, file, options, out)
     sound, words = (open_speech(file), ()) if file else read_aloud(text)
     signer = signing(certificate, key)
     with progress_bar("generate", "frame") as progress:
         pipeline = load_pipeline(device, checkpoints, face_model, signer)
         with INTERRUPT.asks() as cancelled:
-            make = pipeline.generate
             if resume:
                 from vasa_core.pipeline.resume import generate_resumable
 
-                make = partial(generate_resumable, pipeline)
-            result = make(portrait, sound, out, options, cancelled, progress)
+                result = generate_resumable(pipeline, portrait, sound, out, options, cancelled, progress)
+            else:
+                video = pipeline.animate(portrait, sound, options)
+                result = (burnt(video, words) if burn_subtitles else video).save(out, cancelled, progress)
     if subtitles:
         write_subtitles(out, subtitles, words)
     before = f", {result.kept} of them by the run before" if result.kept else ""

@@ -36,7 +36,7 @@ def subtitles(words: Sequence[Timed], kind: str) -> str:
     blocks = ["WEBVTT"] if kind == VTT else []
     for number, shown_words in enumerate(cues(words), 1):
         times = " --> ".join(_clock(seconds, separator) for seconds in (shown_words[0].start, shown_words[-1].end))
-        text = _lines([word.text for word in shown_words])
+        text = cue_lines(shown_words)
         blocks.append(f"{number}\n{times}\n{escape(text, quote=False) if kind == VTT else text}")
     return "\n\n".join(blocks) + "\n"
 
@@ -60,9 +60,9 @@ def cues(words: Sequence[Timed]) -> list[list[Timed]]:
     return found
 
 
-def _lines(words: list[str]) -> str:
-    """One line, or two of about one length."""
-    text = " ".join(words)
+def cue_lines(words: Sequence[Timed]) -> str:
+    """The text of words that are shown at once: one line, or two of about one length."""
+    text = " ".join(word.text for word in words)
     if len(text) <= _WIDEST_LINE:
         return text
     breaks = [place for place, character in enumerate(text) if character == " "]

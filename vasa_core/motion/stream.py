@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,14 @@ class MotionStream:
         while len(self._pending):
             parts.append(self._sample())
         return self._joined(parts)
+
+    def fed(self, blocks: Iterable[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
+        """Motion of all of these features, to the stream's end."""
+        for features in blocks:
+            # A hop at a time, so that the first frame does not wait for the whole block's motion.
+            for start in range(0, len(features), self.hop):
+                yield self.push(features[start : start + self.hop])
+        yield self.finish()
 
     def _sample(self) -> Float[np.ndarray, "frames channels"]:
         """Motion of the next window's hop, whose features are then no longer pending."""

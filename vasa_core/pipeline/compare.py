@@ -13,7 +13,7 @@ from typing import Any
 
 from vasa_core.errors import InputError, shown
 from vasa_core.files import write_text
-from vasa_core.options import CONTROLS, NOTHING, GenerationOptions
+from vasa_core.options import CONTROLS, MOST_COMPARED, NOTHING, GenerationOptions
 from vasa_core.pipeline.grid import Grid
 from vasa_core.pipeline.pipeline import Photo, Pipeline
 from vasa_core.pipeline.player import player_page
@@ -22,7 +22,6 @@ from vasa_core.pipeline.sound import Heard, SpeechFile, played_sound
 from vasa_core.pipeline.video import Stopped, Video, VideoResult, check_out
 from vasa_core.types import Progress
 
-MOST = 25  # videos in one grid: each is drawn by threads of its own
 MOST_VARIED = 2
 PAGE = "index.html"
 _LONGEST_NAME = 120  # characters of what was varied, in a file's name
@@ -59,8 +58,8 @@ def cells(vary: Varied, options: GenerationOptions) -> list[Cell]:
         changes = dict(zip(reversed(names), values, strict=True))
         changed = GenerationOptions.of(options, **changes)
         found.append(Cell(tuple(_label(name, getattr(changed, name)) for name in names), changed))
-    if len(found) > MOST:
-        raise InputError(f"vary makes {len(found)} videos; expected at most {MOST}.")
+    if len(found) > MOST_COMPARED:
+        raise InputError(f"vary makes {len(found)} videos; expected at most {MOST_COMPARED}.")
     return found
 
 
@@ -81,11 +80,24 @@ def compare(
     folder, made if it is not there, for each video by itself and a page, index.html, that plays them in step. The
     photo is prepared and the speech heard once for all. Raises InputError for what cannot be used.
     """
-    started = time.perf_counter()
     shown_cells = cells(vary, GenerationOptions.of(options))
     check_out(
         out, portrait, speech, *(c.options.style for c in shown_cells), *(c.options.head_pose for c in shown_cells)
     )
+    return compared(pipeline, portrait, speech, vary, options, singles).save(out, cancelled, progress)
+
+
+def compared(
+    pipeline: Pipeline,
+    portrait: Photo | Prepared,
+    speech: SpeechFile,
+    vary: Varied,
+    options: GenerationOptions | None = None,
+    singles: Path | str | None = None,
+) -> Video:
+    """The grid of `compare`, which is not written yet; the single videos are written as its frames are taken."""
+    started = time.perf_counter()
+    shown_cells = cells(vary, GenerationOptions.of(options))
     heard = Heard.by(pipeline.speech, speech)
     people: list[Prepared] = [portrait] if isinstance(portrait, Prepared) else []
     videos = []
@@ -108,19 +120,21 @@ def compare(
                 yield grid.frame(pictures, done - 1)
                 if advance:
                     advance(done, videos[0].frames or 0)
+        if targets:
+            _write_page(targets, shown_cells)
 
     said = tuple(dict.fromkeys(sentence for video in videos for sentence in video.warnings))
     sound, seed, frames = played_sound(heard.audio), int(shown_cells[0].options.seed), videos[0].frames
     files = [file for video in videos for file in video.origin.inputs]
     origin = pipeline.origin(shown_cells[0].options, *files, varied={name: list(map(str, vary[name])) for name in vary})
-    video = Video(make, grid.size, seed, sound, started, videos[0].framing, said, frames, origin=origin)
-    result = video.save(out, cancelled, progress)
-    if targets:
-        page = player_page(
-            [(path.name, ", ".join(cell.labels)) for path, cell in zip(targets, shown_cells, strict=True)]
-        )
-        write_text(targets[0].with_name(PAGE), page)
-    return result
+    return Video(make, grid.size, seed, sound, started, videos[0].framing, said, frames, origin=origin)
+
+
+def _write_page(targets: list[Path], shown_cells: list[Cell]) -> None:
+    """The page beside the single videos that plays them in step."""
+    labels = [", ".join(cell.labels) for cell in shown_cells]
+    page = player_page([(path.name, label) for path, label in zip(targets, labels, strict=True)])
+    write_text(targets[0].with_name(PAGE), page)
 
 
 def _targets(singles: Path | str | None, shown_cells: list[Cell], *inputs: object) -> list[Path]:

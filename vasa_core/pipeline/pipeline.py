@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float
 
 from vasa_core.assets import CHECKPOINTS, resolve
 from vasa_core.audio import SpeechEncoder, live_encoder, open_encoder, stream_features
@@ -262,7 +261,7 @@ class Pipeline:
         speech, hop, look_ahead = (self.live, LIVE_HOP, LIVE_LOOK_AHEAD) if sound.live else (self.speech, None, 0)
         stream = MotionStream(self.motion_model, usual, options, hop, look_ahead, style, widest)
         first = 0
-        for made in _pushed(stream, sound.blocks or stream_features(speech, sound.chunks)):
+        for made in stream.fed(sound.blocks or stream_features(speech, sound.chunks)):
             yield eased_in(contact.kept(made), portrait.motion, first)
             first += len(made)
 
@@ -278,13 +277,10 @@ class Pipeline:
         pose_from: Path | str | None = None,
         dynamics_from: Path | None = None,
     ) -> VideoResult:
-        """Portrait moved by the face of a driving video, or the head by one and the face by another.
+        """`reenacted`, written to a file. use: what to take from `driving`: "both", "pose" or "dynamics".
 
-        use: what to take from `driving`: "both", "pose" or "dynamics". pose_from (a video, or "spin") and dynamics_from
-        go before it; what comes from nowhere stays the photo's. The result is as long as the shorter video, and sounds
-        like the one that the face is from. Everything is relative to the driving person's own rest (see `retarget`).
+        pose_from and dynamics_from go before it.
         """
-        started = time.perf_counter()
         if use not in ("both", "pose", "dynamics"):
             raise InputError(f"use is {shown(use)}; expected both, pose or dynamics.")
         options = GenerationOptions.of(options)
@@ -293,12 +289,29 @@ class Pipeline:
         dynamics_from = video_path("dynamics_from", dynamics_from) or (first if use != "pose" else None)
         inputs = (portrait, pose_from, dynamics_from, options.backdrop)
         check_out(out, *inputs, transparent=options.transparent)
+        video = self.reenacted(portrait, pose_from, dynamics_from, options, cancelled, progress)
+        return video.save(out, cancelled, progress)
+
+    def reenacted(
+        self,
+        portrait: Path | Frame | Prepared,
+        pose_from: Path | str | None,
+        dynamics_from: Path | None,
+        options: GenerationOptions | None = None,
+        cancelled: Stopped | None = None,
+        progress: Progress | None = None,
+    ) -> Video:
+        """A video of the portrait with the head of one video (or "spin") and the face of another, which are read here.
+
+        What comes from nowhere stays the photo's. The result is as long as the shorter video, and sounds like the one
+        that the face is from. Everything is relative to the driving person's own rest (see `retarget`).
+        """
+        started, options = time.perf_counter(), GenerationOptions.of(options)
         prepared = self._person(portrait, options)
         motion = self.reenacted_motion(prepared.portrait, pose_from, dynamics_from, cancelled, progress)
         sound = sound_of(dynamics_from) or sound_of(pose_from)
-        video = self.render(prepared, motion, options)
         origin = self.origin(options, prepared.source, pose_from, dynamics_from)
-        return replace(video, sound=sound, started=started, origin=origin).save(out, cancelled, progress)
+        return replace(self.render(prepared, motion, options), sound=sound, started=started, origin=origin)
 
     def reenacted_motion(
         self,
@@ -379,11 +392,3 @@ class Pipeline:
             return frames
 
         return chain.from_iterable(made_ahead(draw, parts, stopped, DRAWING_THREADS, IN_FLIGHT, cancelled))
-
-
-def _pushed(stream: MotionStream, blocks: Iterable[Float[np.ndarray, "_ audio"]]) -> Iterator[Motion]:
-    for features in blocks:
-        # A hop at a time, so that the first frame does not wait for the whole block's motion.
-        for start in range(0, len(features), stream.hop):
-            yield stream.push(features[start : start + stream.hop])
-    yield stream.finish()
