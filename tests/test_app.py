@@ -135,6 +135,13 @@ def test_refused_files_are_answered(client: Client, portrait: Path, short_speech
             assert str(caught.value).strip() not in ("", "None")
 
 
+def test_an_address_is_not_fetched(client: Client, portrait: Path, brief_speech: Path) -> None:
+    """What lies there may be of any size, or of a network that only the server sees."""
+    elsewhere = {"path": "http://192.0.2.1/portrait.jpg", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError, match="an address; expected an upload"):
+        client.predict(api_name="/generate", **{**given(portrait, brief_speech), "portrait": elsewhere})
+
+
 def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file()}
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio_client.utils import is_http_url_like
 
 from vasa_core.app.follow import chooser, looker, stopper
 from vasa_core.app.job import Line, Models
 from vasa_core.app.settings import Settings
 from vasa_core.app.status import sentence
 from vasa_core.assets import ASSETS
+from vasa_core.errors import shortened
 
 FACES = (ASSETS / "portrait.jpg", *sorted((ASSETS / "faces").glob("*.jpg")))
 VOICES = {"speech.wav": "Maple introduces herself (10 s)", "speech2.wav": "Maple on pumpkins (4 s)"}
@@ -82,7 +85,7 @@ def portrait_input(prefix: str = "", height: int = 296) -> gr.Image:
         buttons=[],
         elem_id=f"{prefix}portrait",
     )
-    image.preprocess = uploaded_path
+    take_uploads(image)
     return image
 
 
@@ -90,7 +93,7 @@ def speech_input(prefix: str = "") -> gr.Audio:
     """Where a speech clip is given."""
     look: Any = {"type": "filepath", "sources": ["upload", "microphone"], "buttons": []}
     speech = gr.Audio(label="Speech", elem_id=f"{prefix}speech", **look)
-    speech.preprocess = uploaded_path
+    take_uploads(speech)
     return speech
 
 
@@ -98,7 +101,7 @@ def video_input(label: str, elem_id: str) -> gr.Video:
     """Where a video is given."""
     look: Any = {"sources": ["upload"], "buttons": [], "height": SMALL}
     video = gr.Video(label=label, elem_id=elem_id, **look)
-    video.preprocess = uploaded_path
+    take_uploads(video)
     return video
 
 
@@ -133,7 +136,7 @@ def stage(label: str, prefix: str = "", example: str | None = None) -> Stage:
     with gr.Column(elem_classes="desk-stage"):
         look: Any = {"buttons": ["download"], "height": 440, "interactive": False}
         video = gr.Video(example, label=label, elem_id=f"{prefix}result", **look)
-        video.preprocess = uploaded_path
+        take_uploads(video)
         preview = gr.HTML("", elem_classes="desk-preview")
     return Stage(video, preview)
 
@@ -165,7 +168,22 @@ def played_in_step(files: list[str], labels: list[str]) -> str:
     return f'<iframe class="player" title="The videos in step" srcdoc="{escape(page)}"></iframe>'
 
 
-def uploaded_path(payload: ImageData | FileData | ListFiles | None) -> Any:
+def take_uploads(component: gr.components.Component) -> None:
+    """Let a component give what was uploaded to it, and no address: what lies there may be of any size and anybody's."""
+    move = component.async_move_resource_to_block_cache
+
+    async def moved(path: str | Path | None) -> str | None:
+        if is_http_url_like(str(path)):
+            raise gr.Error(
+                f"The file is {shortened(str(path))}, an address; expected an upload.", print_exception=False
+            )
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = moved
+    component.preprocess = _uploaded_path
+
+
+def _uploaded_path(payload: ImageData | FileData | ListFiles | None) -> Any:
     """The uploaded file, or the list of them, as it is, without Gradio opening it first: what reads it says what is
     wrong with a bad one."""
     if isinstance(payload, ListFiles):

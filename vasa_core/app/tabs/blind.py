@@ -21,7 +21,7 @@ from vasa_core.app.parts import (
     connect_job,
     job_bar,
     played_in_step,
-    uploaded_path,
+    take_uploads,
 )
 from vasa_core.app.record import as_json, from_json
 from vasa_core.app.status import sentence
@@ -66,7 +66,7 @@ def blind_test(studio: Studio, speak: SpeakTab, portrait: Any, speech: Any, face
             with gr.Accordion("The tally; it may tell which is which", open=False, elem_id=f"{PREFIX}open"):
                 tally = gr.HTML(sentence(Blind().says), elem_id=f"{PREFIX}tally", js_on_load=ANNOUNCED)
     files = gr.File(visible=False, file_count="multiple")
-    files.preprocess = uploaded_path
+    take_uploads(files)
     test = gr.State(Blind())
     for setting in (first, second):
         _connect_setting(speak, setting)

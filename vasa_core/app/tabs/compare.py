@@ -28,7 +28,7 @@ from vasa_core.app.parts import (
     portrait_input,
     speech_input,
     stage,
-    uploaded_path,
+    take_uploads,
     voice_examples,
 )
 from vasa_core.app.record import as_json, from_json
@@ -122,7 +122,7 @@ def _result() -> _Result:
         keep = gr.Button("Use in Speak", size="sm", visible=False, elem_id=f"{PREFIX}keep")
     with gr.Accordion("The single videos", open=False):
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id=f"{PREFIX}files")
-    files.preprocess = uploaded_path
+    take_uploads(files)
     gr.Markdown(CONSENT)
     return _Result(shown, player, files, gr.State(list[tuple[str, str]]()), winner, keep)
 

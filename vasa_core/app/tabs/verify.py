@@ -10,7 +10,7 @@ import gradio as gr
 
 from vasa_core.app.follow import followed, given_files, visitor_of, with_names
 from vasa_core.app.job import Line
-from vasa_core.app.parts import ANNOUNCED, EXAMPLE_RESULT, Studio, connect_job, job_bar, uploaded_path
+from vasa_core.app.parts import ANNOUNCED, EXAMPLE_RESULT, Studio, connect_job, job_bar, take_uploads
 from vasa_core.app.status import sentence
 from vasa_core.app.wishes import Inspection
 from vasa_core.options import MAX_UPLOAD_MB
@@ -29,7 +29,7 @@ def verify_tab(studio: Studio) -> None:
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="desk-give"):
             file = gr.File(label="Picture or video", file_count="single", elem_id=f"{PREFIX}file", height=140)
-            file.preprocess = uploaded_path
+            take_uploads(file)
             gr.Examples(
                 [[str(EXAMPLE_RESULT)]],
                 [file],
