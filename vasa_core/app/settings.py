@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vasa_core.errors import InputError, shown
-from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, USUAL_APP_SECONDS
 
 LONGEST_QUEUE = 16  # videos that wait
 PORTS = (1, 65535)
-USUAL_SECONDS = 20.0 * 60  # of speech: a visitor's wait, and everybody's who is behind
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Settings:
     host: str | None = None
     port: int | None = None
     auth: str | None = None
-    max_seconds: float = USUAL_SECONDS
+    max_seconds: float = USUAL_APP_SECONDS
     queue: int = LONGEST_QUEUE
 
     def __post_init__(self) -> None:
