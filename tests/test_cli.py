@@ -250,6 +250,8 @@ def test_bench_prints_the_figures() -> None:
     names = ["real_time_factor", "frames_per_second", "decode_ms_per_frame", "first_frame_ms", "peak_rss_mb"]
     assert list(figures)[:5] == names
     assert all(figures[name] > 0 for name in names)
+    parts = figures["cpu_ms_per_frame"]
+    assert sum(parts.values()) - parts["total"] == pytest.approx(parts["total"], rel=0.01)
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

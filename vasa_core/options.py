@@ -24,6 +24,7 @@ MAX_IMAGE_PIXELS = 100_000_000
 PICTURES = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or JPEG 2000"  # the files that a photo may be
 MAX_UPLOAD_MB = 100  # of one file, in the app
 MAX_AUDIO_SECONDS = 24 * 3600
+USUAL_APP_SECONDS = 20.0 * 60  # of speech, in the app: a visitor's wait, and everybody's who is behind
 MIN_AUDIO_SECONDS = 0.1
 TRANSPARENT = "transparent"  # the name of no background at all
 SPIN = "spin"  # the name of the predefined head pose

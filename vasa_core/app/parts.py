@@ -169,7 +169,7 @@ def played_in_step(files: list[str], labels: list[str]) -> str:
 
 
 def take_uploads(component: gr.components.Component) -> None:
-    """Let a component give what was uploaded to it, and no address: what lies there may be of any size and anybody's."""
+    """Let a component give what was uploaded to it, and refuse an address: what lies there may be of any size."""
     move = component.async_move_resource_to_block_cache
 
     async def moved(path: str | Path | None) -> str | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vasa_core.errors import InputError, shown
-from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
+from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS, USUAL_APP_SECONDS
 
 LONGEST_QUEUE = 16  # videos that wait
 LIVE_SECONDS = (1.0, 86_400.0)  # of a live session
 PORTS = (1, 65535)
-USUAL_SECONDS = 20.0 * 60  # of speech: a visitor's wait, and everybody's who is behind
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Settings:
     host: str | None = None
     port: int | None = None
     auth: str | None = None
-    max_seconds: float = USUAL_SECONDS
+    max_seconds: float = USUAL_APP_SECONDS
     queue: int = LONGEST_QUEUE
     live: int = 2
     live_seconds: float = 600.0

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
-from vasa_core.app.settings import USUAL_SECONDS
 from vasa_core.assets import CHECKPOINTS
 from vasa_core.cli.options import (
     DEFAULTS,
@@ -44,7 +43,7 @@ from vasa_core.cli.options import (
 from vasa_core.cli.terminal import INTERRUPT, progress_bar, writing
 from vasa_core.errors import InputError, MissingModelError
 from vasa_core.files import check_source
-from vasa_core.options import CONTROLS, MESH, GenerationOptions
+from vasa_core.options import CONTROLS, MESH, USUAL_APP_SECONDS, GenerationOptions
 
 PoseVideo = Annotated[str | None, typer.Option("--pose", help="Video that the head follows, or spin.")]
 DynamicsVideo = Annotated[Path | None, typer.Option("--dynamics", help="Video that the face follows.")]
@@ -296,7 +295,7 @@ def app(
     auth: Annotated[str | None, typer.Option(help="USER:PASS that visitors need.", envvar="VASA_AUTH")] = None,
     max_seconds: Annotated[
         float, typer.Option(help="Longest speech, seconds.", envvar="VASA_MAX_SECONDS")
-    ] = USUAL_SECONDS,
+    ] = USUAL_APP_SECONDS,
     queue: Annotated[int, typer.Option(help="How many videos may wait.", envvar="VASA_QUEUE")] = 16,
     live: Annotated[int, typer.Option(help="How many people may talk live at once.", envvar="VASA_LIVE")] = 2,
     live_seconds: Annotated[

@@ -151,10 +151,10 @@ def measure_live(
 def measure_jobs(
     pipeline: Pipeline, jobs: int, seconds: float, size: int = PORTRAIT_SIZE, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Generate from `seconds` of speech of one portrait, then of `jobs` at once, all with the same models.
+    """Generate from `seconds` of speech of `jobs` portraits one by one, then all at once, with the same models.
 
     jobs_frames_per_second: of all together. jobs_cpu_ms_per_frame: processor time, child processes included.
-    one_*: of the first one alone.
+    one_*: of the same videos, one by one.
     """
     portraits = [ASSETS / "portrait.jpg", *sorted((ASSETS / "faces").glob("*.jpg"))]
     people = [pipeline.prepare(portrait, size=size) for portrait in portraits[:jobs]]
@@ -168,13 +168,13 @@ def measure_jobs(
 
         found: dict[str, Any] = {"jobs": jobs}
         make(0)
-        for label, numbers in (("one", range(1)), ("jobs", range(jobs))):
+        for label, at_once in (("one", 1), ("jobs", jobs)):
             started, spent, frames = time.perf_counter(), cpu_seconds(), 0
-            with ThreadPoolExecutor(len(numbers)) as pool:
-                for done, made in enumerate(pool.map(make, numbers), 1):
+            with ThreadPoolExecutor(at_once) as pool:
+                for done, made in enumerate(pool.map(make, range(jobs)), 1):
                     frames += made
                     if progress:
-                        progress(done, len(numbers))
+                        progress(done, jobs)
             found[f"{label}_frames_per_second"] = round(frames / (time.perf_counter() - started), 1)
             found[f"{label}_cpu_ms_per_frame"] = round(1000 * (cpu_seconds() - spent) / frames, 2)
     return found
