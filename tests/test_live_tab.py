@@ -120,8 +120,7 @@ def test_a_microphone_that_is_refused_is_said(browser: Browser, app_address: str
     deaf.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("size", "theme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_the_tab_can_be_read_and_asks_nobody_else(
     browser: Browser, app_address: str, size: dict[str, int], theme: str
 ) -> None:

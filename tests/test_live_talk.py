@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import threading
 import time
@@ -242,3 +243,41 @@ def test_several_talk_at_once_and_see_the_same(address: str) -> None:
     for thread in threads:
         thread.join(WAIT_S)
     assert np.array_equal(np.stack(made[0].frames), np.stack(made[1].frames))
+
+
+def speak_live(socket: ClientConnection, said: bytes) -> None:
+    """Send sound as it would be spoken, a frame's at a time."""
+    began = time.monotonic()
+    for number, start in enumerate(range(0, len(said), 1280)):
+        time.sleep(max(0.0, began + number / 25 - time.monotonic()))
+        socket.send(said[start : start + 1280])
+    socket.send(json.dumps({"end": True}))
+
+
+@pytest.mark.slow
+def test_a_minute_of_talk_in_flat_memory(address: str) -> None:
+    """All of it is heard, memory is as after a quarter of it, and no thread is left."""
+    memory: list[float] = []
+    with connect(address, max_size=None) as socket:
+        socket.send(json.dumps({**QUICK, "microphone": True}))
+        speaker = threading.Thread(target=speak_live, args=(socket, speech(60.0)))
+        speaker.start()
+        heard, texts = 0, []
+        for message in socket:
+            if isinstance(message, str):
+                texts.append(json.loads(message))
+                continue
+            number, heard, _, _ = HEADER.unpack_from(message)
+            if number % 25 == 0:
+                memory.append(resident_mib())
+        speaker.join(WAIT_S)
+    assert heard == 60 * SAMPLE_RATE
+    assert "ended" in texts[-1]
+    assert max(memory) - memory[len(memory) // 4] < 40
+    wait_until(lambda: not session_threads())
+
+
+def resident_mib() -> float:
+    """Memory of this process, the server's too."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -48,8 +48,8 @@ class MotionStream:
         """portrait_pose: the usual pose of the head to be animated.
 
         hop: frames kept of each window, which is sampled as soon as their features are there, with no later audio; by
-        default the whole window. look_ahead: frames of audio after the kept ones that every window waits for, too; of a
-        short hop's window no more than BEYOND frames after these are sampled.
+        default the whole window. Of a short hop's window no more than BEYOND frames after these are sampled.
+        look_ahead: frames of audio after the kept ones that every window waits for, too.
         style: of somebody else, to move like. widest_lids: opening at which white comes to show above the irises.
         Raises InputError unless they fit into a window.
         """
