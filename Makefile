@@ -8,6 +8,8 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-
 SYSTEM_LIBRARIES := libEGL.so.1 libGL.so.1 libGLESv2.so.2 libgthread-2.0.so.0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export GRADIO_ANALYTICS_ENABLED := False
+# Tests start the package some fifty times: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all quick every coverage lint style types format install install-dev system models wheel lock clean

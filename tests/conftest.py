@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # Files of tests that take longest, the longest first: begun first, none of them is left to one process at the end.
 LONGEST = (
-    *("test_cli.py", "test_app.py", "test_browser.py", "test_pipeline.py", "test_batch.py", "test_wheel.py"),
+    *("test_cli.py", "test_app.py", "test_tabs.py", "test_browser.py", "test_live_tab.py", "test_live_talk.py"),
+    *("test_pipeline.py", "test_batch.py", "test_wheel.py"),
     *("test_volume_training.py", "test_compare.py", "test_api.py", "test_retarget.py", "test_head.py"),
     *("test_motion_training.py", "test_live.py", "test_folder.py", "test_mark.py", "test_imports.py"),
     *("test_motion_evaluation.py", "test_renderer_evaluation.py", "test_preparation.py", "test_verify.py"),

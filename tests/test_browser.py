@@ -106,8 +106,15 @@ def test_what_is_wrong_is_said_in_one_sentence_that_stays(page: Page, tmp_path: 
     expect(page.get_by_text("Error", exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [
+        pytest.param(DESKTOP, "light", id="desktop-light"),
+        pytest.param(PHONE, "dark", id="phone-dark"),
+        pytest.param(DESKTOP, "dark", id="desktop-dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_first_screen(browser: Browser, app_address: str, size: dict[str, int], theme: str) -> None:
     """Inputs, examples, Generate and a result in sight; readable; nothing from other hosts."""
     page = browser.new_page(viewport=size)  # pyright: ignore[reportArgumentType]

@@ -96,6 +96,7 @@ def wait_until_silent() -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_closed_page_ends_its_session_and_an_own_photo_speaks(
     browser: Browser, app_address: str, portrait: Path
 ) -> None:
