@@ -138,8 +138,9 @@ def test_refused_files_are_answered(client: Client, portrait: Path, short_speech
 def test_an_address_is_not_fetched(client: Client, portrait: Path, brief_speech: Path) -> None:
     """What lies there may be of any size, or of a network that only the server sees."""
     elsewhere = {"path": "http://192.0.2.1/portrait.jpg", "meta": {"_type": "gradio.FileData"}}
+    wanted: dict[str, Any] = {**given(portrait, brief_speech), "portrait": elsewhere}
     with pytest.raises(AppError, match="an address; expected an upload"):
-        client.predict(api_name="/generate", **{**given(portrait, brief_speech), "portrait": elsewhere})
+        client.predict(api_name="/generate", **wanted)
 
 
 def files_in(folder: Path) -> set[str]:

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import CHROMIUM, DESKTOP, FAINT, FLAGS, PHONE, TIMEOUT_MS, needs_chromium
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_browser import CHROMIUM, DESKTOP, FAINT, FLAGS, PHONE, TIMEOUT_MS, pytestmark  # noqa: F401
 
 from vasa_core.app.talk import FACES
 
 FAKE = ["--use-fake-device-for-media-stream", "--use-file-for-fake-audio-capture="]
 ALLOWED = "--use-fake-ui-for-media-stream"
 SYNC_MS = 40
+pytestmark = needs_chromium
 NUMBERS = """() => { const found = [...document.querySelectorAll('#live, #live *')].find(e => e.dataset.frames);
   return found ? {...found.dataset} : {frames: '0'}; }"""
 

@@ -19,6 +19,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from vasa_core.app.job import loaded
 from vasa_core.app.page import LAUNCH, build_app
 from vasa_core.app.settings import Settings
 from vasa_core.app.speak_socket import FULL, REFUSED, Speaking
@@ -105,7 +106,7 @@ def address(app_address: str) -> str:
 def guarded(pipeline: Pipeline) -> Iterator[str]:
     """An app with a password, one session at a time and two seconds for each."""
     settings = Settings(auth="me:secret", live=1, live_seconds=2.0)
-    app = build_app(pipeline, settings)
+    app = build_app(loaded(pipeline), settings)
     where: dict[str, Any] = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
     live = {"routes": Speaking(lambda: pipeline, settings).routes}
     _, url, _ = app.launch(**where, auth=settings.login, **LAUNCH, app_kwargs=live)

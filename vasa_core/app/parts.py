@@ -172,12 +172,11 @@ def take_uploads(component: gr.components.Component) -> None:
     """Let a component give what was uploaded to it, and refuse an address: what lies there may be of any size."""
     move = component.async_move_resource_to_block_cache
 
-    async def moved(path: str | Path | None) -> str | None:
-        if is_http_url_like(str(path)):
-            raise gr.Error(
-                f"The file is {shortened(str(path))}, an address; expected an upload.", print_exception=False
-            )
-        return await move(path)
+    async def moved(url_or_file_path: str | Path | None) -> str | None:
+        if is_http_url_like(str(url_or_file_path)):
+            said = f"The file is {shortened(str(url_or_file_path))}, an address; expected an upload."
+            raise gr.Error(said, print_exception=False)
+        return await move(url_or_file_path)
 
     component.async_move_resource_to_block_cache = moved
     component.preprocess = _uploaded_path
