@@ -34,12 +34,13 @@ from vasa_core.training.renderer.losses import (
     composed,
     composed_identity_loss,
     gradient_penalty,
+    imitation_loss,
     inside_share,
     painting_cost,
     pixel_loss,
     told_apart,
 )
-from vasa_core.training.renderer.train import BestNetwork, RendererTrainer, RendererTrainingConfig
+from vasa_core.training.renderer.train import BestNetwork, ImitationTrainer, RendererTrainer, RendererTrainingConfig
 
 PORTRAIT = ASSETS / "portrait.jpg"
 PATCH = 48
@@ -436,6 +437,36 @@ def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual)
     run = trainer_of(config, perceptual, batch)
     losses = [run.train_step()["pixel"] for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_small_network_learns_to_paint_as_a_larger_one_does(perceptual: Perceptual) -> None:
+    x, photo, truth = example()
+    torch.manual_seed(1)
+    teacher = PatchNetwork(PatchConfig(PATCH, (16, 16)))
+    with torch.no_grad():
+        teacher.head.bias.copy_(torch.linspace(-2, 2, len(teacher.head.bias)))  # pyright: ignore
+        taught = blended(x, *teacher(x, teacher.source(photo)))
+    ones = torch.ones(len(x), 1, PATCH, PATCH)
+    rest = (torch.zeros(2, 3, 160, 160), torch.zeros(2, 478, 2), torch.zeros(2, 2, 3))
+    config = RendererTrainingConfig(network=TINY, batch=2, consecutive=1, minutes=None, steps=40, bf16=False)
+    trainer = ImitationTrainer(
+        config, lambda _: itertools.repeat(Batch(x, photo, truth, ones, *rest)), perceptual, teacher
+    )
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+
+    def distance() -> float:
+        with torch.no_grad():
+            painted = blended(x, *trainer.network(x, trainer.network.source(photo)))
+            return float(imitation_loss(painted, taught, x))
+
+    at_first = distance()
+    for _ in range(40):
+        trainer.learn()
+    assert distance() < 0.6 * at_first
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert float(imitation_loss(taught, taught, x)) == 0
+    with pytest.raises(InputError, match="teacher paints 64 px; expected 48"):
+        ImitationTrainer(config, lambda _: iter(()), perceptual, PatchNetwork(PatchConfig(64, (8, 8))))
 
 
 def test_scores_and_sheet_of_held_out_pairs(clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual) -> None:

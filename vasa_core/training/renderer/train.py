@@ -39,6 +39,7 @@ from vasa_core.training.renderer.losses import (
     change_loss,
     composed_identity_loss,
     gradient_penalty,
+    imitation_loss,
     inside_share,
     painting_cost,
     pixel_loss,
@@ -48,9 +49,10 @@ from vasa_core.training.renderer.losses import (
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+Batches = Callable[[int], Iterable[Batch]]  # from a step on, without end
 NETWORKS = {
-    "mouth": PatchConfig(patch=MOUTH.patch, widths=(32, 64, 96, 128)),
-    "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(24, 48, 64, 96)),
+    "mouth": PatchConfig(patch=MOUTH.patch, widths=(16, 32, 64, 96)),
+    "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(16, 24, 48, 64)),
 }
 
 
@@ -108,9 +110,54 @@ def train_renderer(
     identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network, a start of other sizes, or
     if there is no clip to train on.
     """
+    config = _config(network, minutes, seed)
+
+    def trainer(batches: Batches) -> RendererTrainer:
+        perceptual = Perceptual(resolve("perceptual"))
+        return RendererTrainer(config, batches, perceptual, open_descriptor(identity))
+
+    return _run(network, data, out, cache, config, trainer, start, progress)
+
+
+def imitate_renderer(
+    network: str,
+    teacher: Path,
+    data: list[Path],
+    out: Path,
+    cache: Path,
+    minutes: float = 60.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Train the network of a region to paint the train clips of `data` as a larger one does (distillation, Hinton et
+    al. 2015), whatever the videos show there; all else is as in `train_renderer`.
+
+    teacher: checkpoint of the larger network. Raises InputError if it paints another patch.
+    """
+    config, larger = _config(network, minutes, seed), load_network(teacher)
+
+    def trainer(batches: Batches) -> RendererTrainer:
+        return ImitationTrainer(config, batches, Perceptual(resolve("perceptual")), larger)
+
+    return _run(network, data, out, cache, config, trainer, None, progress)
+
+
+def _config(network: str, minutes: float, seed: int) -> RendererTrainingConfig:
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
-    config = RendererTrainingConfig(network=NETWORKS[network], minutes=minutes, seed=seed)
+    return RendererTrainingConfig(network=NETWORKS[network], minutes=minutes, seed=seed)
+
+
+def _run(
+    network: str,
+    data: list[Path],
+    out: Path,
+    cache: Path,
+    config: RendererTrainingConfig,
+    make: Callable[[Batches], RendererTrainer],
+    start: Path | None,
+    progress: Progress | None,
+) -> dict[str, float]:
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
 
@@ -119,7 +166,7 @@ def train_renderer(
         pairs = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, first)
         return DataLoader(pairs, batch_size=None, num_workers=1, prefetch_factor=4)
 
-    trainer = RendererTrainer(config, batches, Perceptual(resolve("perceptual")), open_descriptor(identity))
+    trainer = make(batches)
     check_fits(trainer)
     check, run = validation_pairs(val or train, triangles, network), cache / "runs" / out.name
     best = BestNetwork(trainer, check, out, run / "last")
@@ -156,12 +203,12 @@ class RendererTrainer(Trainer):
     def __init__(
         self,
         config: RendererTrainingConfig,
-        batches: Callable[[int], Iterable[Batch]],
+        batches: Batches,
         perceptual: Perceptual,
         descriptor: IdentityDescriptor | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        """batches: from a step on, without end. descriptor: for the identity loss; without one there is none."""
+        """descriptor: for the identity loss; without one there is none."""
         config.check()
         accelerator = accelerator or accelerator_of(config.bf16)
         device = accelerator.device
@@ -193,17 +240,25 @@ class RendererTrainer(Trainer):
 
     def learn(self) -> dict[str, Tensor]:
         """One step of both networks; returns the losses."""
-        if self._batches is None:
-            self._batches = iter(self._make_batches(self.step))
-        batch = next(self._batches).to(self.accelerator.device)
+        batch = self.next_batch()
         painted, weight = self.paint(batch)
         verdict = self.discriminator_step(painted.detach(), batch.truth, batch.x)
         losses = self.losses(batch, painted, weight)
+        self.update(losses)
+        return losses | verdict
+
+    def next_batch(self) -> Batch:
+        """The batch of this step."""
+        if self._batches is None:
+            self._batches = iter(self._make_batches(self.step))
+        return next(self._batches).to(self.accelerator.device)
+
+    def update(self, losses: dict[str, Tensor]) -> None:
+        """Move the network down the sum of its losses."""
         self.optimisers["network"].zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimisers["network"].step()
-        return losses | verdict
 
     def trial(self, count: int) -> dict[str, Tensor]:
         """Losses of `count` examples of the first batch, with all that a backward pass needs."""
@@ -270,6 +325,43 @@ class RendererTrainer(Trainer):
             raise InputError(f"{folder} holds {network.config}; expected {self.config.network}.")
         self.network.load_state_dict(network.state_dict())
         self.average = Average(self.network, self.config.average)
+
+
+class ImitationTrainer(RendererTrainer):
+    """A run in which the network learns to paint as a larger one does, whatever the videos show."""
+
+    def __init__(
+        self,
+        config: RendererTrainingConfig,
+        batches: Batches,
+        perceptual: Perceptual,
+        teacher: PatchNetwork,
+    ) -> None:
+        """teacher: the larger network. Raises InputError if it paints another patch."""
+        super().__init__(config, batches, perceptual)
+        if teacher.config.patch != config.network.patch:
+            raise InputError(f"teacher paints {teacher.config.patch} px; expected {config.network.patch}.")
+        teacher = teacher.eval().requires_grad_(False).to(self.accelerator.device)
+        self.teacher = teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def learn(self) -> dict[str, Tensor]:
+        """One step of the network; returns the losses."""
+        batch = self.next_batch()
+        losses = self.losses(batch, *self.paint(batch))
+        self.update(losses)
+        return losses
+
+    def losses(self, batch: Batch, painted: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """The imitation's weighted losses by name."""
+        config = self.config
+        with torch.no_grad(), self.accelerator.autocast():
+            change, share = self.teacher(batch.x, self.teacher.source(batch.source))
+        taught = blended(batch.x, change, share) * batch.judged + batch.truth * (1 - batch.judged)
+        found = {"imitation": config.pixel_weight * imitation_loss(painted, taught, batch.x)}
+        if config.consecutive:
+            follow = slice(0, 2 * config.consecutive)
+            found["change"] = config.change_weight * change_loss(painted[follow], taught[follow], batch.x[follow])
+        return found
 
 
 class BestNetwork:
