@@ -33,19 +33,22 @@ SourceFeatures = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two."""
+    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two. hidden: channels
+    between the two convolutions of the blocks there; as many as the widths if left out. last: a second block at 1/2."""
 
     patch: int = 128
     widths: tuple[int, ...] = (32, 64, 96, 128)
+    hidden: tuple[int, ...] = ()
+    last: bool = True
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Residual block without normalisation: nothing to compute at run time but convolutions."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, 1, 1)
-        self.second = nn.Conv2d(width, width, 3, 1, 1)
+        self.first = nn.Conv2d(width, hidden or width, 3, 1, 1)
+        self.second = nn.Conv2d(hidden or width, width, 3, 1, 1)
         with torch.no_grad():
             self.second.weight.mul_(RESIDUAL_SCALE)
 
@@ -62,7 +65,7 @@ class SourceEncoder(nn.Module):
         pairs = list(itertools.pairwise(deep))
         self.stem = nn.Conv2d(16 * SOURCE_CHANNELS, deep[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs])
-        self.blocks = nn.ModuleList([_Block(width) for width in deep])
+        self.blocks = nn.ModuleList([Block(width) for width in deep])
         self.style = nn.Conv2d(deep[-1], 2 * sum(widths[:-1]), 1)
         with torch.no_grad():
             self.style.weight.mul_(RESIDUAL_SCALE)
@@ -89,16 +92,16 @@ class PatchNetwork(nn.Module):
     def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.config = config
-        widths = config.widths
+        widths, hidden = config.widths, config.hidden or config.widths
         pairs = list(itertools.pairwise(widths))
         self.source = SourceEncoder(widths)
         self.stem = nn.Conv2d(4 * CHANNELS, widths[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(wide, deep, 3, 2, 1) for wide, deep in pairs])
-        self.encode = nn.ModuleList([_Block(deep) for _, deep in pairs])
-        self.bottom = _Block(widths[-1])
+        self.encode = nn.ModuleList([Block(*sizes) for sizes in zip(widths[1:], hidden[1:], strict=True)])
+        self.bottom = Block(widths[-1], hidden[-1])
         self.up = nn.ModuleList([nn.Conv2d(deep, wide, 1) for wide, deep in reversed(pairs)])
-        self.decode = nn.ModuleList([_Block(wide) for wide, _ in reversed(pairs)])
-        self.last = _Block(widths[0])
+        self.decode = nn.ModuleList([Block(*sizes) for sizes in zip(widths[-2::-1], hidden[-2::-1], strict=True)])
+        self.last = Block(widths[0], hidden[0]) if config.last else nn.Identity()
         self.head = nn.Conv2d(widths[0], 4 * 4, 3, 1, 1)
         with torch.no_grad():
             self.head.weight.mul_(RESIDUAL_SCALE)

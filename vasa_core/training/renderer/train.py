@@ -5,6 +5,7 @@ The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2) with feature 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +46,16 @@ from vasa_core.training.renderer.losses import (
     pixel_loss,
     told_apart,
 )
+from vasa_core.training.renderer.slim import check_slimming, slimmed
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+SLIMMING_BATCHES = 14  # that a smaller network is fitted to before its training
 Batches = Callable[[int], Iterable[Batch]]  # from a step on, without end
 NETWORKS = {
-    "mouth": PatchConfig(patch=MOUTH.patch, widths=(16, 32, 64, 96)),
-    "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(16, 24, 48, 64)),
+    "mouth": PatchConfig(MOUTH.patch, (32, 64, 96, 128), hidden=(16, 16, 24, 32), last=False),
+    "eyes": PatchConfig(EYE_LEFT.patch, (24, 48, 64, 96), hidden=(16, 16, 24, 32), last=False),
 }
 
 
@@ -116,7 +119,11 @@ def train_renderer(
         perceptual = Perceptual(resolve("perceptual"))
         return RendererTrainer(config, batches, perceptual, open_descriptor(identity))
 
-    return _run(network, data, out, cache, config, trainer, start, progress)
+    def begin(trainer: RendererTrainer) -> None:
+        if start:
+            trainer.start_from(load_network(start))
+
+    return _run(network, data, out, cache, config, (trainer, begin), progress)
 
 
 def imitate_renderer(
@@ -132,14 +139,20 @@ def imitate_renderer(
     """Train the network of a region to paint the train clips of `data` as a larger one does (distillation, Hinton et
     al. 2015), whatever the videos show there; all else is as in `train_renderer`.
 
-    teacher: checkpoint of the larger network. Raises InputError if it paints another patch.
+    teacher: checkpoint of the larger network, which the smaller one is cut from (`slimmed`). Raises InputError if they
+    differ in more than hidden channels.
     """
     config, larger = _config(network, minutes, seed), load_network(teacher)
+    check_slimming(larger.config, config.network)
 
     def trainer(batches: Batches) -> RendererTrainer:
         return ImitationTrainer(config, batches, Perceptual(resolve("perceptual")), larger)
 
-    return _run(network, data, out, cache, config, trainer, None, progress)
+    def begin(trainer: RendererTrainer) -> None:
+        some = list(itertools.islice(trainer.make_batches(0), SLIMMING_BATCHES))
+        trainer.start_from(slimmed(larger, config.network, some))
+
+    return _run(network, data, out, cache, config, (trainer, begin), progress)
 
 
 def _config(network: str, minutes: float, seed: int) -> RendererTrainingConfig:
@@ -154,8 +167,7 @@ def _run(
     out: Path,
     cache: Path,
     config: RendererTrainingConfig,
-    make: Callable[[Batches], RendererTrainer],
-    start: Path | None,
+    made: tuple[Callable[[Batches], RendererTrainer], Callable[[RendererTrainer], None]],
     progress: Progress | None,
 ) -> dict[str, float]:
     train, val = load_face_clips(data, cache, config)
@@ -166,11 +178,12 @@ def _run(
         pairs = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, first)
         return DataLoader(pairs, batch_size=None, num_workers=1, prefetch_factor=4)
 
+    make, begin = made
     trainer = make(batches)
     check_fits(trainer)
     check, run = validation_pairs(val or train, triangles, network), cache / "runs" / out.name
     best = BestNetwork(trainer, check, out, run / "last")
-    run_training(trainer, run, best, begin=lambda: start and trainer.start_from(start), progress=progress)
+    run_training(trainer, run, best, begin=lambda: begin(trainer), progress=progress)
     return best.found
 
 
@@ -230,7 +243,7 @@ class RendererTrainer(Trainer):
         self.perceptual = perceptual.to(device)
         self.descriptor = descriptor.to(device) if descriptor else None
         self.facts["best"] = float("inf")
-        self._make_batches = batches
+        self.make_batches = batches
         self._batches: Iterator[Batch] | None = None
 
     @property
@@ -250,7 +263,7 @@ class RendererTrainer(Trainer):
     def next_batch(self) -> Batch:
         """The batch of this step."""
         if self._batches is None:
-            self._batches = iter(self._make_batches(self.step))
+            self._batches = iter(self.make_batches(self.step))
         return next(self._batches).to(self.accelerator.device)
 
     def update(self, losses: dict[str, Tensor]) -> None:
@@ -262,7 +275,7 @@ class RendererTrainer(Trainer):
 
     def trial(self, count: int) -> dict[str, Tensor]:
         """Losses of `count` examples of the first batch, with all that a backward pass needs."""
-        batch = Batch(*(tensor[:count] for tensor in next(iter(self._make_batches(0))))).to(self.accelerator.device)
+        batch = Batch(*(tensor[:count] for tensor in next(iter(self.make_batches(0))))).to(self.accelerator.device)
         return self.losses(batch, *self.paint(batch))
 
     def paint(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -318,11 +331,10 @@ class RendererTrainer(Trainer):
         known = told_apart(real.score.detach(), fake.score.detach(), share)
         return {"discriminator": loss.detach(), "discriminator_right": known}
 
-    def start_from(self, folder: Path) -> None:
-        """Take over the network of a checkpoint. Raises InputError if it has other sizes."""
-        network = load_network(folder)
+    def start_from(self, network: PatchNetwork) -> None:
+        """Take over a network's weights. Raises InputError if it has other sizes."""
         if network.config != self.config.network:
-            raise InputError(f"{folder} holds {network.config}; expected {self.config.network}.")
+            raise InputError(f"the network to start from is of {network.config}; expected {self.config.network}.")
         self.network.load_state_dict(network.state_dict())
         self.average = Average(self.network, self.config.average)
 
