@@ -513,13 +513,13 @@ def test_a_run_begins_from_a_checkpoint_of_the_same_sizes(perceptual: Perceptual
     kept = PatchNetwork(TINY)
     save_network(tmp_path / "kept", kept)
     run = trainer_of(RendererTrainingConfig(network=TINY, discriminator_width=8), perceptual)
-    run.start_from(tmp_path / "kept")
+    run.start_from(load_network(tmp_path / "kept"))
     for part in (run.network, run.average.copy_of(run.network)):
         for a, b in zip(part.parameters(), kept.parameters(), strict=True):
             assert torch.allclose(a, b, atol=1e-3)
     save_network(tmp_path / "other", PatchNetwork(PatchConfig(PATCH, (8, 16))))
     with pytest.raises(InputError, match=r"widths=\(8, 16\)"):
-        run.start_from(tmp_path / "other")
+        run.start_from(load_network(tmp_path / "other"))
 
 
 def test_a_network_is_saved_and_loaded_strictly(tmp_path: Path) -> None:

@@ -53,15 +53,12 @@ def slimmed(teacher: PatchNetwork, config: PatchConfig, batches: list[Batch]) ->
     own = student.state_dict()
     fitting = {n: v for n, v in teacher.state_dict().items() if n in own and own[n].shape == v.shape}
     student.load_state_dict(fitting, strict=False)
-    teacher, names = teacher.eval(), [name for name, part in teacher.named_modules() if isinstance(part, Block)]
     sources = [teacher.source(batch.source) for batch in batches]
-    blocks = [
-        name for name, part in student.named_modules() if isinstance(part, Block) and not name.startswith("source")
-    ]
-    order = ["encode", "bottom", "decode", "last"]
-    for name in sorted(blocks, key=lambda name: (order.index(name.split(".")[0]), name)):
-        merged = not config.last and name == f"decode.{len(config.widths) - 2}"
-        into = "last" if merged and "last" in names else name
+    deep = len(config.widths) - 1
+    order = [*(f"encode.{k}" for k in range(deep)), "bottom", *(f"decode.{k}" for k in range(deep)), "last"]
+    for name in order[: None if config.last else -1]:
+        merged = not config.last and teacher.config.last and name == order[-2]
+        into = "last" if merged else name  # one block then does what the teacher has two for
         firsts = [cast(Block, teacher.get_submodule(part)).first for part in dict.fromkeys((name, into))]
         block = cast(Block, student.get_submodule(name))
         fit = _fit(teacher, student, (name, into), firsts, batches, sources)
@@ -77,7 +74,7 @@ def _fit(
     batches: list[Batch],
     sources: list[tuple[Tensor, ...]],
 ) -> _Fit:
-    """What the block at places[0] of the student is to put out, beside its input: what the teacher does at places[1]."""
+    """What the student's block at places[0] is to add to its input: what then is the teacher's at places[1]."""
     fits = []
     for number, (batch, source) in enumerate(zip(batches, sources, strict=True)):
         wanted = _seen(teacher, places[1], batch.x, source)[1]
