@@ -12,7 +12,8 @@ from torch import Tensor
 
 from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
+from vasa_core.face.inpaint.folded import BLOCK, FoldedNetwork, fold, unfold
+from vasa_core.face.inpaint.network import CHANNELS, PatchNetwork, SourceFeatures
 from vasa_core.onnx import open_session
 from vasa_core.rates import exact_div
 
@@ -48,25 +49,22 @@ class TorchEngine:
     def __init__(self, network: PatchNetwork, device: str = "cpu", precision: torch.dtype = torch.float32) -> None:
         self.name = f"torch {str(precision).removeprefix('torch.')}"
         self._device, self._precision = torch.device(device), precision
-        placed = PatchNetwork(network.config)
-        placed.load_state_dict(network.state_dict())
-        placed = placed.eval().requires_grad_(False).to(self._device, precision)
+        placed = FoldedNetwork(network).eval().requires_grad_(False).to(self._device, precision)
         self._network = placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def encode(self, photo: Channels) -> SourceFeatures:
         """See Engine."""
         with torch.inference_mode():
-            return self._network.source(self._tensor(photo))
+            return self._network.network.source(self._tensor(photo).permute(0, 3, 1, 2))  # (b, 4, patch, patch)
 
     def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
         """See Engine."""
         with torch.inference_mode():
-            change, weight = self._network(self._tensor(driving), _for_each(source, len(driving)))
-            return (127.5 * weight * change).permute(0, 2, 3, 1).cpu().numpy()  # (b, patch, patch, 3)
+            change = self._network(self._tensor(fold(driving)), _for_each(source, len(driving)))
+            return unfold(change.contiguous().cpu().numpy())  # (b, patch, patch, 3)
 
     def _tensor(self, channels: Channels) -> Tensor:
-        pixels = torch.from_numpy(channels).to(self._device)
-        return (pixels.permute(0, 3, 1, 2).float() / 127.5 - 1).to(self._precision)  # (b, c, patch, patch)
+        return (torch.from_numpy(channels).to(self._device).float() / 127.5 - 1).to(self._precision)
 
 
 class OnnxEngine:
@@ -78,10 +76,10 @@ class OnnxEngine:
         """exported: file of `export_driving`. Raises InputError if it was exported from other weights."""
         self._session = open_session(exported)
         found = self._session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY)
-        if found != weights_sha256:
+        if found != weights_sha256 or self._session.get_inputs()[0].shape[-1] != BLOCK * CHANNELS:
             raise InputError(
-                f"{exported} is of other weights than the checkpoint beside it; `python -m vasa_core export-renderer` "
-                "writes it anew."
+                f"{exported} is of other weights than the checkpoint beside it, or of another layout; `python -m "
+                "vasa_core export-renderer` writes it anew."
             )
         self._encoder = TorchEngine(network)
         self._names = [value.name for value in self._session.get_inputs()]
@@ -92,12 +90,12 @@ class OnnxEngine:
 
     def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
         """See Engine."""
-        x = np.ascontiguousarray(driving.transpose(0, 3, 1, 2), np.float32)  # (b, 9, patch, patch)
+        x = fold(driving).astype(np.float32)  # (b, patch/2, patch/2, 36)
         x *= 1 / 127.5
         x -= 1
         values = [x, *(features.numpy() for features in _for_each(source, len(driving)))]
-        change, weight = self._session.run(None, dict(zip(self._names, values, strict=True)))
-        return (127.5 * np.asarray(weight) * np.asarray(change)).transpose(0, 2, 3, 1)  # (b, patch, patch, 3)
+        (change,) = self._session.run(None, dict(zip(self._names, values, strict=True)))
+        return unfold(np.asarray(change))  # (b, patch, patch, 3)
 
 
 def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:

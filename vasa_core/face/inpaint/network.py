@@ -33,8 +33,9 @@ SourceFeatures = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two. hidden: channels
-    between the two convolutions of the blocks there; as many as the widths if left out. last: a second block at 1/2."""
+    """patch: side of the painted square, px. widths: channels at 1/2, 1/4, 1/8 ... of it; at least two. hidden:
+    channels between the two convolutions of each level's blocks, as many as its width if left out. last: whether there
+    is a second block at 1/2."""
 
     patch: int = 128
     widths: tuple[int, ...] = (32, 64, 96, 128)
@@ -111,9 +112,14 @@ class PatchNetwork(nn.Module):
         self, x: Float[Tensor, "b 9 patch patch"], source: SourceFeatures
     ) -> tuple[Float[Tensor, "b 3 patch patch"], Float[Tensor, "b 1 patch patch"]]:
         """Change and blend weight; what to show is `blended(x, change, weight)`. source: of `self.source`."""
-        *places, style = source
         y = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)  # (b, 36, patch/2, patch/2)
-        y = F.leaky_relu(self.stem(y), SLOPE)
+        y = F.pixel_shuffle(self.folded(y, source), 2).float()  # (b, 4, patch, patch)
+        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+
+    def folded(self, x: Float[Tensor, "b 36 half half"], source: SourceFeatures) -> Float[Tensor, "b 16 half half"]:
+        """All between the folding of 2x2 blocks and their unfolding, before the squashing of the output."""
+        *places, style = source
+        y = F.leaky_relu(self.stem(x), SLOPE)
         skips = []
         for down, block, place in zip(self.down, self.encode, places, strict=True):
             skips.append(y)
@@ -126,8 +132,7 @@ class PatchNetwork(nn.Module):
             gain, offset = style[:, at : at + width], style[:, at + width : at + 2 * width]
             y = block(F.leaky_relu(y * (1 + gain) + offset, SLOPE))
             at += 2 * width
-        y = F.pixel_shuffle(self.head(self.last(y)), 2).float()  # (b, 4, patch, patch)
-        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+        return self.head(self.last(y))
 
 
 def blended(

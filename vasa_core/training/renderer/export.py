@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vasa_core.face.inpaint.engine import ONNX_FILE
+from vasa_core.face.inpaint.folded import BLOCK, FoldedNetwork
 from vasa_core.face.inpaint.network import CHANNELS, SOURCE_CHANNELS, PatchNetwork
 from vasa_core.face.inpaint.renderer import load_network
 from vasa_core.training.engine.onnx_file import write_onnx
@@ -21,9 +22,9 @@ class _Driving(nn.Module):
 
     def __init__(self, network: PatchNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = FoldedNetwork(network)
 
-    def forward(self, driving: Tensor, *source: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, driving: Tensor, *source: Tensor) -> Tensor:
         return self.network(driving, source)
 
 
@@ -40,8 +41,8 @@ def export_driving(folder: Path) -> Path:
     return write_onnx(
         folder / ONNX_FILE,
         _Driving(network),
-        (torch.zeros(2, CHANNELS, patch, patch), *source),
-        (inputs, ["change", "weight"]),
+        (torch.zeros(2, patch // 2, patch // 2, BLOCK * CHANNELS), *source),
+        (inputs, ["added"]),
         OPSET,
         any_batch=True,
         change=_halve_weights,
