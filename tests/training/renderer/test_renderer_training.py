@@ -27,6 +27,7 @@ from vasa_core.training.losses.adversarial import Verdict, discriminator_loss, f
 from vasa_core.training.losses.perceptual import Perceptual
 from vasa_core.training.renderer.data import Batch, PairBatches, draw_frames, make_pairs, mirrored_pair, stacked
 from vasa_core.training.renderer.held_out import contact_sheet, focus, scores, validation_pairs
+from vasa_core.training.renderer.imitate import ImitationTrainer
 from vasa_core.training.renderer.losses import (
     OpeningDiscriminator,
     about_opening,
@@ -40,7 +41,7 @@ from vasa_core.training.renderer.losses import (
     pixel_loss,
     told_apart,
 )
-from vasa_core.training.renderer.train import BestNetwork, ImitationTrainer, RendererTrainer, RendererTrainingConfig
+from vasa_core.training.renderer.train import BestNetwork, RendererTrainer, RendererTrainingConfig
 
 PORTRAIT = ASSETS / "portrait.jpg"
 PATCH = 48

@@ -5,7 +5,6 @@ The losses are MegaPortraits' (Drobyshev et al. 2022, section 3.2) with feature 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,22 +39,19 @@ from vasa_core.training.renderer.losses import (
     change_loss,
     composed_identity_loss,
     gradient_penalty,
-    imitation_loss,
     inside_share,
     painting_cost,
     pixel_loss,
     told_apart,
 )
-from vasa_core.training.renderer.slim import check_slimming, slimmed
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-SLIMMING_BATCHES = 14  # that a smaller network is fitted to before its training
 Batches = Callable[[int], Iterable[Batch]]  # from a step on, without end
 NETWORKS = {
-    "mouth": PatchConfig(MOUTH.patch, (32, 64, 96, 128), hidden=(16, 16, 24, 32), last=False),
-    "eyes": PatchConfig(EYE_LEFT.patch, (24, 48, 64, 96), hidden=(16, 16, 24, 32), last=False),
+    "mouth": PatchConfig(patch=MOUTH.patch, widths=(32, 64, 96, 128)),
+    "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(24, 48, 64, 96)),
 }
 
 
@@ -109,59 +105,36 @@ def train_renderer(
     """Train the network of a region on the train clips of `data`, keep the one best on the val clips in `out`.
 
     network: "mouth" or "eyes". cache: folder of cached tracking and face crops, and of this run's state: the same call
-    again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from.
-    identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network, a start of other sizes, or
-    if there is no clip to train on.
+    again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from, with
+    the channels that it has. identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network,
+    a start that paints another patch, or if there is no clip to train on.
     """
-    config = _config(network, minutes, seed)
+    known = known_network(network)
+    begun = load_network(start) if start else None
+    sizes = begun.config if begun else known
+    if sizes.patch != known.patch:
+        raise InputError(f"{start} paints {sizes.patch} px; expected {known.patch}.")
+    config = RendererTrainingConfig(network=sizes, minutes=minutes, seed=seed)
 
     def trainer(batches: Batches) -> RendererTrainer:
         perceptual = Perceptual(resolve("perceptual"))
         return RendererTrainer(config, batches, perceptual, open_descriptor(identity))
 
     def begin(trainer: RendererTrainer) -> None:
-        if start:
-            trainer.start_from(load_network(start))
+        if begun:
+            trainer.start_from(begun)
 
-    return _run(network, data, out, cache, config, (trainer, begin), progress)
-
-
-def imitate_renderer(
-    network: str,
-    teacher: Path,
-    data: list[Path],
-    out: Path,
-    cache: Path,
-    minutes: float = 60.0,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> dict[str, float]:
-    """Train the network of a region to paint the train clips of `data` as a larger one does (distillation, Hinton et
-    al. 2015), whatever the videos show there; all else is as in `train_renderer`.
-
-    teacher: checkpoint of the larger network, which the smaller one is cut from (`slimmed`). Raises InputError if they
-    differ in more than hidden channels.
-    """
-    config, larger = _config(network, minutes, seed), load_network(teacher)
-    check_slimming(larger.config, config.network)
-
-    def trainer(batches: Batches) -> RendererTrainer:
-        return ImitationTrainer(config, batches, Perceptual(resolve("perceptual")), larger)
-
-    def begin(trainer: RendererTrainer) -> None:
-        some = list(itertools.islice(trainer.make_batches(0), SLIMMING_BATCHES))
-        trainer.start_from(slimmed(larger, config.network, some))
-
-    return _run(network, data, out, cache, config, (trainer, begin), progress)
+    return run_renderer(network, data, out, cache, config, (trainer, begin), progress)
 
 
-def _config(network: str, minutes: float, seed: int) -> RendererTrainingConfig:
+def known_network(network: str) -> PatchConfig:
+    """The sizes of a network trained from nothing. Raises InputError for an unknown one."""
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
-    return RendererTrainingConfig(network=NETWORKS[network], minutes=minutes, seed=seed)
+    return NETWORKS[network]
 
 
-def _run(
+def run_renderer(
     network: str,
     data: list[Path],
     out: Path,
@@ -170,6 +143,7 @@ def _run(
     made: tuple[Callable[[Batches], RendererTrainer], Callable[[RendererTrainer], None]],
     progress: Progress | None,
 ) -> dict[str, float]:
+    """One run, as `train_renderer` tells. made: what makes the trainer of batches, and what a new run begins with."""
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
 
@@ -337,43 +311,6 @@ class RendererTrainer(Trainer):
             raise InputError(f"the network to start from is of {network.config}; expected {self.config.network}.")
         self.network.load_state_dict(network.state_dict())
         self.average = Average(self.network, self.config.average)
-
-
-class ImitationTrainer(RendererTrainer):
-    """A run in which the network learns to paint as a larger one does, whatever the videos show."""
-
-    def __init__(
-        self,
-        config: RendererTrainingConfig,
-        batches: Batches,
-        perceptual: Perceptual,
-        teacher: PatchNetwork,
-    ) -> None:
-        """teacher: the larger network. Raises InputError if it paints another patch."""
-        super().__init__(config, batches, perceptual)
-        if teacher.config.patch != config.network.patch:
-            raise InputError(f"teacher paints {teacher.config.patch} px; expected {config.network.patch}.")
-        teacher = teacher.eval().requires_grad_(False).to(self.accelerator.device)
-        self.teacher = teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-    def learn(self) -> dict[str, Tensor]:
-        """One step of the network; returns the losses."""
-        batch = self.next_batch()
-        losses = self.losses(batch, *self.paint(batch))
-        self.update(losses)
-        return losses
-
-    def losses(self, batch: Batch, painted: Tensor, weight: Tensor) -> dict[str, Tensor]:
-        """The imitation's weighted losses by name."""
-        config = self.config
-        with torch.no_grad(), self.accelerator.autocast():
-            change, share = self.teacher(batch.x, self.teacher.source(batch.source))
-        taught = blended(batch.x, change, share) * batch.judged + batch.truth * (1 - batch.judged)
-        found = {"imitation": config.pixel_weight * imitation_loss(painted, taught, batch.x)}
-        if config.consecutive:
-            follow = slice(0, 2 * config.consecutive)
-            found["change"] = config.change_weight * change_loss(painted[follow], taught[follow], batch.x[follow])
-        return found
 
 
 class BestNetwork:
