@@ -62,25 +62,24 @@ def train_renderer(
     minutes: Minutes = 60.0,
     start: Annotated[Path | None, typer.Option(help="Checkpoint of this network to begin from.")] = None,
     identity: Annotated[str, typer.Option(help="Descriptor of the identity loss: dlib; none: no such loss.")] = "dlib",
+    teacher: Annotated[
+        Path | None, typer.Option(help="Checkpoint to make a network of half the arithmetic from.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the weights at the start and the order of the data.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Learn to paint what no warp of a photo shows: the inside of the mouth and lips, or lids and eyeballs."""
+    from vasa_core.training.renderer.imitate import imitate_renderer
     from vasa_core.training.renderer.train import train_renderer as train
 
-    target, folders = out or CHECKPOINTS / network, video_folders(data)
+    target, folders, length = out or CHECKPOINTS / network, video_folders(data), positive("minutes", minutes)
+    if teacher and start:
+        raise InputError(f"teacher is {teacher} and start {start}; expected one of them.")
     with _bar("train-renderer") as progress:
-        made = train(
-            network,
-            folders,
-            target,
-            cache,
-            positive("minutes", minutes),
-            seed,
-            start,
-            identity,
-            progress,
-        )
+        if teacher:
+            made = imitate_renderer(network, teacher, folders, target, cache, length, seed, progress)
+        else:
+            made = train(network, folders, target, cache, length, seed, start, identity, progress)
     report(made, as_json, f"{target}: the renderer's {network} network written")
 
 

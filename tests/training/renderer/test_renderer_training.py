@@ -27,6 +27,7 @@ from vasa_core.training.losses.adversarial import Verdict, discriminator_loss, f
 from vasa_core.training.losses.perceptual import Perceptual
 from vasa_core.training.renderer.data import Batch, PairBatches, draw_frames, make_pairs, mirrored_pair, stacked
 from vasa_core.training.renderer.held_out import contact_sheet, focus, scores, validation_pairs
+from vasa_core.training.renderer.imitate import ImitationTrainer
 from vasa_core.training.renderer.losses import (
     OpeningDiscriminator,
     about_opening,
@@ -34,6 +35,7 @@ from vasa_core.training.renderer.losses import (
     composed,
     composed_identity_loss,
     gradient_penalty,
+    imitation_loss,
     inside_share,
     painting_cost,
     pixel_loss,
@@ -438,6 +440,36 @@ def test_painting_improves_on_the_warp_after_a_few_steps(perceptual: Perceptual)
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_a_small_network_learns_to_paint_as_a_larger_one_does(perceptual: Perceptual) -> None:
+    x, photo, truth = example()
+    torch.manual_seed(1)
+    teacher = PatchNetwork(PatchConfig(PATCH, (16, 16)))
+    with torch.no_grad():
+        teacher.head.bias.copy_(torch.linspace(-2, 2, len(teacher.head.bias)))  # pyright: ignore
+        taught = blended(x, *teacher(x, teacher.source(photo)))
+    ones = torch.ones(len(x), 1, PATCH, PATCH)
+    rest = (torch.zeros(2, 3, 160, 160), torch.zeros(2, 478, 2), torch.zeros(2, 2, 3))
+    config = RendererTrainingConfig(network=TINY, batch=2, consecutive=1, minutes=None, steps=40, bf16=False)
+    trainer = ImitationTrainer(
+        config, lambda _: itertools.repeat(Batch(x, photo, truth, ones, *rest)), perceptual, teacher
+    )
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+
+    def distance() -> float:
+        with torch.no_grad():
+            painted = blended(x, *trainer.network(x, trainer.network.source(photo)))
+            return float(imitation_loss(painted, taught, x))
+
+    at_first = distance()
+    for _ in range(40):
+        trainer.learn()
+    assert distance() < 0.6 * at_first
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert float(imitation_loss(taught, taught, x)) == 0
+    with pytest.raises(InputError, match="teacher paints 64 px; expected 48"):
+        ImitationTrainer(config, lambda _: iter(()), perceptual, PatchNetwork(PatchConfig(64, (8, 8))))
+
+
 def test_scores_and_sheet_of_held_out_pairs(clip: FaceClip, triangles: np.ndarray, perceptual: Perceptual) -> None:
     torch.manual_seed(0)
     network = PatchNetwork(PatchConfig(EYE_LEFT.patch, (8, 8)))
@@ -482,13 +514,13 @@ def test_a_run_begins_from_a_checkpoint_of_the_same_sizes(perceptual: Perceptual
     kept = PatchNetwork(TINY)
     save_network(tmp_path / "kept", kept)
     run = trainer_of(RendererTrainingConfig(network=TINY, discriminator_width=8), perceptual)
-    run.start_from(tmp_path / "kept")
+    run.start_from(load_network(tmp_path / "kept"))
     for part in (run.network, run.average.copy_of(run.network)):
         for a, b in zip(part.parameters(), kept.parameters(), strict=True):
             assert torch.allclose(a, b, atol=1e-3)
     save_network(tmp_path / "other", PatchNetwork(PatchConfig(PATCH, (8, 16))))
     with pytest.raises(InputError, match=r"widths=\(8, 16\)"):
-        run.start_from(tmp_path / "other")
+        run.start_from(load_network(tmp_path / "other"))
 
 
 def test_a_network_is_saved_and_loaded_strictly(tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ from jaxtyping import Float, UInt8
 
 from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
-from vasa_core.face.inpaint.channels import PatchConfig
+from vasa_core.face.inpaint.channels import BLOCK, CHANNELS, PatchConfig, fold, unfold
 from vasa_core.onnx import open_session
 from vasa_core.rates import exact_div
 from vasa_core.weights import checked_config, config_from
 
 ONNX_FILE, SOURCE_FILE = "driving.onnx", "source.onnx"  # beside the weights that they were exported from
 WEIGHTS_KEY = "weights_sha256"  # of their metadata: which weights those were
-HALVED_WIDTH = 32  # first width of a network from which bfloat16 pays on a CPU that is fast in it
 
 Channels = UInt8[np.ndarray, "b patch patch c"]
 Change = Float[np.ndarray, "b patch patch 3"]
@@ -54,29 +53,30 @@ class OnnxEngine:
         """folder: a checkpoint's, with what `export_networks` writes. Raises InputError if that is of other weights."""
         self._driving, self._source = (open_session(folder / name) for name in (ONNX_FILE, SOURCE_FILE))
         for name, session in ((ONNX_FILE, self._driving), (SOURCE_FILE, self._source)):
-            if session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) != weights_sha256:
+            known = session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) == weights_sha256
+            if not known or (name == ONNX_FILE and session.get_inputs()[0].shape[-1] != BLOCK * CHANNELS):
                 raise InputError(
-                    f"{folder / name} is of other weights than the checkpoint beside it; "
+                    f"{folder / name} is of other weights than the checkpoint beside it, or of another layout; "
                     "`python -m vasa_core export-renderer` writes it anew."
                 )
         self._names = [value.name for value in self._driving.get_inputs()]
 
     def encode(self, photo: Channels) -> Features:
         """See Engine."""
-        return tuple(self._source.run(None, {"photo": _scaled(photo)}))
+        return tuple(self._source.run(None, {"photo": _scaled(photo.transpose(0, 3, 1, 2))}))
 
     def __call__(self, driving: Channels, source: Features) -> Change:
         """See Engine."""
         frames = frames_of(source, len(driving))
         features = source if frames == 1 else [np.tile(each, (frames, 1, 1, 1)) for each in source]
-        values = [_scaled(driving), *features]
-        change, weight = self._driving.run(None, dict(zip(self._names, values, strict=True)))
-        return (127.5 * np.asarray(weight) * np.asarray(change)).transpose(0, 2, 3, 1)  # (b, patch, patch, 3)
+        values = [_scaled(fold(driving)), *features]
+        (added,) = self._driving.run(None, dict(zip(self._names, values, strict=True)))
+        return unfold(np.asarray(added))  # (b, patch, patch, 3)
 
 
-def _scaled(channels: Channels) -> Float[np.ndarray, "b c patch patch"]:
+def _scaled(pixels: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Pixels as networks see them, -1 to 1."""
-    x = np.ascontiguousarray(channels.transpose(0, 3, 1, 2), np.float32)  # (b, c, patch, patch)
+    x = np.ascontiguousarray(pixels, np.float32)
     x *= 1 / 127.5
     x -= 1
     return x
@@ -88,22 +88,19 @@ def frames_of(source: Sequence[Any], patches: int) -> int:
 
 
 def open_engine(folder: Path, patch: int, instructions: str | None = None) -> Engine:
-    """The engine for a checkpoint's network on a CPU with these instructions (see `cpu_precision`), by what was
-    measured to be fastest.
+    """The engine for a checkpoint's network on a CPU: onnxruntime, which is as fast as torch in bfloat16 where that is
+    fastest, and starts without it; torch, as these instructions have it (see `cpu_precision`), where `folder` holds no
+    export.
 
-    bfloat16 in torch for networks of HALVED_WIDTH and more where the CPU is fast in it, else onnxruntime; torch in
-    float32 where `folder` holds no export. Raises InputError for an export of other weights, or a network of another
-    patch.
+    Raises InputError for an export of other weights, or a network of another patch.
     """
     values, sha256 = checked_config(folder)
     config = config_from(PatchConfig, values)
     if config.patch != patch:
         raise InputError(f"{folder} paints {config.patch} px; expected {patch}.")
-    precision = cpu_precision(instructions)
-    halved = precision != "float32" and config.widths[0] >= HALVED_WIDTH
-    if not halved and (folder / ONNX_FILE).is_file() and (folder / SOURCE_FILE).is_file():
+    if (folder / ONNX_FILE).is_file() and (folder / SOURCE_FILE).is_file():
         return OnnxEngine(folder, sha256)
-    return open_torch_engine(folder, patch, "cpu", precision if halved else "float32")
+    return open_torch_engine(folder, patch, "cpu", cpu_precision(instructions))
 
 
 def open_torch_engine(folder: Path, patch: int, device: str, precision: str) -> Engine:

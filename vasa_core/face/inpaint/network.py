@@ -28,13 +28,13 @@ RESIDUAL_SCALE = 0.1  # of each block's second convolution at the start
 SourceFeatures = tuple[Tensor, ...]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Residual block without normalisation: nothing to compute at run time but convolutions."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, 1, 1)
-        self.second = nn.Conv2d(width, width, 3, 1, 1)
+        self.first = nn.Conv2d(width, hidden or width, 3, 1, 1)
+        self.second = nn.Conv2d(hidden or width, width, 3, 1, 1)
         with torch.no_grad():
             self.second.weight.mul_(RESIDUAL_SCALE)
 
@@ -51,7 +51,7 @@ class SourceEncoder(nn.Module):
         pairs = list(itertools.pairwise(deep))
         self.stem = nn.Conv2d(16 * SOURCE_CHANNELS, deep[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs])
-        self.blocks = nn.ModuleList([_Block(width) for width in deep])
+        self.blocks = nn.ModuleList([Block(width) for width in deep])
         self.style = nn.Conv2d(deep[-1], 2 * sum(widths[:-1]), 1)
         with torch.no_grad():
             self.style.weight.mul_(RESIDUAL_SCALE)
@@ -78,16 +78,16 @@ class PatchNetwork(nn.Module):
     def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.config = config
-        widths = config.widths
+        widths, hidden = config.widths, config.hidden or config.widths
         pairs = list(itertools.pairwise(widths))
         self.source = SourceEncoder(widths)
         self.stem = nn.Conv2d(4 * CHANNELS, widths[0], 3, 1, 1)
         self.down = nn.ModuleList([nn.Conv2d(wide, deep, 3, 2, 1) for wide, deep in pairs])
-        self.encode = nn.ModuleList([_Block(deep) for _, deep in pairs])
-        self.bottom = _Block(widths[-1])
+        self.encode = nn.ModuleList([Block(*sizes) for sizes in zip(widths[1:], hidden[1:], strict=True)])
+        self.bottom = Block(widths[-1], hidden[-1])
         self.up = nn.ModuleList([nn.Conv2d(deep, wide, 1) for wide, deep in reversed(pairs)])
-        self.decode = nn.ModuleList([_Block(wide) for wide, _ in reversed(pairs)])
-        self.last = _Block(widths[0])
+        self.decode = nn.ModuleList([Block(*sizes) for sizes in zip(widths[-2::-1], hidden[-2::-1], strict=True)])
+        self.last = Block(widths[0], hidden[0]) if config.last else nn.Identity()
         self.head = nn.Conv2d(widths[0], 4 * 4, 3, 1, 1)
         with torch.no_grad():
             self.head.weight.mul_(RESIDUAL_SCALE)
@@ -97,9 +97,14 @@ class PatchNetwork(nn.Module):
         self, x: Float[Tensor, "b 9 patch patch"], source: SourceFeatures
     ) -> tuple[Float[Tensor, "b 3 patch patch"], Float[Tensor, "b 1 patch patch"]]:
         """Change and blend weight; what to show is `blended(x, change, weight)`. source: of `self.source`."""
-        *places, style = source
         y = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)  # (b, 36, patch/2, patch/2)
-        y = F.leaky_relu(self.stem(y), SLOPE)
+        y = F.pixel_shuffle(self.folded(y, source), 2).float()  # (b, 4, patch, patch)
+        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+
+    def folded(self, x: Float[Tensor, "b 36 half half"], source: SourceFeatures) -> Float[Tensor, "b 16 half half"]:
+        """All between the folding of 2x2 blocks and their unfolding, before the squashing of the output."""
+        *places, style = source
+        y = F.leaky_relu(self.stem(x), SLOPE)
         skips = []
         for down, block, place in zip(self.down, self.encode, places, strict=True):
             skips.append(y)
@@ -112,8 +117,7 @@ class PatchNetwork(nn.Module):
             gain, offset = style[:, at : at + width], style[:, at + width : at + 2 * width]
             y = block(F.leaky_relu(y * (1 + gain) + offset, SLOPE))
             at += 2 * width
-        y = F.pixel_shuffle(self.head(self.last(y)), 2).float()  # (b, 4, patch, patch)
-        return 2 * torch.tanh(y[:, :3]), torch.sigmoid(y[:, 3:] + BLEND_BIAS)
+        return self.head(self.last(y))
 
 
 def blended(

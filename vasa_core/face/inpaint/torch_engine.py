@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vasa_core.face.inpaint.channels import fold, unfold
 from vasa_core.face.inpaint.engine import Change, Channels, frames_of
+from vasa_core.face.inpaint.folded import FoldedNetwork
 from vasa_core.face.inpaint.network import PatchNetwork, SourceFeatures
 
 
@@ -15,25 +17,22 @@ class TorchEngine:
     def __init__(self, network: PatchNetwork, device: str = "cpu", precision: torch.dtype = torch.float32) -> None:
         self.name = f"torch {str(precision).removeprefix('torch.')}"
         self._device, self._precision = torch.device(device), precision
-        placed = PatchNetwork(network.config)
-        placed.load_state_dict(network.state_dict())
-        placed = placed.eval().requires_grad_(False).to(self._device, precision)
+        placed = FoldedNetwork(network).eval().requires_grad_(False).to(self._device, precision)
         self._network = placed.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def encode(self, photo: Channels) -> SourceFeatures:
         """See Engine."""
         with torch.inference_mode():
-            return self._network.source(self._tensor(photo))
+            return self._network.network.source(self._tensor(photo).permute(0, 3, 1, 2))  # (b, 4, patch, patch)
 
     def __call__(self, driving: Channels, source: SourceFeatures) -> Change:
         """See Engine."""
         with torch.inference_mode():
-            change, weight = self._network(self._tensor(driving), _for_each(source, len(driving)))
-            return (127.5 * weight * change).permute(0, 2, 3, 1).cpu().numpy()  # (b, patch, patch, 3)
+            change = self._network(self._tensor(fold(driving)), _for_each(source, len(driving)))
+            return unfold(change.contiguous().cpu().numpy())  # (b, patch, patch, 3)
 
     def _tensor(self, channels: Channels) -> Tensor:
-        pixels = torch.from_numpy(channels).to(self._device)
-        return (pixels.permute(0, 3, 1, 2).float() / 127.5 - 1).to(self._precision)  # (b, c, patch, patch)
+        return (torch.from_numpy(channels).to(self._device).float() / 127.5 - 1).to(self._precision)
 
 
 def _for_each(source: SourceFeatures, patches: int) -> SourceFeatures:

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vasa_core.face.inpaint.channels import CHANNELS, SOURCE_CHANNELS
+from vasa_core.face.inpaint.channels import BLOCK, CHANNELS, SOURCE_CHANNELS
 from vasa_core.face.inpaint.engine import ONNX_FILE, SOURCE_FILE
+from vasa_core.face.inpaint.folded import FoldedNetwork
 from vasa_core.face.inpaint.network import PatchNetwork, load_network
 from vasa_core.training.engine.onnx_file import halve_weights, write_onnx
 
@@ -20,9 +21,9 @@ class _Driving(nn.Module):
 
     def __init__(self, network: PatchNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = FoldedNetwork(network)
 
-    def forward(self, driving: Tensor, *source: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, driving: Tensor, *source: Tensor) -> Tensor:
         return self.network(driving, source)
 
 
@@ -38,10 +39,10 @@ def export_networks(folder: Path) -> list[Path]:
     with torch.no_grad():
         source = network.source(photo)
     features = [f"source_{index}" for index in range(len(source))]
-    driving = torch.zeros(2, CHANNELS, patch, patch)
+    driving = torch.zeros(2, patch // 2, patch // 2, BLOCK * CHANNELS)
     parts = (
         (SOURCE_FILE, network.source, (photo,), (["photo"], features)),
-        (ONNX_FILE, _Driving(network), (driving, *source), (["driving", *features], ["change", "weight"])),
+        (ONNX_FILE, _Driving(network), (driving, *source), (["driving", *features], ["added"])),
     )
     return [
         write_onnx(

@@ -85,6 +85,15 @@ def pixel_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]
     return difference.mean() + (difference * weight).mean()
 
 
+def imitation_loss(painted: Images, taught: Images, x: Driving) -> Float[Tensor, ""]:
+    """L1 to what a larger network paints, and of its slopes along both axes, so that edges stay as sharp as its own;
+    inside the driving opening INSIDE_WEIGHT times as much again."""
+    weight = 1 + INSIDE_WEIGHT * (x[:, OPENING] + 1) / 2
+    difference = painted - taught
+    slopes = [difference.diff(dim=2).abs() * weight[:, :, 1:], difference.diff(dim=3).abs() * weight[:, :, :, 1:]]
+    return (difference.abs() * weight).mean() + sum((slope.mean() for slope in slopes), difference.new_zeros(()))
+
+
 def change_loss(painted: Images, target: Images, x: Driving) -> Float[Tensor, ""]:
     """L1 of the change between frames that follow each other (examples 0 and 1, 2 and 3 ...), weighted as pixels are.
 

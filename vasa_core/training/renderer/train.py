@@ -48,6 +48,7 @@ from vasa_core.training.renderer.losses import (
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+Batches = Callable[[int], Iterable[Batch]]  # from a step on, without end
 NETWORKS = {
     "mouth": PatchConfig(patch=MOUTH.patch, widths=(32, 64, 96, 128)),
     "eyes": PatchConfig(patch=EYE_LEFT.patch, widths=(24, 48, 64, 96)),
@@ -104,13 +105,45 @@ def train_renderer(
     """Train the network of a region on the train clips of `data`, keep the one best on the val clips in `out`.
 
     network: "mouth" or "eyes". cache: folder of cached tracking and face crops, and of this run's state: the same call
-    again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from.
-    identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network, a start of other sizes, or
-    if there is no clip to train on.
+    again goes on where the last one stopped, up to `minutes` of training in all. start: checkpoint to begin from, with
+    the channels that it has. identity: of `open_descriptor`. Returns scores. Raises InputError for an unknown network,
+    a start that paints another patch, or if there is no clip to train on.
     """
+    known = known_network(network)
+    begun = load_network(start) if start else None
+    sizes = begun.config if begun else known
+    if sizes.patch != known.patch:
+        raise InputError(f"{start} paints {sizes.patch} px; expected {known.patch}.")
+    config = RendererTrainingConfig(network=sizes, minutes=minutes, seed=seed)
+
+    def trainer(batches: Batches) -> RendererTrainer:
+        perceptual = Perceptual(resolve("perceptual"))
+        return RendererTrainer(config, batches, perceptual, open_descriptor(identity))
+
+    def begin(trainer: RendererTrainer) -> None:
+        if begun:
+            trainer.start_from(begun)
+
+    return run_renderer(network, data, out, cache, config, (trainer, begin), progress)
+
+
+def known_network(network: str) -> PatchConfig:
+    """The sizes of a network trained from nothing. Raises InputError for an unknown one."""
     if network not in NETWORKS:
         raise InputError(f"network is {network!r}; expected one of {', '.join(NETWORKS)}.")
-    config = RendererTrainingConfig(network=NETWORKS[network], minutes=minutes, seed=seed)
+    return NETWORKS[network]
+
+
+def run_renderer(
+    network: str,
+    data: list[Path],
+    out: Path,
+    cache: Path,
+    config: RendererTrainingConfig,
+    made: tuple[Callable[[Batches], RendererTrainer], Callable[[RendererTrainer], None]],
+    progress: Progress | None,
+) -> dict[str, float]:
+    """One run, as `train_renderer` tells. made: what makes the trainer of batches, and what a new run begins with."""
     train, val = load_face_clips(data, cache, config)
     triangles = canonical_mesh(resolve("face_landmarker"))[1]
 
@@ -119,11 +152,12 @@ def train_renderer(
         pairs = PairBatches(train, triangles, network, config.batch, config.consecutive, config.seed, first)
         return DataLoader(pairs, batch_size=None, num_workers=1, prefetch_factor=4)
 
-    trainer = RendererTrainer(config, batches, Perceptual(resolve("perceptual")), open_descriptor(identity))
+    make, begin = made
+    trainer = make(batches)
     check_fits(trainer)
     check, run = validation_pairs(val or train, triangles, network), cache / "runs" / out.name
     best = BestNetwork(trainer, check, out, run / "last")
-    run_training(trainer, run, best, begin=lambda: start and trainer.start_from(start), progress=progress)
+    run_training(trainer, run, best, begin=lambda: begin(trainer), progress=progress)
     return best.found
 
 
@@ -156,12 +190,12 @@ class RendererTrainer(Trainer):
     def __init__(
         self,
         config: RendererTrainingConfig,
-        batches: Callable[[int], Iterable[Batch]],
+        batches: Batches,
         perceptual: Perceptual,
         descriptor: IdentityDescriptor | None = None,
         accelerator: Accelerator | None = None,
     ) -> None:
-        """batches: from a step on, without end. descriptor: for the identity loss; without one there is none."""
+        """descriptor: for the identity loss; without one there is none."""
         config.check()
         accelerator = accelerator or accelerator_of(config.bf16)
         device = accelerator.device
@@ -183,7 +217,7 @@ class RendererTrainer(Trainer):
         self.perceptual = perceptual.to(device)
         self.descriptor = descriptor.to(device) if descriptor else None
         self.facts["best"] = float("inf")
-        self._make_batches = batches
+        self.make_batches = batches
         self._batches: Iterator[Batch] | None = None
 
     @property
@@ -193,21 +227,29 @@ class RendererTrainer(Trainer):
 
     def learn(self) -> dict[str, Tensor]:
         """One step of both networks; returns the losses."""
-        if self._batches is None:
-            self._batches = iter(self._make_batches(self.step))
-        batch = next(self._batches).to(self.accelerator.device)
+        batch = self.next_batch()
         painted, weight = self.paint(batch)
         verdict = self.discriminator_step(painted.detach(), batch.truth, batch.x)
         losses = self.losses(batch, painted, weight)
+        self.update(losses)
+        return losses | verdict
+
+    def next_batch(self) -> Batch:
+        """The batch of this step."""
+        if self._batches is None:
+            self._batches = iter(self.make_batches(self.step))
+        return next(self._batches).to(self.accelerator.device)
+
+    def update(self, losses: dict[str, Tensor]) -> None:
+        """Move the network down the sum of its losses."""
         self.optimisers["network"].zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimisers["network"].step()
-        return losses | verdict
 
     def trial(self, count: int) -> dict[str, Tensor]:
         """Losses of `count` examples of the first batch, with all that a backward pass needs."""
-        batch = Batch(*(tensor[:count] for tensor in next(iter(self._make_batches(0))))).to(self.accelerator.device)
+        batch = Batch(*(tensor[:count] for tensor in next(iter(self.make_batches(0))))).to(self.accelerator.device)
         return self.losses(batch, *self.paint(batch))
 
     def paint(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -263,11 +305,10 @@ class RendererTrainer(Trainer):
         known = told_apart(real.score.detach(), fake.score.detach(), share)
         return {"discriminator": loss.detach(), "discriminator_right": known}
 
-    def start_from(self, folder: Path) -> None:
-        """Take over the network of a checkpoint. Raises InputError if it has other sizes."""
-        network = load_network(folder)
+    def start_from(self, network: PatchNetwork) -> None:
+        """Take over a network's weights. Raises InputError if it has other sizes."""
         if network.config != self.config.network:
-            raise InputError(f"{folder} holds {network.config}; expected {self.config.network}.")
+            raise InputError(f"the network to start from is of {network.config}; expected {self.config.network}.")
         self.network.load_state_dict(network.state_dict())
         self.average = Average(self.network, self.config.average)
 
