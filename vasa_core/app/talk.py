@@ -17,14 +17,13 @@ import cv2
 from vasa_core.app.ear import Ear, Piece
 from vasa_core.app.record import from_json
 from vasa_core.assets import ASSETS
-from vasa_core.audio.moonshine import LIVE_AHEAD
 from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.files import parsed_json
 from vasa_core.io.image import read_image
-from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline, Prepared
 from vasa_core.pipeline.prepared import Frame, Picture, frame_size
+from vasa_core.pipeline.sound import SOUND_AHEAD
 from vasa_core.rates import FPS, SAMPLE_RATE
 
 FACES = {path.stem: path for path in (ASSETS / "portrait.jpg", *sorted((ASSETS / "faces").glob("*.jpg")))}
@@ -33,7 +32,6 @@ MAX_PHOTO_BYTES = 15_000_000
 QUALITY = 85  # JPEG
 HEADER = struct.Struct("<IIHH")  # frame, samples heard up to its end, ms it took, bytes of sound
 _LONGEST_DELAY = 2**16 - 1  # ms
-SOUND_AHEAD = LIVE_HOP - 1 + LIVE_LOOK_AHEAD + LIVE_AHEAD  # frames of sound that the first frame of a hop waits for
 
 
 @dataclass(frozen=True)

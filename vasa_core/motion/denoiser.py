@@ -166,7 +166,7 @@ class Block(nn.Module):
         else:
             key = torch.cat([condition[0], key], 2)  # (B, H, G + 1 + 2F, D/H)
             value = torch.cat([condition[1], value], 2)
-            bias = self._motion_bias(tokens.shape[1] - 1)
+            bias = self._motion_bias(tokens)
         mixed = functional.scaled_dot_product_attention(query, key, value, bias[None].to(query.dtype))
         tokens = tokens + self.dropout(self.project(mixed.transpose(1, 2).flatten(2)))  # (B, T, D)
         return tokens + self.dropout(self.feedforward(tokens)), own
@@ -180,8 +180,9 @@ class Block(nn.Module):
         qkv = self.qkv(self.attention_norm(tokens)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
         return qkv.permute(2, 0, 3, 1, 4)
 
-    def _motion_bias(self, frames: int) -> Float[Tensor, "heads queries keys"]:
+    def _motion_bias(self, tokens: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "heads queries keys"]:
         """Of [step, F motion] queries on [G globals, F audio, step, F motion] keys; -inf where audio is not aligned."""
+        frames = tokens.shape[1] - 1
         near, aligned, allowed = (table[:frames, :frames] for table in (self.near, self.aligned, self.allowed))
         audio = self.alignment_bias[:, aligned].masked_fill(~allowed, -math.inf)  # (H, F, F)
         audio = functional.pad(audio, (_WHOLE, 0, 1, 0))  # (H, 1 + F, G + F): the step token sees all audio

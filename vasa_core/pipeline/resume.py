@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vasa_core import __version__
+import vasa_core
 from vasa_core.assets import file_sha256
 from vasa_core.cpu import instruction_set
 from vasa_core.errors import InputError
@@ -100,7 +100,7 @@ def _key(pipeline: Pipeline, portrait: object, speech: object, options: Generati
         if value is not None and value != SPIN and (name != "background" or options.backdrop is not None):
             values[name] = file_sha256(Path(value))
     weights = {path.name: file_sha256(path) for path in sorted(pipeline.checkpoints.rglob("*.safetensors"))}
-    models = [__version__, pipeline.face_name, pipeline.device, instruction_set(), weights]
+    models = [vasa_core.__version__, pipeline.face_name, pipeline.device, instruction_set(), weights]
     said = json.dumps([_digest(portrait), _digest(speech), values, models, kind])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 

@@ -11,12 +11,16 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vasa_core.audio import SpeechEncoder, stream_features
+from vasa_core.audio.moonshine import LIVE_AHEAD
 from vasa_core.errors import Cancelled, InputError, shown
 from vasa_core.io.audio import AudioFile, has_sound
+from vasa_core.motion.stream import LIVE_HOP, LIVE_LOOK_AHEAD
 from vasa_core.options import MAX_AUDIO_SECONDS, MIN_AUDIO_SECONDS
 from vasa_core.rates import SAMPLE_RATE, frame_count
 
 LOUDEST = 8.0  # beyond it, numbers are no waveform in [-1, 1] that was amplified or resampled: 16-bit integers, say
+# Frames of sound that the first frame of a hop waits for while speech arrives.
+SOUND_AHEAD = LIVE_HOP - 1 + LIVE_LOOK_AHEAD + LIVE_AHEAD
 
 Waveform = Float32[np.ndarray, " samples"]
 Blocks = Sequence[Float[np.ndarray, "_ audio"]]
