@@ -17,6 +17,8 @@ from vasa_core.types import TrackedImage
 
 EYES = ((33, 133), (362, 263))  # corners; image-left, image-right
 MOUTH = (61, 291, 0, 17)
+LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+LOWER_FACE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 5)
 FACES = ("ada", "ben", "cleo", "dan", "eve", "finn", "gwen")
 WEARERS = FACES[:3]  # of what is drawn over faces
 
@@ -79,13 +81,26 @@ def test_a_hand_covers_the_mouth(
     assert found.eyes == (True, True)
 
 
-def test_a_moustache_is_no_hand(faces: dict[str, TrackedImage], look: Callable[[np.ndarray], Visible]) -> None:
-    face = faces["ben"]
+def test_a_moustache_is_no_hand(faces: dict[str, TrackedImage]) -> None:
+    face = faces["eve"]
     picture, width = face.image.copy(), _width(face)
-    middle = face.landmarks[0, :2] - [0, 0.03 * width]
-    axes = (round(0.2 * width), round(0.06 * width))
-    cv2.ellipse(picture, np.rint(middle).astype(int).tolist(), axes, 0, 0, 360, (52, 40, 32), -1)
-    assert look(picture).mouth
+    x, y = np.rint(face.landmarks[list(MOUTH), :2].mean(0)).astype(int).tolist()
+    cv2.ellipse(picture, (x, y), (round(0.27 * width), round(0.11 * width)), 0, 0, 360, (52, 40, 32), -1)
+    assert visible(picture, face.landmarks).mouth
+
+
+def test_lips_of_the_beards_colour_are_no_mask_if_they_have_a_rim(faces: dict[str, TrackedImage]) -> None:
+    face = faces["ben"]
+    lower, lips = (
+        cv2.fillPoly(np.zeros((512, 512), np.uint8), [np.rint(face.landmarks[list(outline), :2]).astype(np.int32)], 1)
+        for outline in (LOWER_FACE, LIPS)
+    )
+    picture = np.where(lower[..., None] > 0, np.array([70, 52, 44], np.uint8), face.image)
+    assert not visible(picture, face.landmarks).mouth
+    reach = round(0.07 * _width(face))
+    rim = cv2.dilate(lips, np.ones((reach, reach), np.uint8)) * (1 - lips)
+    picture[rim > 0] = (150, 110, 95)
+    assert visible(picture, face.landmarks).mouth
 
 
 @pytest.mark.parametrize("name", WEARERS)
@@ -106,8 +121,8 @@ def test_a_cup_covers_a_lip(faces: dict[str, TrackedImage], look: Callable[[np.n
     face = faces["ben"]
     picture, width = face.image.copy(), _width(face)
     top = face.landmarks[list(MOUTH), :2].mean(0)
-    corners = np.rint([top - [0.25 * width, 0], top + [0.25 * width, 0.5 * width]]).astype(int).tolist()
-    cv2.rectangle(picture, *corners, (40, 80, 190), -1)
+    corner, other = np.rint([top - [0.25 * width, 0], top + [0.25 * width, 0.5 * width]]).astype(int).tolist()
+    cv2.rectangle(picture, corner, other, (40, 80, 190), -1)
     found = look(picture)
     assert not found.lips
     assert found.hidden == ("mouth",)

@@ -24,16 +24,13 @@ _CHEEKS = (234, 454)
 _MOUTH_PX, _MOUTH_SIDE, _MOUTH_BLUR = 96, 0.7, 1.2  # of the upright picture of a mouth: px, face widths, px
 _EYE_PX, _EYE_SIDE, _EYE_BLUR, _EYE_PLAIN = 64, 0.42, 0.8, 10.0  # ... of an eye; px of what is shade, no shape
 _SHIFT = 5  # px that the pictures of two eyes may be apart
-_LIT, _DIM = (
-    65.0,
-    30.0,
-)  # lightness of skin that colours are brought to, and of skin darker than which noise would be seen
+_LIT, _DIM = 65.0, 30.0  # lightness of skin that colours are brought to; of skin below which noise would be seen
 _BESIDE = 0.11  # widths of a mouth: skin beside the lips
 _ALIKE, _LOST = 3.0, 20.0  # colours of lips and of skin that are one; what such pieces take from the contrast
-_SEEN, _SKIN = 11.0, 0.6  # contrast of a mouth that is seen; lightness of what can be a hand against the face's
+_SEEN, _SKIN = 7.0, 0.6  # contrast of a mouth that is seen; lightness of what can be a hand against the face's
 _FOREIGN = 35.0  # colour of both the lower lip and the skin below against the upper lip and the skin above
 _WEIGHTS = (0.5, 1, 1)  # of lightness and hue in that
-_ONE_EYE, _HIDDEN_EYE = 0.27, 0.3  # an iris less dark than the other, less likeness; darkness of one that is not seen
+_ONE_EYE, _HIDDEN_EYE = 0.27, 0.2  # an iris less dark than the other, less likeness; darkness of one that is not seen
 _NARROW = 0.7  # width of one eye against the other's: of a face turned so far the far eye is no likeness of the near
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -46,8 +43,10 @@ Landmarks = Float[np.ndarray, "478 3"]
 @dataclass(frozen=True)
 class Covered:
     """mouth: a hand hides it. lips: something of another colour lies before the lower or the upper lip. eyes: of the
-    image-left and the image-right eye, whether it is hidden."""
+    image-left and the image-right eye, whether it is hidden. contrast: of lips and mouth line with what is around them,
+    in steps of Lab: seen ones have 17 and more."""
 
+    contrast: float = 0.0
     mouth: bool = False
     lips: bool = False
     eyes: tuple[bool, bool] = (False, False)
@@ -58,7 +57,7 @@ def covered(photo: Image, landmarks: Landmarks, lightness: float) -> Covered:
     contrast, around, step = mouth_signs(photo, landmarks, lightness)
     hand = contrast < _SEEN and around > _SKIN
     eyes = _hidden(*eye_signs(photo, landmarks)) if lightness > _DIM and _frontal(landmarks) else (False, False)
-    return Covered(hand, not hand and step > _FOREIGN, eyes)
+    return Covered(contrast, hand, not hand and step > _FOREIGN, eyes)
 
 
 def mouth_signs(photo: Image, landmarks: Landmarks, lightness: float) -> tuple[float, float, float]:

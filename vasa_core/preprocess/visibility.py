@@ -25,7 +25,7 @@ _LENS = 1.25  # size of what is looked at / the eye's opening
 _DARK, _EVEN = 0.3, 2.5  # a dark lens: lightness against the skin's; standard deviation of it (of 100)
 _CLOSED = 0.13  # height of an opening / its width
 _CLOTH, _SHADE = 12.0, 30.0  # how much the lower face differs from the upper, in hue or in lightness (Lab), for a mask
-_NO_LIPS = 4.0  # ... if the lips differ from what is around them by no more
+_NO_LIPS, _SEEN_LIPS = 4.0, 20.0  # ... if they differ from the lips by no more, and no lips are seen (see `Covered`)
 _FLAT, _EVEN_STEP = 0.5, 0.35  # share of a drawing's pixels that do not differ from the next, grey levels
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -71,20 +71,19 @@ def visible(photo: Image, landmarks: Landmarks) -> Visible:
     lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     skin, lower = (np.median(_spots(lab, landmarks, points), 0) for points in (_UPPER, _LOWER))
     dark = all(_is_dark(_inside(lab, landmarks[list(eye), :2], _LENS), skin) for eye in _EYES)
-    inside = _inside(lab, landmarks[list(_LIPS), :2], 1.0)
-    lips = np.median(inside, 0)
+    lips = np.median(_inside(lab, landmarks[list(_LIPS), :2], 1.0), 0)
     other = np.linalg.norm((lower - skin)[1:]) > _CLOTH or abs(lower - skin)[0] > _SHADE
-    masked = bool(other and np.linalg.norm(lips - lower) < _NO_LIPS)
     gaps = [
         np.linalg.norm(landmarks[upper, :2] - landmarks[low, :2]) / np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])
         for upper, low, a, b in _LIDS
     ]
     drawn = _evenness(photo, landmarks) > _FLAT
     over = Covered() if drawn else covered(photo, landmarks, float(skin[0]))
+    masked = bool(other and np.linalg.norm(lips - lower) < _NO_LIPS and over.contrast < _SEEN_LIPS)
     left, right = (not dark and not hides for hides in over.eyes)
     return Visible(
         (left, right),
-        not (masked or over.mouth or _is_dark(inside, skin)),
+        not (masked or over.mouth),
         not over.lips,
         bool(max(gaps) >= _CLOSED),
         drawn,
