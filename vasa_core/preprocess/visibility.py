@@ -46,20 +46,23 @@ class Visible:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The parts that are not to be painted, for `FaceModel.encode_portrait`."""
-        painted = {LEFT_EYE: self.eyes[0], RIGHT_EYE: self.eyes[1], MOUTH: self.lips}
+        """The parts that are not to be painted, for `FaceModel.encode_portrait`.
+
+        Lips of which a part is covered are painted: warped alone they tear.
+        """
+        painted = {LEFT_EYE: self.eyes[0], RIGHT_EYE: self.eyes[1], MOUTH: True}
         return tuple(part for part, shown in painted.items() if self.drawn or not shown)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """A sentence on each thing that a user would not expect of the video."""
+        some = any(self.eyes)
         sentences = {
-            "The eyes are behind dark glasses: nothing is painted there.": not any(self.eyes),
-            "One eye is covered: nothing is painted there, and it does not move.": any(self.eyes)
-            and not all(self.eyes),
-            "Something is in front of the lips: nothing is painted there, and it bends with them.": not self.lips,
+            "The eyes are behind dark glasses: nothing is painted there.": not some,
+            "One eye is covered: nothing is painted there, and it does not move.": some and not all(self.eyes),
+            "Something in front of the lips bends with them; a photo with free lips works better.": not self.lips,
             "The eyes are closed in the photo and stay so; a photo with open eyes gives a livelier video.": (
-                any(self.eyes) and not self.open_eyes
+                some and not self.open_eyes
             ),
             "The picture looks like a drawing; photographs work best.": self.drawn,
         }
