@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+MOUTH, LEFT_EYE, RIGHT_EYE = PARTS = ("mouth", "left eye", "right eye")  # that are painted, sides as the image has them
 Border = tuple[float, float, float, float]  # left, top, right, bottom edge of a photo; px of a crop of it
 
 

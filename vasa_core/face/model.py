@@ -47,7 +47,7 @@ class FaceModel(Protocol[P]):
     ) -> P:
         """Make a photo ready to be animated; canvas: with more around it; matte: opacity of the person in it.
 
-        border: where the whole photo ends, px of the crop. hidden: what is not to be painted, "mouth" or "eyes".
+        border: where the whole photo ends, px of the crop. hidden: those of PARTS that are not to be painted.
         """
         ...
 

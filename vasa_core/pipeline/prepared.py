@@ -136,8 +136,7 @@ def prepare_photo(
     matte = person(canvas, crop.tracked.landmarks + moved, others.reshape(-1, 4))
     if shows.drawn:  # flat areas bend unseen, and the person matte knows photographs
         matte = np.full_like(matte, 255)
-    hidden = tuple(part for part, hides in (("eyes", not shows.eyes or shows.drawn), ("mouth", shows.drawn)) if hides)
-    portrait = face_model.encode_portrait(crop.tracked, canvas, matte, crop.border, hidden)
+    portrait = face_model.encode_portrait(crop.tracked, canvas, matte, crop.border, shows.hidden)
     return Prepared(photo, crop, portrait, options.face, shows.warnings)
 
 

@@ -1,4 +1,4 @@
-"""What of a face a photo shows: eyes behind dark lenses and mouths behind masks are not to be painted."""
+"""What of a face a photo shows: what is behind dark lenses, masks, hands or hair is not to be painted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from vasa_core.preprocess.covered import Covered, covered
 from vasa_core.preprocess.framing import face_height
+from vasa_core.types import LEFT_EYE, MOUTH, RIGHT_EYE
 
 _EYES = (  # contours
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
@@ -23,7 +25,7 @@ _LENS = 1.25  # size of what is looked at / the eye's opening
 _DARK, _EVEN = 0.3, 2.5  # a dark lens: lightness against the skin's; standard deviation of it (of 100)
 _CLOSED = 0.13  # height of an opening / its width
 _CLOTH, _SHADE = 12.0, 30.0  # how much the lower face differs from the upper, in hue or in lightness (Lab), for a mask
-_NO_LIPS = 4.0  # ... if the lips differ from what is around them by no more
+_NO_LIPS, _SEEN_LIPS = 4.0, 20.0  # ... if they differ from the lips by no more, and no lips are seen (see `Covered`)
 _FLAT, _EVEN_STEP = 0.5, 0.35  # share of a drawing's pixels that do not differ from the next, grey levels
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -33,21 +35,34 @@ Lab = Float32[np.ndarray, "n 3"]
 
 @dataclass(frozen=True)
 class Visible:
-    """eyes: not behind dark lenses. mouth: not behind a mask. open_eyes: not both shut. drawn: a drawing of areas of
-    even colour, no photograph."""
+    """eyes: (image-left, image-right) not behind dark lenses or hair. mouth: not behind a mask or a hand. lips: nothing
+    before a part of them. open_eyes: not both shut. drawn: a drawing of areas of even colour, no photograph."""
 
-    eyes: bool
+    eyes: tuple[bool, bool]
     mouth: bool
+    lips: bool
     open_eyes: bool
     drawn: bool
 
     @property
+    def hidden(self) -> tuple[str, ...]:
+        """The parts that are not to be painted, for `FaceModel.encode_portrait`.
+
+        Lips of which a part is covered are painted: warped alone they tear.
+        """
+        painted = {LEFT_EYE: self.eyes[0], RIGHT_EYE: self.eyes[1], MOUTH: True}
+        return tuple(part for part, shown in painted.items() if self.drawn or not shown)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """A sentence on each thing that a user would not expect of the video."""
+        some = any(self.eyes)
         sentences = {
-            "The eyes are behind dark glasses: nothing is painted there.": not self.eyes,
+            "The eyes are behind dark glasses: nothing is painted there.": not some,
+            "One eye is covered: nothing is painted there, and it does not move.": some and not all(self.eyes),
+            "Something in front of the lips bends with them; a photo with free lips works better.": not self.lips,
             "The eyes are closed in the photo and stay so; a photo with open eyes gives a livelier video.": (
-                self.eyes and not self.open_eyes
+                some and not self.open_eyes
             ),
             "The picture looks like a drawing; photographs work best.": self.drawn,
         }
@@ -58,16 +73,29 @@ def visible(photo: Image, landmarks: Landmarks) -> Visible:
     """What a photo shows of the face. landmarks: px of `photo`."""
     lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     skin, lower = (np.median(_spots(lab, landmarks, points), 0) for points in (_UPPER, _LOWER))
-    lenses = [_inside(lab, landmarks[list(eye), :2], _LENS)[:, 0] for eye in _EYES]
-    dark = all(bool(lens.mean() < _DARK * skin[0] and lens.std() < _EVEN) for lens in lenses)
+    dark = all(_is_dark(_inside(lab, landmarks[list(eye), :2], _LENS), skin) for eye in _EYES)
     lips = np.median(_inside(lab, landmarks[list(_LIPS), :2], 1.0), 0)
     other = np.linalg.norm((lower - skin)[1:]) > _CLOTH or abs(lower - skin)[0] > _SHADE
-    masked = bool(other and np.linalg.norm(lips - lower) < _NO_LIPS)
     gaps = [
         np.linalg.norm(landmarks[upper, :2] - landmarks[low, :2]) / np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])
         for upper, low, a, b in _LIDS
     ]
-    return Visible(not dark, not masked, bool(max(gaps) >= _CLOSED), _evenness(photo, landmarks) > _FLAT)
+    drawn = _evenness(photo, landmarks) > _FLAT
+    over = Covered() if drawn else covered(photo, landmarks, float(skin[0]))
+    masked = bool(other and np.linalg.norm(lips - lower) < _NO_LIPS and over.contrast < _SEEN_LIPS)
+    left, right = (not dark and not hides for hides in over.eyes)
+    return Visible(
+        (left, right),
+        not (masked or over.mouth),
+        not over.lips,
+        bool(max(gaps) >= _CLOSED),
+        drawn,
+    )
+
+
+def _is_dark(area: Lab, skin: Float32[np.ndarray, "3"]) -> bool:
+    """Whether it is all of one darkness beside which skin is light."""
+    return bool(area[:, 0].mean() < _DARK * skin[0] and area[:, 0].std() < _EVEN)
 
 
 def _spots(lab: Float32[np.ndarray, "height width 3"], landmarks: Landmarks, points: tuple[int, ...]) -> Lab:

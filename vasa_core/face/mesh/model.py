@@ -30,7 +30,7 @@ from vasa_core.face.mesh.raster import backward_flow, compile_rasterizer
 from vasa_core.face.pose import LOG_DISTANCE, PITCH, YAW, fit_similarity, from_pose
 from vasa_core.face.topology import EYES, N_FACE, STABLE, ring_triangles
 from vasa_core.options import MESH
-from vasa_core.types import Border, Motion, TrackedImage
+from vasa_core.types import LEFT_EYE, MOUTH, PARTS, RIGHT_EYE, Border, Motion, TrackedImage
 from vasa_core.weights import load_arrays
 
 BATCHES = {"cuda": 8, "cpu": 1}  # frames painted in one pass
@@ -51,8 +51,8 @@ def load_basis(folder: Path) -> tuple[FaceBasis, Int[np.ndarray, "898 3"]]:
 class Portrait(LiftedPhoto):
     """A photo made ready to be animated (the appearance volume and identity code of VASA-1).
 
-    moving: the mesh's vertices around which the person can move. hidden: what is not painted, "mouth"
-    or "eyes". source: where its pixels are from.
+    moving: the mesh's vertices around which the person can move. hidden: those of PARTS that are not painted.
+    source: where its pixels are from.
     """
 
     skull: Skull
@@ -61,6 +61,11 @@ class Portrait(LiftedPhoto):
     irises: Irises
     render: RenderSource
     hidden: tuple[str, ...] = ()
+
+    @property
+    def hidden_eyes(self) -> tuple[bool, bool]:
+        """Of the image-left and the image-right eye, whether it is not painted."""
+        return LEFT_EYE in self.hidden, RIGHT_EYE in self.hidden
 
 
 class MeshFaceModel(LandmarkEncoder):
@@ -97,8 +102,8 @@ class MeshFaceModel(LandmarkEncoder):
 
         matte: opacity of the person in the canvas, 0 to 255; without one, or if all of it is 255, person and
         background are one piece, and the background bends with the head. border: where the whole photo ends, px of
-        the crop: there it stays, so that nothing beyond it comes into view. hidden: "mouth", "eyes": what the photo
-        does not show; it is not painted, and hidden eyes do not move.
+        the crop: there it stays, so that nothing beyond it comes into view. hidden: those of PARTS that the
+        photo does not show; they are not painted, and hidden eyes do not move.
         """
         canvas = tracked.image if canvas is None else canvas
         matte = np.full(canvas.shape[:2], 255, np.uint8) if matte is None else matte
@@ -120,7 +125,9 @@ class MeshFaceModel(LandmarkEncoder):
             ),
             irises=lift_irises(photo, landmarks),
             render=self.renderer.prepare(
-                photo, landmarks, tuple(region for region in REGIONS if region.network not in hidden)
+                photo,
+                landmarks,
+                tuple(region for part, region in zip(PARTS, REGIONS, strict=True) if part not in hidden),
             ),
             hidden=hidden,
         )
@@ -135,9 +142,8 @@ class MeshFaceModel(LandmarkEncoder):
         limited smoothly (see `face.limits`).
         """
         motion = limited(motion, portrait.motion, portrait.freedom)
-        if "eyes" in portrait.hidden:
-            motion = _with_still_eyes(motion, portrait.motion)
-        if "mouth" in portrait.hidden:
+        motion = _with_still_eyes(motion, portrait.motion, portrait.hidden_eyes)
+        if MOUTH in portrait.hidden:
             motion = self._with_kept_line(motion, portrait.motion)
         points = self.landmarks(portrait, motion)
         size = portrait.photo.shape[:2]
@@ -154,7 +160,7 @@ class MeshFaceModel(LandmarkEncoder):
             box = _box_around(np.concatenate([vertices[portrait.moving], rest[portrait.moving]]), size)
             flow = self._flow(vertices, portrait.source.points, triangles, scene.flow, box)
             found = Warped(draw_person(portrait.layers, scene, flow, box), flow, face)
-            if paint and "eyes" not in portrait.hidden:
+            if paint:
                 _move_irises(found, portrait, still_face, motion.pose[index], zoom)
             return found
 
@@ -228,19 +234,27 @@ def _move_irises(
     pose: Float[np.ndarray, " 6"],
     zoom: float,
 ) -> None:
-    """Draw the irises where they look, in place. unturned: the landmarks, irises as the photo's own gaze has them."""
+    """Draw the irises where they look, in place. unturned: the landmarks, irises as the photo's own gaze has them.
+
+    A hidden eye counts as one that has not moved.
+    """
     rest = portrait.motion.pose[0]
     scale = zoom * np.exp(rest[LOG_DISTANCE] - pose[LOG_DISTANCE])
     squeeze = np.cos(pose[[YAW, PITCH]]) / np.cos(rest[[YAW, PITCH]])
     opening = eye_gap(warped.landmarks) / eye_gap(portrait.landmarks) / scale
+    for index, hides in enumerate(portrait.hidden_eyes):
+        if hides:
+            opening[index] = 1.0
+            unturned[EYES[index].iris[0]] = warped.landmarks[EYES[index].iris[0]]
     draw_eyes(warped.frame, warped.flow, portrait.irises, warped.landmarks, unturned, opening, tuple(scale * squeeze))
 
 
-def _with_still_eyes(motion: Motion, own: Motion) -> Motion:
-    """The motion with the photo's own gaze and lids."""
+def _with_still_eyes(motion: Motion, own: Motion, still: tuple[bool, bool]) -> Motion:
+    """The motion with the photo's own lids of the eyes that are `still`, and its gaze if both are."""
     dynamics = motion.dynamics.copy()
-    for part in (GAZE, LIDS):
-        dynamics[:, part] = own.dynamics[:, part]
+    dynamics[:, LIDS] = np.where(still, own.dynamics[:, LIDS], dynamics[:, LIDS])
+    if all(still):
+        dynamics[:, GAZE] = own.dynamics[:, GAZE]
     return replace(motion, dynamics=dynamics)
 
 
