@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vasa_core.assets import ASSETS
 from vasa_core.errors import InputError
 from vasa_core.options import GenerationOptions
 from vasa_core.pipeline import Pipeline
+from vasa_core.rates import SAMPLE_RATE
 
 expect.set_options(timeout=TIMEOUT_MS)
 TABS = {"Speak": "", "Compare": "compare-", "Reenact": "reenact-", "Verify": "verify-"}
@@ -42,6 +44,16 @@ def page_of(browser: Browser, address: str, size: dict[str, int], theme: str = "
     page.goto(f"{address}?__theme={theme}")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     return page
+
+
+@pytest.fixture(scope="module")
+def brief_speech(short_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """0.8 s, 20 frames."""
+    target = tmp_path_factory.mktemp("speech") / "brief.wav"
+    with wave.open(str(short_speech)) as source, wave.open(str(target), "wb") as stream:
+        stream.setparams(source.getparams())
+        stream.writeframes(source.readframes(SAMPLE_RATE * 4 // 5))
+    return target
 
 
 @pytest.fixture
@@ -146,21 +158,21 @@ def test_every_tab_can_be_read_and_used_by_keyboard(
 
 @needs_chromium
 def test_a_comparison_plays_in_step_and_its_winner_s_settings_go_to_speak(
-    page: Page, portrait: Path, short_speech: Path
+    page: Page, portrait: Path, brief_speech: Path
 ) -> None:
     page.locator("#portrait input[type=file]").set_input_files(portrait)
-    page.locator("#speech input[type=file]").set_input_files(short_speech)
+    page.locator("#speech input[type=file]").set_input_files(brief_speech)
     expect(page.locator("#faces")).to_have_text("A face was found.")
     opened(page, "Compare")
     expect(page.locator("#compare-portrait img").first).to_be_visible()  # Speak's, taken over
-    expect(page.locator("#compare-speech").get_by_text("0:02").first).to_be_visible()
+    expect(page.locator("#compare-speech").get_by_text("0:00").first).to_be_visible()
     expect(page.locator("#compare-across-values textarea")).to_have_value("-15, 0, 15")
     page.locator("#compare-across-values textarea").fill("-20, 20")
     page.locator("#compare-start").click()
     expect(page.get_by_role("img", name="The newest frame")).to_be_visible()
-    expect(page.locator("#compare-status")).to_contain_text("Done: 2.0 s, 640x")
+    expect(page.locator("#compare-status")).to_contain_text("Done: 0.8 s, 640x")
     expect(page.locator("#compare-result video")).to_be_visible()
-    assert page.locator("#compare-result video").evaluate("v => v.duration") == pytest.approx(2.0, abs=0.06)
+    assert page.locator("#compare-result video").evaluate("v => v.duration") == pytest.approx(0.8, abs=0.06)
     page.get_by_role("tab", name="In step").click()
     videos = page.frame_locator("iframe.player").locator("video")
     expect(videos).to_have_count(2)
@@ -174,17 +186,18 @@ def test_a_comparison_plays_in_step_and_its_winner_s_settings_go_to_speak(
 
 
 @needs_chromium
-def test_a_blind_pair_is_judged_and_tallied(page: Page, short_speech: Path) -> None:
+def test_a_blind_pair_is_judged_and_tallied(page: Page, brief_speech: Path) -> None:
     opened(page, "Compare")
     page.locator("#compare-example-faces button").nth(1).click()
-    page.locator("#compare-speech input[type=file]").set_input_files(short_speech)
+    page.locator("#compare-speech input[type=file]").set_input_files(brief_speech)
     expect(page.locator("#compare-faces")).to_have_text("A face was found.")
     page.get_by_text("Blind test of two settings").click()
     page.locator("#blind-A-now").click()
     expect(page.locator("#blind-A textarea")).to_have_value(re.compile("gaze_yaw"))
     page.locator("#blind-start").click()
     expect(page.locator("#blind-status")).to_have_text("Setting B is empty; expected settings as JSON.")
-    page.locator("#blind-B textarea").fill('{"emotion": "happiness", "size": 256}')
+    page.locator("#blind-A textarea").fill('{"steps": 1}')
+    page.locator("#blind-B textarea").fill('{"steps": 1, "emotion": "happiness", "size": 256}')
     expect(page.get_by_role("button", name="Left is better")).to_be_disabled()
     page.locator("#blind-start").click()
     expect(page.locator("#blind-status")).to_have_text("Done: which of the two is better?")
@@ -250,7 +263,7 @@ def test_a_file_tells_how_it_was_made(page: Page, tmp_path: Path) -> None:
 
 @needs_chromium
 def test_the_page_is_there_before_the_models_and_says_so(
-    browser: Browser, pipeline: Pipeline, portrait: Path, short_speech: Path
+    browser: Browser, pipeline: Pipeline, portrait: Path, brief_speech: Path
 ) -> None:
     models = Models()
     app = build_app(models)
@@ -259,14 +272,14 @@ def test_the_page_is_there_before_the_models_and_says_so(
     try:
         expect(page.locator("#status")).to_contain_text("The models are still being loaded")
         page.locator("#portrait input[type=file]").set_input_files(portrait)
-        page.locator("#speech input[type=file]").set_input_files(short_speech)
+        page.locator("#speech input[type=file]").set_input_files(brief_speech)
         expect(page.locator("#faces")).to_contain_text("the photo is looked at as soon as they are there")
         page.get_by_role("button", name="Generate").click()
         expect(page.locator("#status progress")).to_be_visible()
         expect(page.locator("#status")).to_contain_text("The models are still being loaded")
         models.set_result(pipeline)
         expect(page.locator("#faces")).to_have_text("A face was found.")
-        expect(page.locator("#status")).to_contain_text("Done: 2.0 s")
+        expect(page.locator("#status")).to_contain_text("Done: 0.8 s")
     finally:
         models.cancel()
         page.close()
@@ -276,7 +289,7 @@ def test_the_page_is_there_before_the_models_and_says_so(
 @needs_chromium
 @pytest.mark.slow
 def test_what_a_comparison_wrote_is_deleted_in_time(
-    browser: Browser, pipeline: Pipeline, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, pipeline: Pipeline, brief_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "visitors"))
     app = build_app(loaded(pipeline), kept_seconds=12)
@@ -285,7 +298,7 @@ def test_what_a_comparison_wrote_is_deleted_in_time(
     try:
         opened(page, "Compare")
         page.locator("#compare-example-faces button").nth(1).click()
-        page.locator("#compare-speech input[type=file]").set_input_files(short_speech)
+        page.locator("#compare-speech input[type=file]").set_input_files(brief_speech)
         expect(page.locator("#compare-faces")).to_have_text("A face was found.")
         page.locator("#compare-start").click()
         expect(page.locator("#compare-status")).to_contain_text("Done")

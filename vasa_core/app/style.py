@@ -41,7 +41,8 @@ CSS = """
 .desk { display: grid; gap: 16px; align-items: start; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
   grid-template-areas: "give show" "tune show"; grid-template-rows: auto 1fr; }
 .desk-give { grid-area: give; min-width: 0 !important; gap: 12px; }
-time { color: var(--body-text-color) !important; }
+time, [aria-label^="Adjust playback speed"], [aria-label^="Adjust playback speed"] * {
+  color: var(--body-text-color) !important; }
 .desk-show { grid-area: show; min-width: 0 !important; position: sticky; top: 8px; }
 .desk-tune { grid-area: tune; min-width: 0 !important; }
 #tabs button[role=tab] { padding-inline: 12px; }
