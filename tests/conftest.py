@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import wave
 from collections.abc import Iterator
@@ -34,11 +36,13 @@ LONGEST = (
 def pytest_configure() -> None:
     """One thread for torch: two that wait for each other take a hundred times as long on a machine that is busy.
 
-    Videos are signed with a key of the tests, not the user's, and what is uploaded lies in a folder of theirs: Gradio
-    names files by their content, and an app that ends takes another's with it.
+    Each process of tests has a folder of its own for temporary files, uploads (Gradio names them by their content, and
+    an app that ends takes another's with it) and the key that signs videos.
     """
-    os.environ.setdefault("VASA_CONFIG", tempfile.mkdtemp(prefix="vasa-tests-"))
-    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="vasa-tests-"))
+    folder = tempfile.mkdtemp(prefix="vasa-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    tempfile.tempdir = folder
+    os.environ |= {"TMPDIR": folder, "VASA_CONFIG": f"{folder}/config", "GRADIO_TEMP_DIR": f"{folder}/uploads"}
     import torch
 
     torch.set_num_threads(1)

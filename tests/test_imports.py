@@ -109,7 +109,9 @@ def test_every_file_says_what_it_is(path: Path) -> None:
 
 def test_importing_touches_nothing() -> None:
     found = json.loads(
-        subprocess.run([sys.executable, "-B", "-c", IMPORT_EVERYTHING], cwd=ROOT, capture_output=True, text=True, check=True)
+        subprocess.run(
+            [sys.executable, "-B", "-c", IMPORT_EVERYTHING], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         .stdout.strip()
         .splitlines()[-1]
     )
