@@ -174,7 +174,7 @@ def test_uploads_and_results_are_deleted_in_time_and_examples_stay(
         client = Client(url, verbose=False, download_files=tmp_path / "downloads")
         given_here: dict[str, Any] = {"portrait": uploaded(url, portrait), "speech": uploaded(url, brief_speech)}
         assert "event: complete" in answer_to_a_page(url, client, **given_here, steps=1)
-        assert {"portrait.jpg", "brief.wav", "talking-seed-0.mp4"} <= files_in(folder)
+        assert {"portrait.jpg", "brief.wav", "talking-steps-1-seed-0.mp4"} <= files_in(folder)
         wait_until(lambda: not files_in(folder))
         for name, what in (("portrait", "portrait"), ("speech", "speech clip")):
             other = "speech" if name == "portrait" else "portrait"
