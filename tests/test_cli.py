@@ -86,6 +86,7 @@ def test_showcase_writes_one_video(talking: Made, portrait: Path, brief_speech: 
     assert json.loads(done.stdout)["frames"] == len(list(read_frames(tmp_path / "out.mp4"))) == 15
 
 
+@pytest.mark.slow
 def test_compare_writes_a_grid_and_singles(portrait: Path, brief_speech: Path, tmp_path: Path) -> None:
     vary = ("--vary", "emotion=none,anger", "--vary", "steps=1,2", "--size", "256", "--singles", tmp_path / "singles")
     done = run("compare", portrait, brief_speech, tmp_path / "out.mp4", *vary, "--json")

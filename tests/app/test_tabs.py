@@ -217,6 +217,7 @@ def test_a_blind_pair_is_judged_and_tallied(page: Page, brief_speech: Path) -> N
     assert page.evaluate(UNNAMED) == []
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_face_follows_a_video(page: Page) -> None:
     opened(page, "Reenact")

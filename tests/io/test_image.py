@@ -240,7 +240,10 @@ print(*shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1
 """
 
 
-@pytest.mark.parametrize(("suffix", "mode", "most"), [("jpg", "RGB", 500), ("png", "L", 400), ("webp", "RGB", 900)])
+@pytest.mark.parametrize(
+    ("suffix", "mode", "most"),
+    [("jpg", "RGB", 500), ("png", "L", 400), pytest.param("webp", "RGB", 900, marks=pytest.mark.slow)],
+)
 def test_100_megapixels_are_read_in_bounded_memory(tmp_path: Path, suffix: str, mode: str, most: int) -> None:
     """most: MB. 100 megapixels, of WebP's largest shape; a copy of them in RGB has 300 MB."""
     path = tmp_path / f"large.{suffix}"

@@ -70,6 +70,7 @@ def test_good_rows_are_made_and_broken_ones_named(
     assert (out / "0001_me_brief.mp4").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_videos_made_side_by_side_are_those_made_one_by_one(
     pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path
 ) -> None:

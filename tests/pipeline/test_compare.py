@@ -146,6 +146,7 @@ def test_the_page_names_its_videos_and_nothing_elsewhere() -> None:
     assert "@FIGURES@" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="Chromium is not installed")
 def test_the_page_plays_all_in_step(pipeline: Pipeline, portrait: Path, brief_speech: Path, tmp_path: Path) -> None:
     vary = {"seed": [1, 2, 3]}

@@ -59,6 +59,7 @@ def test_a_stopped_run_is_gone_on_with(pipeline: Pipeline, portrait: Path, short
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "whole.mp4"]
 
 
+@pytest.mark.slow
 def test_other_options_begin_anew_and_say_so(
     pipeline: Pipeline, portrait: Path, short_speech: Path, tmp_path: Path
 ) -> None:

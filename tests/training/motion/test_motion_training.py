@@ -76,6 +76,7 @@ def test_visible_expressions_count_more() -> None:
     assert weights[10:].tolist() == pytest.approx([1, 0.5, 0.2, 1])
 
 
+@pytest.mark.slow
 def test_training_reduces_the_loss() -> None:
     run = trainer(replace(CONFIG, steps=200, batch=8, learning_rate=3e-3))
     losses = [run.train_step()["total"] for _ in range(200)]

@@ -292,6 +292,7 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(
         run_training(VolumeTrainer(clips, replace(CONFIG, batch=2, seed=1, steps=3), perceptual, None), tmp_path)
 
 
+@pytest.mark.slow
 def test_micro_batches_make_up_the_batch(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     config = replace(CONFIG, learning_rate=2e-5)  # at more, the first steps overshoot and magnify what rounding does
     whole, divided = (VolumeTrainer(clips, replace(config, accumulate=parts), perceptual, None) for parts in (1, 4))
@@ -324,6 +325,7 @@ def test_the_average_follows_and_the_rate_falls() -> None:
     assert cosine_rate(100, 100, 10, 0.005) == pytest.approx(0.005)
 
 
+@pytest.mark.slow
 def test_pretraining_teaches_warps_and_what_drives_them(clips: list[FaceFrames], perceptual: Perceptual) -> None:
     trainer = VolumeTrainer(clips, replace(CONFIG, batch=2), perceptual, None)
     before = {name: weights_of(part) for name, part in trainer.networks.named_children()}
