@@ -12,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors  # pyright: ig
 from vasa_core.errors import InputError, MissingModelError
 
 _DAMAGED = (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.NoSuchFile, errors.Fail)
+WEIGHTS_KEY = "weights_sha256"  # of a file's metadata: which weights it was exported from
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
@@ -34,6 +35,20 @@ def open_session(model: Path | bytes, device: str = "cpu", threads: int = 1) -> 
     except _DAMAGED as error:
         name = f"a network of {len(model)} bytes" if isinstance(model, bytes) else str(model)
         raise InputError(f"{name} is damaged or no ONNX network; expected a whole one.") from error
+
+
+def open_exported(exported: Path, weights_sha256: str, command: str) -> onnxruntime.InferenceSession:
+    """A CPU session of a file that a `vasa_core` command exported from the weights beside it.
+
+    Raises InputError as `open_session` does, and for an export of other weights, naming the command.
+    """
+    session = open_session(exported)
+    if session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) != weights_sha256:
+        raise InputError(
+            f"{exported} is of other weights than the checkpoint beside it; "
+            f"`python -m vasa_core {command}` writes it anew."
+        )
+    return session
 
 
 def providers(device: str, available: Sequence[str]) -> list[str | tuple[str, dict[str, int]]]:

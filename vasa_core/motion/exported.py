@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
-from vasa_core.errors import InputError
 from vasa_core.motion.config import DenoiserConfig
 from vasa_core.motion.noise import torch_noise
 from vasa_core.motion.numbers import MotionNumbers
@@ -21,8 +19,8 @@ from vasa_core.motion.representation import GAZE, LIDS
 from vasa_core.motion.seam import continued
 from vasa_core.motion.steps import sampling_steps
 from vasa_core.motion.window import WITHHELD, Window
-from vasa_core.onnx import open_session
-from vasa_core.weights import HASH, config_from, load_arrays
+from vasa_core.onnx import open_exported
+from vasa_core.weights import config_from, load_arrays
 
 # Beside the weights that they were exported from: the conditions of a window -> BOUND0, BOUND1 ..., once; and NOISY,
 # STEP and those -> ESTIMATE, in every step.
@@ -42,9 +40,8 @@ class ExportedMotion:
         self.audio_encoder = str(values.pop("audio_encoder", ""))
         self.config = config_from(DenoiserConfig, values)
         self.numbers = MotionNumbers.of(stored.arrays)
-        self._binding, self._denoising = (
-            _opened(folder / name, stored.sha256) for name in (CONDITIONS_FILE, ONNX_FILE)
-        )
+        files = (folder / name for name in (CONDITIONS_FILE, ONNX_FILE))
+        self._binding, self._denoising = (open_exported(file, stored.sha256, "export-motion") for file in files)
         self._bound = [value.name for value in self._binding.get_outputs()]
 
     def sampled(
@@ -89,16 +86,6 @@ class ExportedMotion:
             return (weights * np.asarray(x0)).sum(0)
 
         return denoise
-
-
-def _opened(exported: Path, sha256: str) -> onnxruntime.InferenceSession:
-    session = open_session(exported)
-    if session.get_modelmeta().custom_metadata_map.get(HASH) != sha256:
-        raise InputError(
-            f"{exported} is of other weights than the checkpoint beside it; "
-            "`python -m vasa_core export-motion` writes it anew."
-        )
-    return session
 
 
 def _present(window: Mapping[str, np.ndarray], name: str, context: int) -> bool:

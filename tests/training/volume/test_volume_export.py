@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from vasa_core.assets import file_sha256
-from vasa_core.face.inpaint.engine import WEIGHTS_KEY
 from vasa_core.face.volume.config import preset
 from vasa_core.face.volume.networks import MotionCode, VolumeNetworks, load_volume, save_volume
+from vasa_core.onnx import WEIGHTS_KEY
 from vasa_core.weights import WEIGHTS
 
 CONFIG = dataclasses.replace(preset("tiny-128"), image=64, side=64, warp_side=8, appearance_widths=(8, 8, 16))

@@ -12,12 +12,11 @@ from jaxtyping import Float, UInt8
 from vasa_core.cpu import cpu_precision
 from vasa_core.errors import InputError
 from vasa_core.face.inpaint.channels import BLOCK, CHANNELS, PatchConfig, fold, unfold
-from vasa_core.onnx import open_session
+from vasa_core.onnx import open_exported
 from vasa_core.rates import exact_div
 from vasa_core.weights import checked_config, config_from
 
 ONNX_FILE, SOURCE_FILE = "driving.onnx", "source.onnx"  # beside the weights that they were exported from
-WEIGHTS_KEY = "weights_sha256"  # of their metadata: which weights those were
 
 Channels = UInt8[np.ndarray, "b patch patch c"]
 Change = Float[np.ndarray, "b patch patch 3"]
@@ -51,14 +50,13 @@ class OnnxEngine:
 
     def __init__(self, folder: Path, weights_sha256: str) -> None:
         """folder: a checkpoint's, with what `export_networks` writes. Raises InputError if that is of other weights."""
-        self._driving, self._source = (open_session(folder / name) for name in (ONNX_FILE, SOURCE_FILE))
-        for name, session in ((ONNX_FILE, self._driving), (SOURCE_FILE, self._source)):
-            known = session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY) == weights_sha256
-            if not known or (name == ONNX_FILE and session.get_inputs()[0].shape[-1] != BLOCK * CHANNELS):
-                raise InputError(
-                    f"{folder / name} is of other weights than the checkpoint beside it, or of another layout; "
-                    "`python -m vasa_core export-renderer` writes it anew."
-                )
+        files = (folder / name for name in (ONNX_FILE, SOURCE_FILE))
+        self._driving, self._source = (open_exported(file, weights_sha256, "export-renderer") for file in files)
+        if self._driving.get_inputs()[0].shape[-1] != BLOCK * CHANNELS:
+            raise InputError(
+                f"{folder / ONNX_FILE} takes pixels in another layout; "
+                "`python -m vasa_core export-renderer` writes it anew."
+            )
         self._names = [value.name for value in self._driving.get_inputs()]
 
     def encode(self, photo: Channels) -> Features:

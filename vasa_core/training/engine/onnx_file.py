@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from vasa_core.assets import file_sha256
 from vasa_core.errors import MissingModelError
-from vasa_core.face.inpaint.engine import WEIGHTS_KEY
 from vasa_core.files import whole_file
+from vasa_core.onnx import WEIGHTS_KEY
 from vasa_core.weights import WEIGHTS
 
 
