@@ -45,9 +45,8 @@ class Talk:
     def make(self, pipeline: Any, folder: Path, watch: Watch) -> Any:
         watch.reads(f"{PHOTO_READ}.")
         chosen = pipeline.with_face(self.face_model)
-        person = chosen.prepare(self.portrait, self.options.framing, self.options.face)
         said = () if is_heard(self.speech) else (SILENT,)
-        video = chosen.animate(person, self.speech, self.options)
+        video = chosen.animate(self.portrait, self.speech, self.options)
         video = replace(video, make=watch.seen(video.make), warnings=(*said, *video.warnings))
         watch.draws(HEARD, self.total)
         return video.save(folder / self.name, watch.stopped.is_set, watch.report)
@@ -125,9 +124,7 @@ class Pair:
         watch.reads(f"{PHOTO_READ}.")
         videos = []
         for options, face_model in self.settings:
-            chosen = pipeline.with_face(face_model)
-            person = chosen.prepare(self.portrait, options.framing, options.face, options.size)
-            videos.append(chosen.animate(person, self.speech, options))
+            videos.append(pipeline.with_face(face_model).animate(self.portrait, self.speech, options))
         watch.draws("Two videos", self.total)
         for number, (video, file) in enumerate(zip(videos, files, strict=True)):
             before = number * self.total // 2
@@ -157,7 +154,6 @@ class Reenactment:
     def make(self, pipeline: Any, folder: Path, watch: Watch) -> Any:
         watch.reads(f"{PHOTO_READ}.")
         chosen = pipeline.with_face(self.face_model)
-        person = chosen.prepare(self.portrait, self.options.framing, self.options.face, self.options.size)
 
         def followed(done: int, _: int) -> None:
             if done > self.longest * FPS:
@@ -165,7 +161,7 @@ class Reenactment:
             watch.reads("Following the video", done)
 
         video = chosen.reenacted(
-            person, self.pose_from, self.dynamics_from, self.options, watch.stopped.is_set, followed
+            self.portrait, self.pose_from, self.dynamics_from, self.options, watch.stopped.is_set, followed
         )
         video = replace(video, make=watch.seen(video.make))
         watch.draws("The movement is known", int(video.frames or 0))
